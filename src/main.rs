@@ -1,0 +1,3 @@
+//! `locktop`: who really holds a lock, and what to do about it.
+
+fn main() {}

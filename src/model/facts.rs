@@ -1,0 +1,178 @@
+//! What was seen, before anything is judged: looks, and the facts that the ledger makes of them.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{
+    AsSeen, Certainty, FileId, Host, How, LockId, Mechanism, Mode, Moment, Note, PathBytes, Pid,
+    Process, Range, Span,
+};
+
+/// What one source said at one time, and what it could not see.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Look {
+    /// When it began.
+    pub at: Moment,
+    /// How long it took.
+    pub cost: Duration,
+    /// Whether the source could see everything that it is responsible for.
+    pub complete: bool,
+    /// Whether a lock that is not in this look was certainly not held: the table came in one piece.
+    pub absence_is_proof: bool,
+    /// What a reader has to know.
+    pub notes: Vec<Note>,
+    /// The locks that it saw.
+    pub locks: Vec<LockFacts>,
+    /// The processes that matter for them, and what is known of each.
+    pub processes: BTreeMap<Pid, Arc<Process>>,
+}
+
+/// All looks joined, with what was remembered: what diagnosis works on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Facts {
+    /// The machine.
+    pub host: Host,
+    /// When it was looked at.
+    pub at: Moment,
+    /// How long looking took.
+    pub cost: Duration,
+    /// Whether everything could be seen.
+    pub complete: bool,
+    /// What a reader has to know.
+    pub notes: Vec<Note>,
+    /// The locks.
+    pub locks: Vec<LockFacts>,
+    /// The processes that matter for them.
+    pub processes: BTreeMap<Pid, Arc<Process>>,
+}
+
+/// One lock, unjudged.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LockFacts {
+    /// Its name for programs.
+    pub id: LockId,
+    /// Fingerprint of its holders.
+    pub as_seen: AsSeen,
+    /// What kind of lock it is to people.
+    pub family: Cow<'static, str>,
+    /// What makes it exclusive.
+    pub mechanism: Mechanism,
+    /// Its name for people.
+    pub name: Option<Arc<str>>,
+    /// Long by design.
+    pub normal: bool,
+    /// The file as `stat` numbers it, where that is known; else as the lock table does.
+    pub file: Option<FileId>,
+    /// The file as the kernel's lock table numbers it.
+    pub table_file: Option<FileId>,
+    /// Where the file is; if it has no name any more, its last.
+    pub path: Option<PathBytes>,
+    /// What that path names by now.
+    pub naming: Naming,
+    /// The locked bytes.
+    pub range: Range,
+    /// Those who have it. At least one.
+    pub grants: Vec<Grant>,
+    /// Those who want it, in the order of the queue.
+    pub requests: Vec<Request>,
+    /// Whether the queue was too long to be read to its end.
+    pub queue_cut: bool,
+    /// For how long it has been held.
+    pub age: Span,
+    /// What only this family has.
+    pub details: BTreeMap<&'static str, serde_json::Value>,
+}
+
+impl LockFacts {
+    /// How it is held: exclusively, unless all grants share it.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.grants.iter().map(|grant| grant.mode).max().unwrap_or(Mode::Exclusive)
+    }
+}
+
+/// What the path of a locked file names by now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Naming {
+    /// The locked file.
+    Same,
+    /// Another file: the locked one was replaced.
+    Another,
+    /// Nothing: the locked file was removed.
+    Nothing,
+    /// Cannot be told, and why: a sentence without its full stop.
+    Unknown(String),
+}
+
+/// One open file (for POSIX locks: one process) that has a lock.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Grant {
+    /// Its number within the lock, from 1.
+    pub number: u32,
+    /// How it has it.
+    pub mode: Mode,
+    /// Where its record stands in the lock table, from 0: newer records of a CPU stand first.
+    pub place: usize,
+    /// Whom the kernel names. `None` for open-file-description locks and owners that are not local.
+    pub recorded_pid: Option<Pid>,
+    /// What became of the process that the kernel names.
+    pub taker: Taker,
+    /// The processes that keep it: pid, descriptors, certainty.
+    pub sharers: Vec<Sharer>,
+    /// Why there is no sharer, or what is odd about them: a sentence without its full stop.
+    pub remark: Option<String>,
+}
+
+/// A process that keeps a grant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sharer {
+    /// The process; [`Facts::processes`] has more.
+    pub pid: Pid,
+    /// Its descriptors of the locked file.
+    pub fds: Vec<i32>,
+    /// How sure it is.
+    pub certainty: Certainty,
+}
+
+/// What became of the process that the kernel recorded as the taker of a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taker {
+    /// Nobody local is recorded.
+    Unrecorded,
+    /// No process of that number is alive.
+    Gone,
+    /// It lives and keeps the lock.
+    Holds,
+    /// A process of that number lives but does not keep the lock: it handed the lock over, or it is
+    /// a stranger that got the number later.
+    HoldsNot,
+    /// A process of that number lives, and its descriptors may not be read from here.
+    Unreadable,
+}
+
+/// One thread's request for a lock.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// Who asks; unknown where the kernel names nobody whom we can see.
+    pub pid: Option<Pid>,
+    /// The thread that waits.
+    pub tid: Option<Pid>,
+    /// Whether pid and tid were inferred rather than told.
+    pub inferred: bool,
+    /// Place in the queue, from 1.
+    pub position: Option<u32>,
+    /// How deep it stands in the queue's tree, from 1.
+    pub depth: u32,
+    /// What it wants.
+    pub mode: Mode,
+    /// The bytes it wants.
+    pub range: Range,
+    /// How long it has waited.
+    pub waited: Span,
+    /// How long ago its thread last ran.
+    pub last_ran: Option<Duration>,
+    /// How it waits.
+    pub how: How,
+}

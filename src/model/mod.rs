@@ -1,0 +1,25 @@
+//! The words of the field as types: locks, holders, waiters, spans, verdicts.
+//!
+//! Nothing here asks the operating system, and nothing here knows a terminal.
+
+mod facts;
+mod file;
+mod harmless;
+mod lock;
+mod process;
+mod snapshot;
+mod span;
+mod target;
+mod words;
+
+pub use facts::{Facts, Grant, LockFacts, Look, Naming, Request, Sharer, Taker};
+pub use file::{Device, FileId, PathBytes, Range};
+pub use harmless::{harmless, harmless_bytes};
+pub use lock::{
+    AsSeen, Blocker, Certainty, Holder, How, Lease, Lock, LockId, Mechanism, Mode, Verdict, Waiter,
+};
+pub use process::{Parent, Pid, Process, ProcessId, State};
+pub use snapshot::{Deadlock, Host, Member, Moment, Note, Snapshot};
+pub use span::{Evidence, Span};
+pub use target::{FAMILIES, SCHEMES, Target, TargetError};
+pub use words::short;
