@@ -1,6 +1,6 @@
 //! `locktop ls`: one look at the locks.
 
-use std::io::{self, BufWriter, Write};
+use std::io::Write as _;
 
 use locktop::model::Lock;
 use locktop::{Folders, Inspector, Snapshot};
@@ -8,7 +8,7 @@ use locktop::{Folders, Inspector, Snapshot};
 use super::args::{Global, Ls};
 use super::columns::DEFAULT;
 use super::failure::{Failure, Status};
-use super::page::Page;
+use super::page::{self, Page};
 use super::pick::{self, Pick};
 use super::{json, stderr, table, tree};
 
@@ -21,7 +21,7 @@ pub(crate) fn run(ls: &Ls, global: Global) -> Result<Status, Failure> {
     let pick = Pick::of(&mut inspector, &snapshot, &targets, Folders::Below)?;
     let wanted = |lock: &Lock| pick.contains(lock) && (!ls.problems || Snapshot::is_problem(lock));
 
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out = page::out();
     if ls.json {
         narrow(&mut snapshot, wanted);
         json::print(&mut out, &snapshot)?;
