@@ -63,3 +63,18 @@ fn narrow(snapshot: &mut Snapshot, wanted: impl Fn(&Lock) -> bool) {
         .deadlocks
         .retain(|circle| circle.locks.iter().any(|id| locks.iter().any(|lock| lock.id == *id)));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample;
+    use super::*;
+
+    #[test]
+    fn circles_go_with_their_locks() {
+        let mut snapshot = sample::snapshot();
+        narrow(&mut snapshot, |lock| lock.id.as_str() == "@flock:fe:00:102:~");
+        assert_eq!((snapshot.locks.len(), snapshot.deadlocks.len()), (1, 1));
+        narrow(&mut snapshot, |_| false);
+        assert_eq!((snapshot.locks.len(), snapshot.deadlocks.len()), (0, 0));
+    }
+}
