@@ -1,0 +1,134 @@
+//! How a command ends.
+
+use std::io;
+use std::process::ExitCode;
+
+use super::stderr;
+
+/// The exit statuses of what this version can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Status {
+    /// Done.
+    Done = 0,
+    /// Bad usage, or a target that is not there.
+    Usage = 2,
+    /// Not permitted.
+    NotPermitted = 3,
+    /// A file could not be read.
+    Unreadable = 5,
+}
+
+impl From<Status> for ExitCode {
+    fn from(status: Status) -> Self {
+        Self::from(status as u8)
+    }
+}
+
+/// Why a command ended early.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    status: Status,
+    /// Nothing where it has been said already, or where nobody reads our output any more: that is
+    /// how `… | head` ends.
+    text: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn usage(text: impl Into<String>) -> Self {
+        Self { status: Status::Usage, text: Some(text.into()) }
+    }
+
+    /// A failure that has been said already.
+    pub(crate) fn told(status: Status) -> Self {
+        Self { status, text: None }
+    }
+
+    /// Says it on standard error, and gives the exit status.
+    pub(crate) fn tell(&self) -> Status {
+        if let Some(text) = &self.text {
+            stderr::error(text);
+        }
+        self.status
+    }
+}
+
+impl From<locktop::Error> for Failure {
+    fn from(error: locktop::Error) -> Self {
+        let status = if error.is_usage() || error.is_gone() {
+            Status::Usage
+        } else if error.is_permission() {
+            Status::NotPermitted
+        } else {
+            Status::Unreadable
+        };
+        Self { status, text: Some(error.to_string()) }
+    }
+}
+
+impl From<locktop::TargetError> for Failure {
+    fn from(error: locktop::TargetError) -> Self {
+        locktop::Error::from(error).into()
+    }
+}
+
+/// Of our own output: what is read is the locking core's.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self { status: Status::Done, text: None };
+        }
+        Self { status: Status::Unreadable, text: Some(format!("cannot write the result: {error}")) }
+    }
+}
+
+/// Where serialising fails, it is the writing that did: the documents themselves always can be.
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Self {
+        io::Error::from(error).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{json, sample};
+    use super::*;
+
+    /// A reader that takes so many bytes and then fails so.
+    struct Reader(usize, io::ErrorKind);
+
+    impl io::Write for Reader {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if self.0 == 0 {
+                return Err(self.1.into());
+            }
+            let taken = bytes.len().min(self.0);
+            self.0 -= taken;
+            Ok(taken)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn only_a_reader_that_goes_away_is_no_failure() {
+        for taken in [0, 1, 100, 3000] {
+            let fail = |kind| {
+                let error = json::print(&mut Reader(taken, kind), &sample::snapshot()).unwrap_err();
+                Failure::from(error)
+            };
+            let gone = fail(io::ErrorKind::BrokenPipe);
+            assert_eq!((gone.status, gone.text), (Status::Done, None));
+            let full = fail(io::ErrorKind::StorageFull);
+            assert_eq!(full.status, Status::Unreadable);
+            assert!(full.text.is_some());
+        }
+    }
+
+    #[test]
+    fn a_target_that_is_none_is_bad_usage() {
+        let error = locktop::Target::parse("pid:x".as_ref()).unwrap_err();
+        assert_eq!(Failure::from(error).status, Status::Usage);
+    }
+}
