@@ -83,8 +83,9 @@ impl Scan {
         for pid in system.pids().unwrap_or_default() {
             match scan.read(system, scope, pid) {
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                    // Threads of the kernel have no descriptors.
-                    if !system.stat(pid).is_ok_and(|stat| stat.kernel_thread) {
+                    // Threads of the kernel and processes on their way out have no descriptors.
+                    let stat = system.stat(pid);
+                    if stat.is_ok_and(|stat| !stat.kernel_thread && !stat.exiting) {
                         scan.unreadable.insert(pid);
                     }
                 }
