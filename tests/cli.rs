@@ -168,7 +168,9 @@ fn a_terminal_gets_colours_and_lines_that_fit() {
 
     assert!(on_terminal(80, &["ls", path], &[]).contains("\u{1b}[32mheld\u{1b}[0m"));
     for columns in [1, 2, 20, 80] {
-        for arguments in [&["ls", path][..], &["ls", "--tree", path], &["ls", "--ascii", path]] {
+        for arguments in
+            [&["ls", "-q", path][..], &["ls", "-q", "--tree", path], &["ls", "-q", "--ascii", path]]
+        {
             let text = on_terminal(columns, arguments, colourless);
             assert!(!text.contains('\u{1b}') && !text.contains("panicked"), "{text}");
             for line in text.lines() {
