@@ -91,7 +91,7 @@ fn ordinary(pid: Pid) -> Process {
 }
 
 /// A lock in the making.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct LockSketch {
     lock: LockFacts,
     path: String,
