@@ -4,6 +4,7 @@ use crate::diagnose::sketch::{Sketch, flock, ofd, posix};
 use crate::diagnose::{Explanation, explain, explain_process};
 use crate::model::{
     Evidence, Mechanism, Mode, Naming, Note, Parent, PathBytes, Pid, Process, Span, State, Taker,
+    harmless,
 };
 
 /// The whole explanation, a line for each thing that it says.
