@@ -1,6 +1,6 @@
 //! A folder, actors, and somebody who clears it all away.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
@@ -30,6 +30,7 @@ pub struct Scene {
     door: Rc<UnixListener>,
     process: Child,
     private_mounts: Cell<bool>,
+    kept: RefCell<Vec<Actor>>,
 }
 
 impl Scene {
@@ -54,7 +55,14 @@ impl Scene {
             .spawn()
             .expect("python3 starts");
         let stage = Some(Actor::enters(&door, process.id() as i32));
-        Self { folder, stage, door, process, private_mounts: Cell::new(false) }
+        Self {
+            folder,
+            stage,
+            door,
+            process,
+            private_mounts: Cell::new(false),
+            kept: RefCell::default(),
+        }
     }
 
     /// The folder.
@@ -84,6 +92,11 @@ impl Scene {
         let actor = self.actor();
         actor.does("become_nobody()");
         actor
+    }
+
+    /// Keeps an actor for as long as the scene lasts.
+    pub fn keeps(&self, actor: Actor) {
+        self.kept.borrow_mut().push(actor);
     }
 
     /// Mounts of the stage and its actors are from now on seen by them and by what looks from

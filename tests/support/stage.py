@@ -11,6 +11,7 @@ import ctypes
 import errno
 import fcntl
 import json
+import mmap
 import os
 import platform
 import shutil
@@ -109,6 +110,47 @@ def fork_as(pid):
     if checked(libc.syscall(435, args, len(args))) == 0:
         raise Reborn
     return pid
+
+
+def crowd(count, work):
+    """Starts processes that each do work(number) and then sleep; returns their pids."""
+    pids = []
+    for number in range(count):
+        pid = os.fork()
+        if pid == 0:
+            try:
+                work(number)
+                while True:
+                    signal.pause()
+            finally:
+                os._exit(1)
+        pids.append(pid)
+    return pids
+
+
+def bustle(count):
+    """Starts processes that lock, unlock, fork and end without a pause. Each locks only a file that
+    has its pid for a name. Returns where the number of processes so far can be read."""
+    births = mmap.mmap(-1, 8 * count)
+
+    def live(number):
+        plain_signals()
+        ended = 0
+        while True:
+            child = os.fork()
+            if child == 0:
+                fd = flock(f"bustle-{os.getpid()}", EX)
+                for _ in range(20):
+                    fcntl.flock(fd, UN)
+                    fcntl.flock(fd, EX)
+                os.unlink(f"bustle-{os.getpid()}")
+                os._exit(0)
+            os.waitpid(child, 0)
+            ended += 1
+            births[8 * number : 8 * number + 8] = struct.pack("q", ended)
+
+    crowd(count, live)
+    return lambda: sum(struct.unpack(f"{count}q", births[:]))
 
 
 def vfork():
