@@ -1,3 +1,9 @@
 //! `locktop`: who really holds a lock, and what to do about it.
 
-fn main() {}
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

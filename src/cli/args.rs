@@ -1,0 +1,201 @@
+//! The command line as types. What is listed here works.
+
+use std::ffi::OsString;
+
+use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
+
+use super::columns::Column;
+
+/// Who really holds a lock, for how long, who waits, and what to do about it.
+///
+/// Without a command: one look at the locks, as 'locktop ls'.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    override_usage = "locktop [OPTIONS] [TARGET]...\n       locktop [OPTIONS] <COMMAND>",
+    after_help = EXAMPLES,
+    after_long_help = format!("{TARGETS}\n\n{STATUSES}\n\n{EXAMPLES}"),
+    max_term_width = 100
+)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    /// Only these locks: PATH, FAMILY:PATH, pid:N or @ID; a folder is all below it
+    #[arg(value_name = "TARGET")]
+    pub(crate) targets: Vec<OsString>,
+    #[command(flatten)]
+    pub(crate) global: Global,
+}
+
+/// What can be asked for.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List the locks, those first that need a person most
+    Ls(Ls),
+    /// Tell in sentences who has a lock, who waits, why it does not move, and what can be done
+    Explain(Explain),
+}
+
+/// `locktop ls`.
+#[derive(Debug, clap::Args)]
+#[command(
+    group(ArgGroup::new("form").args(["json", "columns", "tree"])),
+    after_help = LS_EXAMPLES,
+    after_long_help = format!("{LS_NOTES}\n\n{TARGETS}\n\n{LS_EXAMPLES}"),
+)]
+pub(crate) struct Ls {
+    /// Only these locks: PATH, FAMILY:PATH, pid:N or @ID; a folder is all below it
+    #[arg(value_name = "TARGET")]
+    pub(crate) targets: Vec<OsString>,
+    /// Print one JSON document, with a line for each lock
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Columns to print, in this order, separated by commas
+    #[arg(short = 'o', long, value_name = "COLUMNS", value_delimiter = ',')]
+    pub(crate) columns: Vec<Column>,
+    /// Show who blocks whom: under each lock those who wait for it
+    #[arg(long)]
+    pub(crate) tree: bool,
+    /// Only what needs a person: deadlock, split, stale, orphaned, stuck, or a wait of over 10 minutes
+    #[arg(long)]
+    pub(crate) problems: bool,
+}
+
+/// `locktop explain`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = EXPLAIN_EXAMPLES,
+    after_long_help = format!("{TARGETS}\n\n{EXPLAIN_EXAMPLES}"),
+)]
+pub(crate) struct Explain {
+    /// The lock: PATH, FAMILY:PATH or @ID; or pid:N: what that process holds and waits for
+    #[arg(value_name = "TARGET")]
+    pub(crate) target: OsString,
+    /// Print one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What every command knows.
+#[derive(Debug, Clone, Copy, clap::Args)]
+#[command(next_help_heading = "Everywhere")]
+pub(crate) struct Global {
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    #[arg(hide_possible_values = true)]
+    #[arg(help = "Colour the output: auto, always or never; auto heeds NO_COLOR")]
+    pub(crate) color: When,
+    /// Draw with ASCII characters only
+    #[arg(long, global = true)]
+    pub(crate) ascii: bool,
+    /// Print no notes, only results and errors
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Say what the look cost, and how many locks and processes it saw
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+}
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum When {
+    Auto,
+    Always,
+    Never,
+}
+
+const TARGETS: &str = "\
+Targets:
+  PATH         the file that is there now, and locks whose last name that was
+  FAMILY:PATH  only its locks of one kind: flock, posix or ofd; a folder itself
+  pid:N        what that process holds or waits for
+  @ID          one lock, by the id that 'locktop ls -o id' prints
+A file whose name looks like one of these is written ./NAME.";
+
+const STATUSES: &str = "\
+Exit status:
+  0  done
+  2  bad usage, or a target that does not exist
+  3  not permitted
+  5  something could not be read";
+
+const EXAMPLES: &str = "\
+Examples:
+  locktop ls                                   all locks that can be seen
+  locktop ls --problems                        only those that need a person
+  locktop explain /var/lib/dpkg/lock-frontend  why apt does not go on";
+
+const LS_NOTES: &str = "\
+In the table a '?' behind a pid says that the kernel names this process and
+nothing could be checked. HELD and QUEUE (how many wait, and the longest wait)
+are marked where they are bounds: >= is 'at least', <= is 'at most'.
+Tables are cut to fit a terminal and never in a pipe.";
+
+const LS_EXAMPLES: &str = "\
+Examples:
+  locktop ls /var/lib /run/backup.lock  locks below a folder, and of a file
+  locktop ls --tree                     who blocks whom
+  locktop ls -o verdict,path,pid,wait   for a script or a ticket
+  locktop ls --json | jq '.locks[].holders[].pid'";
+
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  locktop explain /var/lib/dpkg/lock-frontend
+  locktop explain pid:4121";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    /// What is printed for a line of arguments that does not parse, at a fixed width.
+    fn answer(line: &str) -> String {
+        let command = Args::command().term_width(90);
+        let answer = command.try_get_matches_from(line.split(' ')).unwrap_err();
+        answer.render().to_string()
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn help_is_short_and_has_examples() {
+        insta::assert_snapshot!("help", answer("locktop -h"));
+        insta::assert_snapshot!("help_ls", answer("locktop ls -h"));
+        insta::assert_snapshot!("help_explain", answer("locktop explain -h"));
+    }
+
+    #[test]
+    fn long_help_documents_everything() {
+        insta::assert_snapshot!("long_help", answer("locktop --help"));
+        insta::assert_snapshot!("long_help_ls", answer("locktop ls --help"));
+    }
+
+    #[test]
+    fn an_unknown_column_lists_those_there_are() {
+        let answer = answer("locktop ls -o id,colour");
+        assert!(answer.contains("'colour'"), "{answer}");
+        for column in Column::value_variants() {
+            assert!(answer.contains(&column.heading().to_lowercase()), "{answer}");
+        }
+    }
+
+    #[test]
+    fn targets_and_commands_are_told_apart() {
+        let parse = |line: &str| Args::try_parse_from(line.split(' '));
+        let plain = parse("locktop --ascii /a ls -q").unwrap();
+        assert!(plain.command.is_none() && plain.global.quiet && plain.global.ascii);
+        assert_eq!(plain.targets, ["/a", "ls"]);
+        let Some(Command::Ls(ls)) = parse("locktop -q ls -o id,pid /a -- -b").unwrap().command
+        else {
+            panic!("not ls")
+        };
+        assert_eq!(ls.columns, [Column::Id, Column::Pid]);
+        assert_eq!(ls.targets, ["/a", "-b"]);
+        for line in ["ls --json --tree", "ls --json -o id", "ls --tree -o id", "explain a b"] {
+            assert!(parse(&format!("locktop {line}")).is_err(), "{line}");
+        }
+    }
+}

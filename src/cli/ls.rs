@@ -1,0 +1,65 @@
+//! `locktop ls`: one look at the locks.
+
+use std::io::{self, BufWriter, Write};
+
+use locktop::model::Lock;
+use locktop::{Folders, Inspector, Snapshot};
+
+use super::args::{Global, Ls};
+use super::columns::DEFAULT;
+use super::failure::{Failure, Status};
+use super::page::Page;
+use super::pick::{self, Pick};
+use super::{json, stderr, table, tree};
+
+/// Looks once and prints what was asked for.
+pub(crate) fn run(ls: &Ls, global: Global) -> Result<Status, Failure> {
+    let targets = pick::parse(&ls.targets)?;
+    let mut inspector = Inspector::new()?;
+    let mut snapshot = inspector.snapshot()?;
+    stderr::cost(&snapshot, global);
+    let pick = Pick::of(&mut inspector, &snapshot, &targets, Folders::Below)?;
+    let wanted = |lock: &Lock| pick.contains(lock) && (!ls.problems || Snapshot::is_problem(lock));
+
+    let mut out = BufWriter::new(io::stdout().lock());
+    if ls.json {
+        narrow(&mut snapshot, wanted);
+        json::print(&mut out, &snapshot)?;
+        out.flush()?;
+        return Ok(pick.status);
+    }
+
+    let page = Page::stdout(global);
+    let locks: Vec<&Lock> = snapshot.locks.iter().filter(|lock| wanted(lock)).collect();
+    if ls.tree {
+        tree::print(&mut out, &locks, &snapshot, &page)?;
+    } else {
+        let columns = if ls.columns.is_empty() { &DEFAULT[..] } else { &ls.columns };
+        table::print(&mut out, &locks, columns, &page)?;
+    }
+    out.flush()?;
+    if locks.is_empty() {
+        stderr::remark(
+            global,
+            if ls.problems { "no problems" } else { "nobody holds such a lock" },
+        );
+    }
+    stderr::notes(&snapshot, global);
+    Ok(pick.status)
+}
+
+impl Ls {
+    /// As without any option.
+    pub(crate) fn of(targets: Vec<std::ffi::OsString>) -> Self {
+        Self { targets, json: false, columns: Vec::new(), tree: false, problems: false }
+    }
+}
+
+/// Leaves only the wanted locks, and the circles that touch one of them.
+fn narrow(snapshot: &mut Snapshot, wanted: impl Fn(&Lock) -> bool) {
+    snapshot.locks.retain(wanted);
+    let locks = &snapshot.locks;
+    snapshot
+        .deadlocks
+        .retain(|circle| circle.locks.iter().any(|id| locks.iter().any(|lock| lock.id == *id)));
+}

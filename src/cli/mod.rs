@@ -1,0 +1,66 @@
+//! The commands of the command line. A thin user of the locking core: everything that is printed
+//! comes from a [`Snapshot`](locktop::Snapshot).
+
+mod args;
+mod cell;
+mod columns;
+mod explain;
+mod failure;
+mod future;
+mod json;
+mod ls;
+mod page;
+mod pick;
+#[cfg(test)]
+mod sample;
+mod stderr;
+mod table;
+mod tree;
+mod wrap;
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use locktop::model::harmless;
+
+use args::{Args, Command, Ls};
+use failure::{Failure, Status};
+
+/// Parses, does what was asked, and tells the exit status.
+pub(crate) fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    run(&arguments).unwrap_or_else(|failure| failure.tell()).into()
+}
+
+fn run(arguments: &[OsString]) -> Result<Status, Failure> {
+    if let Some(word) = future::command(arguments.get(1..).unwrap_or_default()) {
+        return Err(Failure::usage(format!(
+            "this version has no command '{word}' yet; 'locktop --help' lists those it has"
+        )));
+    }
+    let args = match Args::try_parse_from(arguments) {
+        Ok(args) => args,
+        Err(answer) => return refuse(&answer),
+    };
+    match args.command {
+        Some(Command::Ls(ls)) => ls::run(&ls, args.global),
+        Some(Command::Explain(explain)) => explain::run(&explain, args.global),
+        // The dashboard's place, where standard output is a terminal.
+        None => ls::run(&Ls::of(args.targets), args.global),
+    }
+}
+
+/// Prints the help or the version if that was asked for; else the complaint about the arguments.
+fn refuse(answer: &clap::Error) -> Result<Status, Failure> {
+    let text = answer.render().to_string();
+    if !answer.use_stderr() {
+        std::io::stdout().write_all(text.as_bytes())?;
+        return Ok(Status::Done);
+    }
+    // The complaint quotes arguments as they came.
+    let text: Vec<_> = text.trim_end().split('\n').map(harmless).collect();
+    let text = text.join("\n");
+    Err(Failure::usage(text.strip_prefix("error: ").unwrap_or(&text)))
+}

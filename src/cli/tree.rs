@@ -1,0 +1,237 @@
+//! Who blocks whom: locks with their holders as roots, those who wait as branches.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use locktop::Snapshot;
+use locktop::model::{How, Lock, LockId, Mode, Pid, Range, Waiter, harmless};
+use unicode_width::UnicodeWidthStr as _;
+
+use super::cell::Cut;
+use super::columns::{kind_of, known_time, name_of, person};
+use super::page::{FAINT, Glyphs, Page, colour_of};
+
+/// Queues are chains in the kernel; below this depth they are drawn straight.
+const DEEPEST: usize = 12;
+
+/// So many holders are named; the others are counted.
+const NAMED: usize = 4;
+
+/// A lock's name is not cut below this.
+const SHORTEST: usize = 20;
+
+/// Writes each of `locks` with its tree. What waiters hold is looked up in the whole snapshot.
+pub(crate) fn print(
+    out: &mut impl Write,
+    locks: &[&Lock],
+    snapshot: &Snapshot,
+    page: &Page,
+) -> io::Result<()> {
+    let ties = Ties::of(snapshot);
+    for lock in locks {
+        root(out, lock, page)?;
+        let stems = stems(&lock.waiters, page.glyphs);
+        for (waiter, stem) in lock.waiters.iter().zip(stems) {
+            branch(out, waiter, &stem, &ties.of_waiter(waiter, lock, page.glyphs), page)?;
+        }
+    }
+    Ok(())
+}
+
+fn root(out: &mut impl Write, lock: &Lock, page: &Page) -> io::Result<()> {
+    let verdict = lock.verdict.word();
+    let rest = format!("{}  {}", kind_of(lock), holders(lock, page.glyphs));
+    let name = name_of(lock);
+    let name = match page.width {
+        Some(width) => {
+            let room = width.saturating_sub(verdict.width() + rest.width() + 4).max(SHORTEST);
+            name.within(room, Cut::Middle, page.glyphs.cut)
+        }
+        None => name.text.as_str().into(),
+    };
+    let line = format!("{verdict}  {name}  {rest}");
+    let line = page.line(&line);
+    match line.strip_prefix(verdict) {
+        Some(rest) => writeln!(out, "{}{rest}", page.paint(verdict, colour_of(lock.verdict))),
+        None => writeln!(out, "{line}"),
+    }
+}
+
+fn holders(lock: &Lock, glyphs: &Glyphs) -> String {
+    let age = known_time(&lock.age, glyphs).map(|age| format!(" {age}")).unwrap_or_default();
+    let names: Vec<_> = lock.holders.iter().take(NAMED).map(person).collect();
+    let more = match lock.holders.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    match names.as_slice() {
+        [] => format!("held{age} by nobody who could be seen"),
+        names => format!("held{age} by {}{more}", names.join(", ")),
+    }
+}
+
+fn branch(
+    out: &mut impl Write,
+    waiter: &Waiter,
+    stem: &str,
+    tie: &str,
+    page: &Page,
+) -> io::Result<()> {
+    let line = format!("{stem}{}{tie}", wait_of(waiter, page.glyphs));
+    let line = page.line(&line);
+    match line.strip_prefix(stem) {
+        Some(rest) => writeln!(out, "{}{rest}", page.paint(stem, FAINT)),
+        None => writeln!(out, "{line}"),
+    }
+}
+
+/// Such as `2. flock 3247 root waits 1m02s, shared`.
+fn wait_of(waiter: &Waiter, glyphs: &Glyphs) -> String {
+    let position = waiter.position.map(|position| format!("{position}. ")).unwrap_or_default();
+    let time = known_time(&waiter.waited, glyphs).map(|time| format!(" {time}"));
+    let range = waiter.range.filter(|range| *range != Range::WHOLE);
+    let range = range.map(|range| format!(" for [{range}]"));
+    let mode = if waiter.mode == Mode::Shared { ", shared" } else { "" };
+    let how = match (waiter.how, waiter.tries) {
+        (How::Polling, Some(tries)) => format!(", tried {tries} times"),
+        (How::Polling, None) => ", by trying again".into(),
+        (How::Kernel | How::Engine, _) => String::new(),
+    };
+    format!(
+        "{position}{} waits{}{}{mode}{how}",
+        who(waiter),
+        time.unwrap_or_default(),
+        range.unwrap_or_default(),
+    )
+}
+
+fn who(waiter: &Waiter) -> String {
+    let process = &waiter.process;
+    let command = process.command.as_deref().map(harmless);
+    let pid = process.pid.map(|pid| pid.to_string());
+    let user = process.user.clone().or_else(|| process.uid.map(|uid| uid.to_string()));
+    let user = user.as_deref().map(harmless);
+    let known = [command, pid.map(Cow::from), user];
+    let known: Vec<_> = known.into_iter().flatten().collect();
+    match (&waiter.token, known.as_slice()) {
+        (Some(token), []) => format!("token {}", harmless(token)),
+        (None, []) => "somebody".into(),
+        (_, known) => known.join(" "),
+    }
+}
+
+/// What stands before each waiter, from how deep each is.
+fn stems(waiters: &[Waiter], glyphs: &Glyphs) -> Vec<String> {
+    let mut stems = vec![String::new(); waiters.len()];
+    // Upwards, so that it is known which levels go on below.
+    let mut goes_on = [false; DEEPEST + 1];
+    for (stem, waiter) in stems.iter_mut().zip(waiters).rev() {
+        let depth = (waiter.depth.max(1) as usize).min(DEEPEST);
+        for level in &goes_on[1..depth] {
+            *stem += if *level { glyphs.trunk } else { "   " };
+        }
+        *stem += if goes_on[depth] { glyphs.branch } else { glyphs.last };
+        goes_on[depth] = true;
+        goes_on[depth + 1..].fill(false);
+    }
+    stems
+}
+
+/// What ties waiters to other locks.
+struct Ties<'a> {
+    /// What somebody in a circle holds, by pid and the lock that it wants.
+    circles: BTreeMap<(Pid, &'a LockId), &'a LockId>,
+    /// The locks that somebody waits for, by the pids of their holders.
+    blocks: BTreeMap<Pid, Vec<&'a Lock>>,
+    snapshot: &'a Snapshot,
+}
+
+impl<'a> Ties<'a> {
+    fn of(snapshot: &'a Snapshot) -> Self {
+        let members = snapshot.deadlocks.iter().flat_map(|circle| &circle.members);
+        let circles = members.map(|one| ((one.pid, &one.wants), &one.holds)).collect();
+        let mut blocks: BTreeMap<Pid, Vec<&Lock>> = BTreeMap::new();
+        for lock in snapshot.locks.iter().filter(|lock| !lock.waiters.is_empty()) {
+            let pids = lock.holders.iter().filter_map(|holder| holder.process.pid);
+            pids.for_each(|pid| blocks.entry(pid).or_default().push(lock));
+        }
+        Self { circles, blocks, snapshot }
+    }
+
+    /// What a waiter holds that others wait for; marked where that closes a circle.
+    fn of_waiter(&self, waiter: &Waiter, wanted: &Lock, glyphs: &Glyphs) -> String {
+        let Some(pid) = waiter.process.pid else { return String::new() };
+        if let Some(held) = self.circles.get(&(pid, &wanted.id)) {
+            let held = self.snapshot.lock(held).map_or_else(|| held.to_string(), Lock::label);
+            return format!("  {} holds {held}", glyphs.circle);
+        }
+        match self.blocks.get(&pid) {
+            Some(locks) => {
+                let held: Vec<_> = locks.iter().map(|lock| lock.label()).collect();
+                format!("  holds {}", held.join(", "))
+            }
+            None => String::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample;
+    use super::*;
+
+    fn tree(locks: &[&Lock], snapshot: &Snapshot, page: &Page) -> String {
+        let mut out = Vec::new();
+        print(&mut out, locks, snapshot, page).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn waiters_are_branches_and_circles_are_marked() {
+        let snapshot = sample::snapshot();
+        let locks: Vec<_> = snapshot.locks.iter().collect();
+        insta::assert_snapshot!(tree(&locks, &snapshot, &Page::PIPE), @r#"
+        deadlock  /srv/a.lock  flock X  held ≥1m03s by python3 41 alice
+        └─ 1. python3 42 root waits 12s  ↻ holds /srv/b.lock
+        deadlock  /srv/b.lock  flock X  held ≥1m03s by python3 42 alice
+        └─ 1. python3 41 root waits 11s  ↻ holds /srv/a.lock
+        orphaned  /run/backup.lock (nightly backup)  flock X  held ≥1m03s by rsync 3244 backup
+        ├─ 1. flock 3247 root waits 1m02s
+        │  └─ 2. bash 3249 root waits 44s
+        └─ 3. flock 3250 root waits 10s, shared
+        contended  /var/lib/dpkg/lock-frontend (dpkg frontend lock)  posix X  held ≥1m03s by apt-get 991 root
+        └─ 1. apt 1203 root waits 12m04s
+        held  /srv/größe.db [100-199]  ofd S  held ≥1m03s by reader 51 www, reader 52 www
+        unknown  /tmp/x (deleted)  flock X  held by nobody who could be seen
+        "#);
+        insta::assert_snapshot!(tree(&locks[..3], &snapshot, &Page::terminal(60).ascii()), @r#"
+        deadlock  /srv/a.lock  flock X  held >=1m03s by python3 4...
+        `- 1. python3 42 root waits 12s  (circle) holds /srv/b.lock
+        deadlock  /srv/b.lock  flock X  held >=1m03s by python3 4...
+        `- 1. python3 41 root waits 11s  (circle) holds /srv/a.lock
+        orphaned  /run/backup.lock  flock X  held >=1m03s by rsyn...
+        |- 1. flock 3247 root waits 1m02s
+        |  `- 2. bash 3249 root waits 44s
+        `- 3. flock 3250 root waits 10s, shared
+        "#);
+    }
+
+    #[test]
+    fn a_held_lock_is_named_though_it_is_not_shown() {
+        let mut snapshot = sample::snapshot();
+        snapshot.deadlocks.clear();
+        let text = tree(&[&snapshot.locks[0]], &snapshot, &Page::PIPE);
+        assert!(text.ends_with("waits 12s  holds /srv/b.lock\n"), "{text}");
+    }
+
+    #[test]
+    fn long_queues_stay_on_the_page() {
+        let mut lock = sample::orphan();
+        lock.waiters =
+            (1..1000).map(|n| sample::waiter(n, n, 5000 + n as Pid, "flock", 5)).collect();
+        let text = tree(&[&lock], &sample::snapshot(), &Page::PIPE);
+        assert_eq!(text.lines().count(), 1000);
+        assert!(text.lines().all(|line| line.chars().count() < 100));
+    }
+}
