@@ -9,3 +9,15 @@
     clippy::expect_used,
     reason = "no test program uses everything, and a test that cannot go on fails"
 )]
+
+mod actor;
+mod kernel;
+mod need;
+mod report;
+mod scene;
+
+pub use actor::Actor;
+pub use kernel::{Record, records, state, wait_until};
+pub use need::Need;
+pub use report::{Report, pids};
+pub use scene::{Scene, Shell, Viewer};
