@@ -52,6 +52,8 @@ impl Table {
             inferred: false,
             position: Some(1),
             depth: 1,
+            mechanism: Mechanism::Flock,
+            fd: Some(3),
             mode: Mode::Exclusive,
             range: Range::WHOLE,
             waited: Span::default(),

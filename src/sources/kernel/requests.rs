@@ -35,7 +35,8 @@ pub(super) fn enqueue(system: &System, locks: &mut [Sighting], table: &Table, be
                 lock.keeper.map(|keeper| keeper.stat.file),
                 nameless,
             );
-            lock.facts.requests.push(waiter.request(depth, request.mode, request.range));
+            let mechanism = request.kind.mechanism();
+            lock.facts.requests.push(waiter.request(depth, mechanism, request.mode, request.range));
         }
     }
     if beyond_table {
@@ -54,17 +55,20 @@ pub(super) fn enqueue(system: &System, locks: &mut [Sighting], table: &Table, be
 struct Waiter {
     pid: Option<Pid>,
     tid: Option<Pid>,
+    fd: Option<i32>,
     inferred: bool,
 }
 
 impl Waiter {
-    fn request(self, depth: u32, mode: Mode, range: Range) -> Request {
+    fn request(self, depth: u32, mechanism: Mechanism, mode: Mode, range: Range) -> Request {
         Request {
             pid: self.pid,
             tid: self.tid,
             inferred: self.inferred,
             position: None,
             depth,
+            mechanism,
+            fd: self.fd,
             mode,
             range,
             waited: Span::default(),
@@ -92,8 +96,6 @@ impl Threads {
                 requests().map(|(_, request)| request.pid).filter(|pid| *pid > 0).collect();
             pids.sort_unstable();
             pids.dedup();
-            // The only thread of a process is the one that waits.
-            pids.retain(|pid| system.stat(*pid).is_ok_and(|stat| stat.threads > 1));
             pids
         };
         let sleepers: Vec<Sleeper> =
@@ -128,15 +130,15 @@ impl Threads {
             .copied()
             .find(|&index| self.sleepers[index].fits(request, file));
         if let Some(index) = fitting {
-            self.sleepers[index].taken = true;
-            return Waiter { pid: Some(pid), tid: Some(self.sleepers[index].tid), inferred: false };
+            return self.sleepers[index].take(false);
         }
+        // Where its system call may not be read, the only thread of a process is the one that waits.
         let tid = match system.stat(pid) {
             Ok(stat) if stat.threads == 1 => Some(pid),
             Ok(_) if request.kind.mechanism() == Mechanism::Lease => breaker(system, pid),
             _ => None,
         };
-        Waiter { pid: Some(pid), tid, inferred: false }
+        Waiter { pid: Some(pid), tid, fd: None, inferred: false }
     }
 
     /// An open-file-description request: the thread that fits, the longest waiting first.
@@ -147,37 +149,39 @@ impl Threads {
         fitting.sort_by_key(|&index| self.sleepers[index].tid);
         let certain = alike == 1 && fitting.len() == 1;
         match fitting.first() {
-            Some(&index) => {
-                let sleeper = &mut self.sleepers[index];
-                sleeper.taken = true;
-                Waiter { pid: Some(sleeper.pid), tid: Some(sleeper.tid), inferred: !certain }
-            }
+            Some(&index) => self.sleepers[index].take(!certain),
             None => Waiter::default(),
         }
     }
 
     /// Queues the threads that stand in no table behind the locks of their files.
-    fn enqueue_the_others(&self, locks: &mut [Sighting]) {
-        for sleeper in self.sleepers.iter().filter(|sleeper| !sleeper.taken) {
+    fn enqueue_the_others(&mut self, locks: &mut [Sighting]) {
+        for sleeper in self.sleepers.iter_mut().filter(|sleeper| !sleeper.taken) {
             let wanted = sleeper.wanted;
             let mode = wanted.mode.unwrap_or(Mode::Exclusive);
             let range = wanted.range.unwrap_or(Range::WHOLE);
+            let file = sleeper.file;
             let blocks = |lock: &&mut Sighting| {
-                lock.keeper.is_some_and(|keeper| keeper.stat.file == sleeper.file)
+                lock.keeper.is_some_and(|keeper| keeper.stat.file == file)
                     && lock.facts.mechanism.conflicts_with(wanted.mechanism)
                     && lock.facts.mode().conflicts_with(mode)
                     && lock.facts.range.overlaps(&range)
             };
             if let Some(lock) = locks.iter_mut().find(blocks) {
-                let waiter =
-                    Waiter { pid: Some(sleeper.pid), tid: Some(sleeper.tid), inferred: true };
-                lock.facts.requests.push(waiter.request(1, mode, range));
+                let waiter = sleeper.take(true);
+                lock.facts.requests.push(waiter.request(1, wanted.mechanism, mode, range));
             }
         }
     }
 }
 
 impl Sleeper {
+    /// Makes it the one behind a request.
+    fn take(&mut self, inferred: bool) -> Waiter {
+        self.taken = true;
+        Waiter { pid: Some(self.pid), tid: Some(self.tid), fd: Some(self.wanted.fd), inferred }
+    }
+
     /// Whether this thread can be the one that made the request for that file.
     fn fits(&self, request: &Record, file: Option<FileId>) -> bool {
         let same_file = match (file, request.file) {
