@@ -48,8 +48,7 @@ impl Scene {
         let door = Rc::new(UnixListener::bind(folder.join(".stage")).unwrap());
         door.set_nonblocking(true).unwrap();
         let process = Command::new(python())
-            .arg("-c")
-            .arg(include_str!("stage.py"))
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/stage.py"))
             .arg(&folder)
             .stdin(Stdio::null())
             .spawn()

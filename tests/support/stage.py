@@ -262,7 +262,7 @@ def serve(connection):
             answer = {"value": perform(json.loads(line))}
         except Exception:
             answer = {"error": traceback.format_exc()}
-        connection.sendall((json.dumps(answer) + "\n").encode())
+        connection.sendall((json.dumps(answer, default=str) + "\n").encode())
 
 
 def perform(source):
