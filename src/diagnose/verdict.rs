@@ -74,7 +74,8 @@ impl<'a> Judge<'a> {
         let decided =
             Self::RULES.iter().find_map(|(verdict, rule)| Some((*verdict, rule(self, lock)?)));
         let (verdict, mut why) = decided.unwrap_or_else(|| (Verdict::Held, self.keeping(lock)));
-        for aside in [self.other_half(lock), self.waits_for_itself(lock)].into_iter().flatten() {
+        let asides = [self.other_half(lock), self.waits_for_itself(lock), unknown_name(lock)];
+        for aside in asides.into_iter().flatten() {
             why.push_str("; ");
             why.push_str(&aside);
         }
@@ -350,4 +351,14 @@ fn taker(grant: &Grant) -> String {
 /// Whether the service manager is in charge of the process.
 fn in_service(process: &Process) -> bool {
     process.unit.as_deref().is_some_and(|unit| unit.ends_with(".service"))
+}
+
+/// What cannot be told of a file that has a path.
+fn unknown_name(lock: &LockFacts) -> Option<String> {
+    match &lock.naming {
+        Naming::Unknown(reason) if lock.path.is_some() => {
+            Some(format!("whether the path still names it is unknown: {reason}"))
+        }
+        _ => None,
+    }
 }
