@@ -102,6 +102,15 @@ def fork():
     return pid
 
 
+def new_session():
+    """As `fork`, in a session and process group of its own."""
+    pid = os.fork()
+    if pid == 0:
+        os.setsid()
+        raise Reborn
+    return pid
+
+
 def fork_as(pid):
     """As `fork`, with a number of our choice."""
     tids = ctypes.c_int(pid)
