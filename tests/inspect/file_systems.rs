@@ -141,3 +141,35 @@ fn the_same_path_in_two_mount_namespaces_is_not_split() {
         assert_eq!(lock["verdict"], "held", "{lock:#}");
     }
 }
+
+#[test]
+fn a_file_that_is_mounted_in_two_places_is_one_lock_under_both_names() {
+    let Some(scene) = Scene::with(&[Need::Root]) else { return };
+    scene.has_private_mounts();
+    let stage = scene.stage();
+    stage.does("os.mkdir('here'); os.mkdir('there'); run('mount', '--bind', 'here', 'there')");
+    let [one, other] = [scene.actor(), scene.actor()];
+    one.does("flock('here/l', SH)");
+    other.does("flock('there/l', SH)");
+    for name in ["here/l", "there/l"] {
+        let target = scene.path(name);
+        let report = scene.look_as(Viewer::Ourselves, &[target.to_str().unwrap()]);
+        let [lock] = &report.locks()[..] else { panic!("{:#}", report.document) };
+        let mut holders = pids(&lock["holders"]);
+        holders.sort();
+        assert_eq!(holders, [Some(one.pid), Some(other.pid)]);
+        assert_eq!(lock["verdict"], "held");
+    }
+}
+
+#[test]
+fn the_path_of_a_holder_in_a_changed_root_is_the_one_from_outside() {
+    let Some(scene) = Scene::with(&[Need::Root]) else { return };
+    let holder = scene.actor();
+    holder.does("os.mkdir('jail'); os.chroot('jail'); flock('/l', EX)");
+    let report = scene.look();
+    let seen = report.at(&scene.path("jail/l"));
+    assert_eq!(pids(&seen["holders"]), [Some(holder.pid)]);
+    assert_eq!(seen["verdict"], "held");
+    assert_eq!(seen["deleted"], false);
+}
