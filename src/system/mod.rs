@@ -194,6 +194,11 @@ impl System {
         Descriptors::open(&self.proc.join(pid.to_string()))
     }
 
+    /// The open descriptors of a thread, which can have a table of its own.
+    pub(crate) fn thread_descriptors(&self, pid: Pid, tid: Pid) -> io::Result<Descriptors> {
+        Descriptors::open(&self.proc.join(format!("{pid}/task/{tid}")))
+    }
+
     /// The file that one descriptor of a process has open: asks no other machine.
     pub(crate) fn descriptor(&self, pid: Pid, fd: i32) -> io::Result<FileStat> {
         platform::stat_following(&self.path(pid, &format!("fd/{fd}")))

@@ -112,7 +112,14 @@ fn settle(system: &System, worth: &Worth, table: &mut Table, scan: &mut Scan) {
     if searched || !scan.unreadable.is_empty() {
         return;
     }
-    *scan = Scan::of(system, worth, &system.pids().unwrap_or_default());
+    let everybody = system.pids().unwrap_or_default();
+    *scan = Scan::of(system, worth, &everybody);
+    if !drop_released(system, table, scan) {
+        return;
+    }
+    for pid in everybody {
+        scan.read_threads(system, worth, pid);
+    }
     if drop_released(system, table, scan) {
         let nowhere = without_keeper(table, scan).copied().collect();
         scan.give_up_on(system, nowhere);
