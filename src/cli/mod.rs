@@ -19,12 +19,13 @@ mod tree;
 mod wrap;
 
 use std::ffi::OsString;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
 use locktop::model::harmless;
 
+use crate::tui;
 use args::{Args, Command, Ls};
 use failure::{Failure, Status};
 
@@ -47,9 +48,17 @@ fn run(arguments: &[OsString]) -> Result<Status, Failure> {
     match args.command {
         Some(Command::Ls(ls)) => ls::run(&ls, args.global),
         Some(Command::Explain(explain)) => explain::run(&explain, args.global),
-        // The dashboard's place, where standard output is a terminal.
+        None if std::io::stdout().is_terminal() => dashboard(&args.targets, args.global),
         None => ls::run(&Ls::of(args.targets), args.global),
     }
+}
+
+/// Shows the locks until somebody leaves.
+fn dashboard(targets: &[OsString], global: args::Global) -> Result<Status, Failure> {
+    let targets = pick::parse(targets)?;
+    let colour = page::Page::stdout(global).colour;
+    tui::run(tui::Options { targets, colour, ascii: global.ascii })?;
+    Ok(Status::Done)
 }
 
 /// Prints the help or the version if that was asked for; else the complaint about the arguments.

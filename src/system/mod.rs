@@ -69,6 +69,11 @@ pub(crate) struct TableText {
     pub(crate) cut: bool,
 }
 
+/// The processor time that this process has spent, where that can be told.
+pub(crate) fn cpu_time() -> Option<Duration> {
+    platform::cpu_time()
+}
+
 /// The operating system, as far as it is asked.
 #[derive(Debug)]
 pub(crate) struct System {
@@ -187,6 +192,11 @@ impl System {
     /// The open descriptors of a process.
     pub(crate) fn descriptors(&self, pid: Pid) -> io::Result<Descriptors> {
         Descriptors::open(&self.proc.join(pid.to_string()))
+    }
+
+    /// The open descriptors of a thread, which can have a table of its own.
+    pub(crate) fn thread_descriptors(&self, pid: Pid, tid: Pid) -> io::Result<Descriptors> {
+        Descriptors::open(&self.proc.join(format!("{pid}/task/{tid}")))
     }
 
     /// The file that one descriptor of a process has open: asks no other machine.

@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
+use std::path::Path;
+use std::sync::Arc;
 
 use super::files::Files;
 use crate::model::{Device, Pid};
@@ -10,11 +12,13 @@ use crate::system::procfs::mounts::Mount;
 use crate::system::{Descriptors, FileStat, System};
 
 /// A descriptor that has a lock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Keeper {
     pub(super) pid: Pid,
     pub(super) fd: i32,
     pub(super) stat: FileStat,
+    /// What its link says; unknown where it was closed meanwhile.
+    pub(super) path: Option<Arc<Path>>,
 }
 
 /// Which descriptors are worth reading: reading one costs ten times what telling its inode does.
@@ -73,8 +77,8 @@ pub(super) struct Scan {
     pub(super) unreadable: HashSet<Pid>,
     /// Processes with a Unix socket over which descriptors are in flight.
     pub(super) in_flight: Vec<Pid>,
-    /// Whether those were looked for.
-    pub(super) looked_for_flights: bool,
+    /// Locks that no process at all was seen to have open, when everybody was asked.
+    nowhere: HashSet<Record>,
 }
 
 impl Scan {
@@ -92,7 +96,13 @@ impl Scan {
         pids: impl Iterator<Item = Pid>,
     ) {
         for pid in pids {
-            match self.read(system, worth, pid) {
+            let read = system
+                .descriptors(pid)
+                .and_then(|descriptors| self.read(system, worth, pid, &descriptors));
+            match read {
+                Ok(count) if count > 0 => {}
+                // The first thread of a process can end, and its descriptors live on in the others.
+                Ok(_) => self.read_threads(system, worth, pid),
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                     // Threads of the kernel and processes on their way out have no descriptors.
                     let stat = system.stat(pid);
@@ -100,9 +110,20 @@ impl Scan {
                         self.unreadable.insert(pid);
                     }
                 }
-                // Whatever else it is, the process has ended.
-                Ok(()) | Err(_) => {}
+                Err(_) => self.read_threads(system, worth, pid),
             }
+        }
+    }
+
+    /// Adds what the descriptors of a process's threads say, which can have tables of their own.
+    pub(super) fn read_threads(&mut self, system: &System, worth: &Worth, pid: Pid) {
+        // A process that has ended has no threads, and one thread has no other table.
+        let tids = system.threads(pid).unwrap_or_default();
+        for tid in tids.into_iter().filter(|tid| *tid != pid) {
+            // What ends or is refused here was not refused for the process: it has ended.
+            let _ = system
+                .thread_descriptors(pid, tid)
+                .and_then(|descriptors| self.read(system, worth, pid, &descriptors));
         }
     }
 
@@ -113,8 +134,28 @@ impl Scan {
             !keepers.is_empty()
         });
         self.unreadable.retain(|pid| !whom(*pid));
-        self.in_flight.clear();
-        self.looked_for_flights = false;
+    }
+
+    /// Reads again what the links of the descriptors say and whether their files still have names.
+    pub(super) fn renew_paths(&mut self, system: &System) {
+        let mut open: Option<(Pid, Descriptors)> = None;
+        for keeper in self.keepers.values_mut().flatten() {
+            if open.as_ref().is_none_or(|(pid, _)| *pid != keeper.pid) {
+                open = system.descriptors(keeper.pid).ok().map(|all| (keeper.pid, all));
+            }
+            // What cannot be read any more is about to go from the table too.
+            let Some((_, descriptors)) = &open else { continue };
+            if let (Ok(stat), Ok(path)) = (descriptors.stat(keeper.fd), descriptors.path(keeper.fd))
+            {
+                keeper.stat = stat;
+                keeper.path = Some(path.into());
+            }
+        }
+    }
+
+    /// How many locks are kept.
+    pub(super) fn len(&self) -> usize {
+        self.keepers.len()
     }
 
     /// Everybody who keeps a lock.
@@ -122,9 +163,15 @@ impl Scan {
         self.keepers.values().flatten().map(|keeper| keeper.pid).collect()
     }
 
-    fn read(&mut self, system: &System, worth: &Worth, pid: Pid) -> io::Result<()> {
-        let descriptors = system.descriptors(pid)?;
-        let process = ProcessScan { system, worth, pid, descriptors: &descriptors };
+    /// Adds what these descriptors say. How many there are.
+    fn read(
+        &mut self,
+        system: &System,
+        worth: &Worth,
+        pid: Pid,
+        descriptors: &Descriptors,
+    ) -> io::Result<usize> {
+        let process = ProcessScan { system, worth, pid, descriptors };
         let numbers = descriptors.numbers()?;
         // Threads cost less than what they read in a process with very many descriptors.
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
@@ -142,9 +189,13 @@ impl Scan {
             Ok(kept)
         })?;
         for (record, keeper) in kept {
-            self.keepers.entry(record).or_default().push(keeper);
+            let keepers = self.keepers.entry(record).or_default();
+            // Threads mostly share one table.
+            if !keepers.contains(&keeper) {
+                keepers.push(keeper);
+            }
         }
-        Ok(())
+        Ok(numbers.len())
     }
 
     /// Whether somebody was seen to keep it.
@@ -167,9 +218,16 @@ impl Scan {
         table.entries.extend(missing.into_iter().map(entry));
     }
 
-    /// Looks for descriptors that have been sent over a Unix socket and not been received yet.
-    pub(super) fn find_descriptors_in_flight(&mut self, system: &System) {
-        self.looked_for_flights = true;
+    /// Whether everybody was asked for it, now or at an earlier look.
+    pub(super) fn was_searched_for(&self, record: &Record) -> bool {
+        self.nowhere.contains(record)
+    }
+
+    /// Nobody has these open: looks for descriptors that have been sent over a Unix socket and not
+    /// been received yet.
+    pub(super) fn give_up_on(&mut self, system: &System, nowhere: HashSet<Record>) {
+        self.nowhere = nowhere;
+        self.in_flight.clear();
         let mut buffer = Vec::new();
         for pid in system.pids().unwrap_or_default() {
             // A process that ends meanwhile has nothing in flight that we could name.
@@ -226,8 +284,12 @@ impl ProcessScan<'_> {
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(error),
                 Err(_) => continue,
             };
-            let keeper = Keeper { pid: self.pid, fd, stat };
-            kept.extend(info.locks.into_iter().map(|record| (record, keeper)));
+            if info.locks.is_empty() {
+                continue;
+            }
+            let path = self.descriptors.path(fd).ok().map(Arc::from);
+            let keeper = Keeper { pid: self.pid, fd, stat, path };
+            kept.extend(info.locks.into_iter().map(|record| (record, keeper.clone())));
         }
         Ok(kept)
     }
