@@ -3,20 +3,26 @@
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{Need, Scene, Viewer, pids, records, wait_until};
 
-#[test]
-fn btrfs_subvolumes_with_equal_inode_numbers_are_told_apart() {
+/// A scene with a btrfs of two subvolumes, `b/one` and `b/two`.
+fn btrfs() -> Option<Scene> {
     let needs = [Need::Root, Need::Program("mkfs.btrfs"), Need::FileSystem("btrfs")];
-    let Some(scene) = Scene::with(&needs) else { return };
+    let scene = Scene::with(&needs)?;
     scene.has_private_mounts();
     let stage = scene.stage();
     stage.does("os.truncate(opened('image'), 128 << 20)");
     stage.does("run('mkfs.btrfs', '-q', 'image'); os.mkdir('b')");
     stage.does("run('mount', '-o', 'loop', 'image', 'b')");
     stage.does("[run('btrfs', 'subvolume', 'create', f'b/{name}') for name in ('one', 'two')]");
+    Some(scene)
+}
+
+#[test]
+fn btrfs_subvolumes_with_equal_inode_numbers_are_told_apart() {
+    let Some(scene) = btrfs() else { return };
     let [first, second, waiter] = [(); 3].map(|()| scene.actor());
     let inodes = [
         first.does("os.fstat(flock('b/one/l', EX)).st_ino"),
@@ -40,6 +46,17 @@ fn btrfs_subvolumes_with_equal_inode_numbers_are_told_apart() {
     let report = scene.look_as(Viewer::Ourselves, &[id]);
     assert_eq!(pids(&report.at(&scene.path("b/two/l"))["holders"]), [Some(second.pid)]);
     assert_eq!(report.locks().len(), 1);
+}
+
+#[test]
+fn a_foreign_lock_on_btrfs_is_found_by_the_path_of_its_file() {
+    let Some(scene) = btrfs() else { return };
+    let holder = scene.actor();
+    holder.does("flock('b/one/l', EX)");
+    let target = scene.path("b/one/l");
+    let report = scene.look_as(Viewer::Nobody, &[target.to_str().unwrap()]);
+    let [lock] = &report.locks()[..] else { panic!("{:#}", report.document) };
+    assert_eq!(pids(&lock["holders"]), [Some(holder.pid)]);
 }
 
 #[test]
@@ -172,4 +189,26 @@ fn the_path_of_a_holder_in_a_changed_root_is_the_one_from_outside() {
     assert_eq!(pids(&seen["holders"]), [Some(holder.pid)]);
     assert_eq!(seen["verdict"], "held");
     assert_eq!(seen["deleted"], false);
+}
+
+#[test]
+fn ids_on_layered_file_systems_are_the_same_for_those_who_may_read_nothing() {
+    let Some(scene) = Scene::with(&[Need::Root, Need::FileSystem("overlay")]) else { return };
+    scene.has_private_mounts();
+    let stage = scene.stage();
+    // Layers on different file systems, whose inode numbers overlayfs cannot simply hand on.
+    stage.does("mount('none', 'a', 'tmpfs'); mount('none', 'b', 'tmpfs'); os.mkdir('m')");
+    stage.does("os.mkdir('b/u'); os.mkdir('b/w'); write('a/below', '')");
+    stage.does("mount('none', 'm', 'overlay', 'lowerdir=a,upperdir=b/u,workdir=b/w')");
+    let actors = [scene.actor(), scene.actor()];
+    actors[0].does("flock(opened('m/below', os.O_RDONLY), EX)");
+    actors[1].does("flock('m/above', EX)");
+    let id_of = |viewer, pid: i32| {
+        let report = scene.look_as(viewer, &[]);
+        let recorded = |lock: &&Value| lock["recorded_pid"] == pid;
+        report.locks().iter().find(recorded).expect("it is listed")["id"].clone()
+    };
+    for actor in &actors {
+        assert_eq!(id_of(Viewer::Ourselves, actor.pid), id_of(Viewer::Nobody, actor.pid));
+    }
 }

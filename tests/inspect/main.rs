@@ -15,6 +15,7 @@ mod foreign;
 mod holders;
 mod namespaces;
 mod orphans;
+mod others;
 mod stuck;
 mod targets;
 mod waiters;
