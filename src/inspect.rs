@@ -1,7 +1,15 @@
 //! The locking core's eyes: looks at everything and judges it.
 
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use crate::diagnose::diagnose;
 use crate::error::Error;
-use crate::model::{Lock, Snapshot, Target};
+use crate::families::Families;
+use crate::ledger::Ledger;
+use crate::model::{FileId, Lock, LockId, Pid, Snapshot, Target, harmless_bytes};
+use crate::sources::{Kernel, Source};
+use crate::system::{Resolved, System};
 
 /// Whether a bare folder names itself or everything below it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,16 +23,38 @@ pub enum Folders {
 /// Looks at the machine's locks, and remembers between looks what narrows their ages.
 ///
 /// Only ever reads: no lock is taken and no file is written.
+///
+/// ```no_run
+/// use locktop::Inspector;
+///
+/// let snapshot = Inspector::new()?.snapshot()?;
+/// for lock in snapshot.locks.iter().filter(|lock| !lock.waiters.is_empty()) {
+///     println!("{} is wanted by {}", lock.label(), lock.waiters.len());
+/// }
+/// # Ok::<(), locktop::Error>(())
+/// ```
 #[derive(Debug)]
-pub struct Inspector {}
+pub struct Inspector {
+    system: System,
+    families: Families,
+    sources: Vec<Box<dyn Source>>,
+    ledger: Ledger,
+}
 
 impl Inspector {
     /// An inspector of this machine.
     ///
     /// # Errors
-    /// When the system's lock table cannot be read at all.
+    /// When the catalogue of well-known locks that is part of the program is damaged.
     pub fn new() -> Result<Self, Error> {
-        Ok(Self {})
+        Self::of(System::new())
+    }
+
+    fn of(system: System) -> Result<Self, Error> {
+        let families = Families::new()?;
+        let ledger = Ledger::new(system.host());
+        let kernel = Kernel::new(families.well_known_places());
+        Ok(Self { system, families, sources: vec![Box::new(kernel)], ledger })
     }
 
     /// Looks once.
@@ -32,39 +62,163 @@ impl Inspector {
     /// # Errors
     /// When the system's lock table cannot be read.
     pub fn snapshot(&mut self) -> Result<Snapshot, Error> {
-        todo!()
+        let at = self.system.now();
+        let mut looks = Vec::with_capacity(self.sources.len());
+        for source in &mut self.sources {
+            let mut look = source.look(&self.system)?;
+            self.families.interpret(&mut look);
+            looks.push(look);
+        }
+        Ok(diagnose(self.ledger.enter(at, looks)))
     }
 
     /// What the targets mean now: turns paths into the files that they name, without ever blocking
-    /// on a file system that hangs.
+    /// on a file system that hangs. No targets: everything.
     ///
     /// # Errors
-    /// When a bare path does not exist and is no lock's last name in `snapshot`, or when an id or
-    /// pid names nothing there.
+    /// When a path does not exist and is no lock's last name in `snapshot`, may not be looked up, or
+    /// lies on a file system that does not answer; when an id or a process is not there.
     pub fn select(
         &mut self,
-        _snapshot: &Snapshot,
-        _targets: &[Target],
-        _folders: Folders,
+        snapshot: &Snapshot,
+        targets: &[Target],
+        folders: Folders,
     ) -> Result<Selection, Error> {
-        todo!()
+        let picks = targets.iter().map(|target| self.pick(snapshot, target, folders));
+        Ok(Selection { picks: picks.collect::<Result<_, _>>()? })
     }
+
+    fn pick(&self, snapshot: &Snapshot, target: &Target, folders: Folders) -> Result<Pick, Error> {
+        match target {
+            Target::Id(id) => match snapshot.lock(id) {
+                Some(_) => Ok(Pick::Id(id.clone())),
+                None => Err(Error::gone(format!(
+                    "no lock {} is held now; 'locktop ls' shows those that are",
+                    crate::model::harmless(id.as_str())
+                ))),
+            },
+            Target::Pid(pid) if self.system.is_alive(*pid) => Ok(Pick::Pid(*pid)),
+            Target::Pid(pid) => Err(Error::gone(format!("no process {pid} is alive"))),
+            Target::Family { family, path } => {
+                self.pick_path(snapshot, path, Some(family), Folders::Themselves)
+            }
+            Target::Path(path) => self.pick_path(snapshot, path, None, folders),
+        }
+    }
+
+    fn pick_path(
+        &self,
+        snapshot: &Snapshot,
+        path: &Path,
+        family: Option<&'static str>,
+        folders: Folders,
+    ) -> Result<Pick, Error> {
+        let place = match self.system.resolve(path) {
+            Resolved::Found { path, file, is_folder } => {
+                let below = is_folder && folders == Folders::Below;
+                Place { path, file: Some(file), below }
+            }
+            Resolved::Missing { path: absolute } => {
+                let is_last_name =
+                    |lock: &Lock| lock.path.as_ref().is_some_and(|last| last.as_path() == absolute);
+                if !snapshot.locks.iter().any(is_last_name) {
+                    return Err(Error::usage(format!("{} does not exist", show(path))));
+                }
+                Place { path: absolute, file: None, below: false }
+            }
+            Resolved::Failed(error) => return Err(Error::io("look up", path, error)),
+            Resolved::Hangs => {
+                return Err(Error::unreachable(format!(
+                    "cannot look up {}: its file system does not answer; name the lock by its id, \
+                     from 'locktop ls'",
+                    show(path)
+                )));
+            }
+        };
+        Ok(Pick::Place { place, family })
+    }
+}
+
+fn show(path: &Path) -> String {
+    harmless_bytes(path.as_os_str().as_encoded_bytes()).into_owned()
 }
 
 /// Which locks the user asked for.
 #[derive(Debug, Clone, Default)]
-pub struct Selection {}
+pub struct Selection {
+    picks: Vec<Pick>,
+}
+
+#[derive(Debug, Clone)]
+enum Pick {
+    Id(LockId),
+    Pid(Pid),
+    Place { place: Place, family: Option<&'static str> },
+}
+
+#[derive(Debug, Clone)]
+struct Place {
+    /// Absolute and without links.
+    path: PathBuf,
+    /// The file that is there now.
+    file: Option<FileId>,
+    /// Everything below this folder.
+    below: bool,
+}
 
 impl Selection {
     /// Everything.
     #[must_use]
     pub fn all() -> Self {
-        Self {}
+        Self::default()
     }
 
     /// Whether the lock was asked for.
     #[must_use]
-    pub fn contains(&self, _lock: &Lock) -> bool {
-        todo!()
+    pub fn contains(&self, lock: &Lock) -> bool {
+        self.picks.is_empty() || self.picks.iter().any(|pick| pick.contains(lock))
+    }
+
+    /// The processes that were asked for by number.
+    #[must_use]
+    pub fn pids(&self) -> Vec<Pid> {
+        let pids: HashSet<Pid> = self
+            .picks
+            .iter()
+            .filter_map(|pick| match pick {
+                Pick::Pid(pid) => Some(*pid),
+                _ => None,
+            })
+            .collect();
+        let mut pids: Vec<Pid> = pids.into_iter().collect();
+        pids.sort_unstable();
+        pids
+    }
+}
+
+impl Pick {
+    fn contains(&self, lock: &Lock) -> bool {
+        match self {
+            Self::Id(id) => lock.id == *id,
+            Self::Pid(pid) => {
+                let holds = lock.holders.iter().any(|holder| holder.process.pid == Some(*pid));
+                holds || lock.waiters.iter().any(|waiter| waiter.process.pid == Some(*pid))
+            }
+            Self::Place { place, family } => {
+                family.is_none_or(|family| lock.family == family || lock.mechanism.word() == family)
+                    && place.contains(lock)
+            }
+        }
+    }
+}
+
+impl Place {
+    fn contains(&self, lock: &Lock) -> bool {
+        if let Some(path) = lock.path.as_ref().map(|path| path.as_path())
+            && (path == self.path || self.below && path.starts_with(&self.path))
+        {
+            return true;
+        }
+        self.file.is_some() && (lock.file == self.file || lock.table_file == self.file)
     }
 }

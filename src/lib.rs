@@ -2,8 +2,12 @@
 
 pub mod diagnose;
 mod error;
+mod families;
 mod inspect;
+mod ledger;
 pub mod model;
+mod sources;
+mod system;
 
 pub use error::Error;
 pub use inspect::{Folders, Inspector, Selection};

@@ -165,6 +165,10 @@ pub struct Request {
     pub position: Option<u32>,
     /// How deep it stands in the queue's tree, from 1.
     pub depth: u32,
+    /// What kind of lock it asks for: a POSIX request can queue behind an OFD lock.
+    pub mechanism: Mechanism,
+    /// The descriptor through which it asks, where the system call tells.
+    pub fd: Option<i32>,
     /// What it wants.
     pub mode: Mode,
     /// The bytes it wants.

@@ -225,8 +225,8 @@ pub struct Waiter {
     pub how: How,
     /// How often it has tried, where it polls.
     pub tries: Option<u64>,
-    /// Everything that has to go first.
-    pub blocked_by: Vec<Blocker>,
+    /// Everything that has to go first; one list for all who want the same.
+    pub blocked_by: Arc<[Blocker]>,
     /// How deep it stands in the queue's tree: 1 waits for the lock itself, 2 for a waiter of depth 1.
     #[serde(skip)]
     pub depth: u32,

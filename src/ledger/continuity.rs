@@ -1,0 +1,135 @@
+//! Whether a lock that is there at two looks was held all the time between them.
+
+use std::time::Duration;
+
+use crate::model::{Facts, Grant, LockFacts, Mode, Pid, ProcessId, Taker};
+
+/// What can have happened between two looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gap {
+    /// It was held all the time.
+    None,
+    /// It may have been released and retaken.
+    Possible,
+    /// It was released and retaken.
+    Certain,
+}
+
+/// What one look showed of a lock: enough to compare it with the next look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Glimpse {
+    grants: Vec<GrantGlimpse>,
+    mode: Mode,
+    place: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct GrantGlimpse {
+    mode: Mode,
+    recorded: Option<Pid>,
+    /// The process that is recorded, if it is alive.
+    taker: Option<Actor>,
+    taker_is_gone: bool,
+    /// All that keep it, if all are known.
+    sharers: Option<Vec<Actor>>,
+}
+
+/// Somebody who could release and retake a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Actor {
+    id: ProcessId,
+    /// How long it has not run.
+    idle: Option<Duration>,
+}
+
+impl Glimpse {
+    pub(super) fn of(lock: &LockFacts, facts: &Facts) -> Self {
+        Self {
+            grants: lock.grants.iter().map(|grant| GrantGlimpse::of(grant, facts)).collect(),
+            mode: lock.mode(),
+            place: lock.grants.iter().map(|grant| grant.place).min().unwrap_or_default(),
+        }
+    }
+}
+
+impl GrantGlimpse {
+    fn of(grant: &Grant, facts: &Facts) -> Self {
+        let actor = |pid: Pid| {
+            let process = facts.processes.get(&pid)?;
+            Some(Actor { id: process.id()?, idle: process.last_ran })
+        };
+        Self {
+            mode: grant.mode,
+            recorded: grant.recorded_pid,
+            taker: grant.recorded_pid.and_then(actor),
+            taker_is_gone: grant.taker == Taker::Gone,
+            sharers: grant.sharers.iter().map(|sharer| actor(sharer.pid)).collect(),
+        }
+    }
+}
+
+/// The rules of continuity between two looks.
+#[derive(Debug)]
+pub(super) struct Continuity {
+    /// How long somebody must have slept to have done nothing since the last look.
+    pub(super) since_last: Option<Duration>,
+    /// Whether all processes could be seen.
+    pub(super) complete: bool,
+}
+
+impl Continuity {
+    pub(super) fn judge(&self, before: &Glimpse, now: &Glimpse) -> Gap {
+        let kept = now
+            .grants
+            .iter()
+            .any(|grant| before.grants.iter().any(|old| self.is_the_same(old, grant)));
+        if kept {
+            return Gap::None;
+        }
+        // Of an exclusive lock there is only one record: another taker has another record.
+        let exclusive = before.mode == Mode::Exclusive && now.mode == Mode::Exclusive;
+        let recorded = |glimpse: &Glimpse| glimpse.grants.first().and_then(|grant| grant.recorded);
+        match (recorded(before), recorded(now)) {
+            (Some(old), Some(new)) if exclusive && old != new => Gap::Certain,
+            _ => Gap::Possible,
+        }
+    }
+
+    /// Whether it must be the same record: nobody who could have made another one ran in between.
+    fn is_the_same(&self, before: &GrantGlimpse, now: &GrantGlimpse) -> bool {
+        if before.mode != now.mode || before.recorded != now.recorded {
+            return false;
+        }
+        if now.recorded.is_some() {
+            // Only a process of that number makes records of that number.
+            return match (before.taker, now.taker) {
+                (Some(old), Some(new)) => old.id == new.id && self.slept(new),
+                _ => before.taker_is_gone && now.taker_is_gone,
+            };
+        }
+        let (Some(old), Some(new)) = (&before.sharers, &now.sharers) else { return false };
+        let same = old.iter().map(|actor| actor.id).eq(new.iter().map(|actor| actor.id));
+        self.complete && !new.is_empty() && same && new.iter().all(|actor| self.slept(*actor))
+    }
+
+    fn slept(&self, actor: Actor) -> bool {
+        actor.idle.zip(self.since_last).is_some_and(|(idle, since)| idle >= since)
+    }
+}
+
+/// Finds locks that were certainly retaken: the table lists the newest first, so one that moved
+/// ahead of another which was held all the time has a new record.
+pub(super) fn find_retaken(gaps: &mut [Gap], before: &[Option<&Glimpse>], now: &[Glimpse]) {
+    let mut order: Vec<usize> = (0..now.len()).filter(|&index| before[index].is_some()).collect();
+    order.sort_by_key(|&index| std::cmp::Reverse(now[index].place));
+    // From the table's end: the foremost old place of those that stand behind and have not moved.
+    let mut foremost = usize::MAX;
+    for index in order {
+        let Some(old) = before[index] else { continue };
+        match gaps[index] {
+            Gap::None => foremost = foremost.min(old.place),
+            Gap::Possible if old.place > foremost => gaps[index] = Gap::Certain,
+            Gap::Possible | Gap::Certain => {}
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! The only memory: what earlier looks prove about how long a lock has been held or waited for.
+//!
+//! A lock that is there at two looks may have been released and retaken in between. It was not if
+//! whoever could have done that did not run, or is not alive. Everything else is counted, not
+//! claimed: `seen N times`.
+
+mod continuity;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::model::{
+    AsSeen, Evidence, Facts, Host, LockFacts, LockId, Look, Mode, Moment, Pid, Process, ProcessId,
+    Span,
+};
+use continuity::{Continuity, Gap, Glimpse};
+
+/// Remembers what looks said.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    host: Host,
+    last: Option<LastLook>,
+    held: HashMap<LockId, Tenure>,
+    waiting: HashMap<WaitKey, Tenure>,
+}
+
+/// When the look before was, and whether what it did not show was not there.
+#[derive(Debug, Clone, Copy)]
+struct LastLook {
+    at: Moment,
+    absence_is_proof: bool,
+}
+
+/// A wait is told from all others by the lock, the process with its start, and the thread.
+type WaitKey = (LockId, ProcessId, Pid);
+
+/// A time during which something lasted, as far as it is proven. Moments are times since boot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Tenure {
+    /// It has lasted without a gap since this moment at the latest.
+    since: Duration,
+    /// It began after this moment.
+    after: Option<Duration>,
+    /// At how many looks it was seen.
+    seen: u32,
+    /// Whether a gap between two looks could not be ruled out.
+    interrupted: bool,
+    /// What the last look showed of the lock.
+    glimpse: Option<Glimpse>,
+}
+
+impl Ledger {
+    pub(crate) fn new(host: Host) -> Self {
+        Self { host, last: None, held: HashMap::new(), waiting: HashMap::new() }
+    }
+
+    /// Enters a look of every source, all of the same moment, and returns all that is known.
+    pub(crate) fn enter(&mut self, at: Moment, looks: Vec<Look>) -> Facts {
+        let this =
+            LastLook { at, absence_is_proof: looks.iter().all(|look| look.absence_is_proof) };
+        let mut facts = join(self.host.clone(), at, looks);
+        for lock in &mut facts.locks {
+            lock.as_seen = as_seen(lock, &facts.processes);
+        }
+        self.narrow_ages(&mut facts);
+        self.narrow_waits(&mut facts);
+        self.last = Some(this);
+        facts
+    }
+
+    fn narrow_ages(&mut self, facts: &mut Facts) {
+        let glimpses: Vec<Glimpse> =
+            facts.locks.iter().map(|lock| Glimpse::of(lock, facts)).collect();
+        let continuity =
+            Continuity { since_last: self.since_last(facts), complete: facts.complete };
+        let before = |lock: &LockFacts| self.held.get(&lock.id)?.glimpse.as_ref();
+        let mut gaps: Vec<Gap> = facts
+            .locks
+            .iter()
+            .zip(&glimpses)
+            .map(|(lock, now)| {
+                before(lock).map_or(Gap::Possible, |before| continuity.judge(before, now))
+            })
+            .collect();
+        continuity::find_retaken(
+            &mut gaps,
+            &facts.locks.iter().map(before).collect::<Vec<_>>(),
+            &glimpses,
+        );
+
+        let mut held = HashMap::with_capacity(facts.locks.len());
+        for ((lock, glimpse), gap) in facts.locks.iter_mut().zip(glimpses).zip(gaps) {
+            let before = self.held.remove(&lock.id);
+            let mut tenure = self.continue_tenure(before, gap, facts.at, &lock.age);
+            tenure.narrow(&mut lock.age, facts.at);
+            tenure.glimpse = Some(glimpse);
+            held.insert(lock.id.clone(), tenure);
+        }
+        self.held = held;
+    }
+
+    fn narrow_waits(&mut self, facts: &mut Facts) {
+        let since_last = self.since_last(facts);
+        let processes = &facts.processes;
+        let mut waiting = HashMap::new();
+        for lock in &mut facts.locks {
+            for request in &mut lock.requests {
+                let process = request.pid.and_then(|pid| processes.get(&pid)?.id());
+                let (Some(process), Some(tid)) = (process, request.tid) else { continue };
+                let key = (lock.id.clone(), process, tid);
+                let before = self.waiting.remove(&key);
+                let slept =
+                    request.last_ran.zip(since_last).is_some_and(|(ran, since)| ran >= since);
+                let gap = if slept { Gap::None } else { Gap::Possible };
+                let tenure = self.continue_tenure(before, gap, facts.at, &request.waited);
+                tenure.narrow(&mut request.waited, facts.at);
+                waiting.insert(key, tenure);
+            }
+        }
+        self.waiting = waiting;
+    }
+
+    /// How long a process must have slept to have done nothing since the last look began; this
+    /// look's own duration is added, since sleeping times were read while it went on.
+    fn since_last(&self, facts: &Facts) -> Option<Duration> {
+        self.last.map(|last| facts.at.uptime.saturating_sub(last.at.uptime) + facts.cost)
+    }
+
+    fn continue_tenure(&self, before: Option<Tenure>, gap: Gap, at: Moment, span: &Span) -> Tenure {
+        let since = at.uptime.saturating_sub(span.min);
+        let last = self.last.as_ref();
+        match (before, gap) {
+            (Some(before), Gap::None) => {
+                Tenure { since: before.since.min(since), seen: before.seen + 1, ..before }
+            }
+            (Some(before), Gap::Possible) => {
+                Tenure { since, seen: before.seen + 1, interrupted: true, ..before }
+            }
+            (Some(_), Gap::Certain) => Tenure::new(since, last.map(|last| last.at.uptime)),
+            (None, _) => {
+                let last = last.filter(|last| last.absence_is_proof);
+                Tenure::new(since, last.map(|last| last.at.uptime))
+            }
+        }
+    }
+}
+
+impl Tenure {
+    fn new(since: Duration, after: Option<Duration>) -> Self {
+        Self { since, after, seen: 1, interrupted: false, glimpse: None }
+    }
+
+    fn narrow(&self, span: &mut Span, at: Moment) {
+        span.at_least(at.uptime.saturating_sub(self.since), Evidence::Observed);
+        if let Some(after) = self.after {
+            span.at_most(at.uptime.saturating_sub(after), Evidence::Observed);
+        }
+        if self.interrupted {
+            span.note(Evidence::Seen(self.seen));
+        }
+    }
+}
+
+fn join(host: Host, at: Moment, looks: Vec<Look>) -> Facts {
+    let mut facts = Facts {
+        host,
+        at,
+        cost: Duration::ZERO,
+        complete: true,
+        notes: Vec::new(),
+        locks: Vec::new(),
+        processes: BTreeMap::new(),
+    };
+    for look in looks {
+        facts.cost += look.cost;
+        facts.complete &= look.complete;
+        facts.notes.extend(look.notes);
+        facts.locks.extend(look.locks);
+        facts.processes.extend(look.processes);
+    }
+    facts
+}
+
+/// The fingerprint of a lock's holders: who they are, with their starts, and how they hold it.
+fn as_seen(lock: &LockFacts, processes: &BTreeMap<Pid, Arc<Process>>) -> AsSeen {
+    let mut words: Vec<[u64; 3]> = Vec::new();
+    for grant in &lock.grants {
+        let mode = u64::from(grant.mode == Mode::Exclusive);
+        let word = |pid: Pid| {
+            let start = processes.get(&pid).and_then(|process| process.start);
+            [u64::from(pid.cast_unsigned()), start.unwrap_or_default(), mode]
+        };
+        words.extend(grant.sharers.iter().map(|sharer| word(sharer.pid)));
+        if grant.sharers.is_empty() {
+            words.push(word(grant.recorded_pid.unwrap_or_default()));
+        }
+    }
+    words.sort_unstable();
+    AsSeen::of(words.into_iter().flatten())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,199 @@
+//! What two looks prove, on made-up facts.
+
+use std::borrow::Cow;
+
+use super::*;
+use crate::model::{
+    Certainty, Device, FileId, Grant, How, Mechanism, Naming, Range, Request, Sharer, Taker,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A table of locks, each taken by a process of its own, at `uptime` seconds.
+struct Table {
+    uptime: u64,
+    locks: Vec<LockFacts>,
+    processes: BTreeMap<Pid, Arc<Process>>,
+    at_once: bool,
+}
+
+impl Table {
+    fn at(uptime: u64) -> Self {
+        Self { uptime, locks: Vec::new(), processes: BTreeMap::new(), at_once: true }
+    }
+
+    fn process(mut self, pid: Pid, idle: Duration) -> Self {
+        let process =
+            Process { pid: Some(pid), start: Some(7), last_ran: Some(idle), ..Process::default() };
+        self.processes.insert(pid, Arc::new(process));
+        self
+    }
+
+    /// A lock taken by a living process that has not run for `idle`.
+    fn held(mut self, inode: u64, pid: Pid, idle: Duration) -> Self {
+        let place = self.locks.len();
+        let mut lock = lock(inode, pid, Taker::Holds, place);
+        lock.age.at_least(idle, Evidence::Scheduler);
+        self.locks.push(lock);
+        self.process(pid, idle)
+    }
+
+    /// A lock whose taker is gone.
+    fn left(mut self, inode: u64, pid: Pid) -> Self {
+        let place = self.locks.len();
+        self.locks.push(lock(inode, pid, Taker::Gone, place));
+        self
+    }
+
+    fn waits(mut self, pid: Pid, idle: Duration) -> Self {
+        let mut request = Request {
+            pid: Some(pid),
+            tid: Some(pid),
+            inferred: false,
+            position: Some(1),
+            depth: 1,
+            mechanism: Mechanism::Flock,
+            fd: Some(3),
+            mode: Mode::Exclusive,
+            range: Range::WHOLE,
+            waited: Span::default(),
+            last_ran: Some(idle),
+            how: How::Kernel,
+        };
+        request.waited.at_least(idle, Evidence::Scheduler);
+        self.locks[0].requests.push(request);
+        self.process(pid, idle)
+    }
+
+    fn enter(self, ledger: &mut Ledger) -> Facts {
+        let uptime = Duration::from_secs(self.uptime);
+        let at = Moment { wall: jiff::Timestamp::UNIX_EPOCH, uptime };
+        let look = Look {
+            at,
+            cost: Duration::ZERO,
+            complete: true,
+            absence_is_proof: self.at_once,
+            notes: Vec::new(),
+            locks: self.locks,
+            processes: self.processes,
+        };
+        ledger.enter(at, vec![look])
+    }
+}
+
+fn lock(inode: u64, pid: Pid, taker: Taker, place: usize) -> LockFacts {
+    let file = FileId { device: Device { major: 8, minor: 1 }, inode };
+    let sharer = Sharer { pid, fds: vec![3], certainty: Certainty::Proven };
+    LockFacts {
+        id: LockId::of_file("flock", file, Range::WHOLE),
+        as_seen: AsSeen::of([]),
+        family: Cow::Borrowed("flock"),
+        mechanism: Mechanism::Flock,
+        name: None,
+        normal: false,
+        file: Some(file),
+        table_file: Some(file),
+        path: None,
+        naming: Naming::Same,
+        range: Range::WHOLE,
+        grants: vec![Grant {
+            number: 1,
+            mode: Mode::Exclusive,
+            place,
+            recorded_pid: Some(pid),
+            taker,
+            sharers: vec![sharer],
+            remark: None,
+        }],
+        requests: Vec::new(),
+        queue_cut: false,
+        age: Span::default(),
+        details: BTreeMap::new(),
+    }
+}
+
+fn ledger() -> Ledger {
+    Ledger::new(Host { name: "test".into(), boot_id: None })
+}
+
+#[test]
+fn a_taker_that_slept_has_held_it_since_we_saw_it() {
+    let mut ledger = ledger();
+    Table::at(100).held(1, 10, SECOND).enter(&mut ledger);
+    let facts = Table::at(160).held(1, 10, 61 * SECOND).enter(&mut ledger);
+    assert_eq!(facts.locks[0].age.min, 61 * SECOND);
+    assert_eq!(facts.locks[0].age.times_seen(), None);
+}
+
+#[test]
+fn a_taker_that_is_gone_cannot_retake_it() {
+    let mut ledger = ledger();
+    Table::at(100).left(1, 10).enter(&mut ledger);
+    Table::at(130).left(1, 10).enter(&mut ledger);
+    let facts = Table::at(163).left(1, 10).enter(&mut ledger);
+    assert_eq!(facts.locks[0].age.min, 63 * SECOND);
+    assert_eq!(facts.locks[0].age.evidence, [Evidence::Observed]);
+}
+
+#[test]
+fn a_taker_that_ran_may_have_retaken_it() {
+    let mut ledger = ledger();
+    Table::at(100).held(1, 10, SECOND).enter(&mut ledger);
+    let facts = Table::at(160).held(1, 10, 2 * SECOND).enter(&mut ledger);
+    assert_eq!(facts.locks[0].age.min, 2 * SECOND);
+    assert_eq!(facts.locks[0].age.times_seen(), Some(2));
+}
+
+#[test]
+fn another_taker_took_it_after_the_last_look() {
+    let mut ledger = ledger();
+    Table::at(100).held(1, 10, SECOND).enter(&mut ledger);
+    let facts = Table::at(104).held(1, 11, Duration::ZERO).enter(&mut ledger);
+    assert_eq!(facts.locks[0].age.max, Some(4 * SECOND));
+    assert_eq!(facts.locks[0].age.times_seen(), None);
+}
+
+#[test]
+fn what_was_not_in_a_whole_table_is_newer() {
+    let mut ledger = ledger();
+    Table::at(100).enter(&mut ledger);
+    let facts = Table::at(104).held(1, 10, Duration::ZERO).enter(&mut ledger);
+    assert_eq!(facts.locks[0].age.max, Some(4 * SECOND));
+
+    let mut in_parts = Table::at(108).left(1, 10);
+    in_parts.at_once = false;
+    in_parts.enter(&mut ledger);
+    let facts = Table::at(110).left(1, 10).left(2, 11).enter(&mut ledger);
+    assert_eq!(facts.locks[1].age.max, None);
+}
+
+#[test]
+fn a_record_that_moved_ahead_of_a_sleeper_was_retaken() {
+    let mut ledger = ledger();
+    Table::at(100).held(1, 10, 50 * SECOND).held(2, 11, SECOND).enter(&mut ledger);
+    let facts =
+        Table::at(104).held(2, 11, Duration::ZERO).held(1, 10, 54 * SECOND).enter(&mut ledger);
+    let retaken = &facts.locks[0].age;
+    assert_eq!((retaken.min, retaken.max), (Duration::ZERO, Some(4 * SECOND)));
+    assert_eq!(facts.locks[1].age.min, 54 * SECOND);
+}
+
+#[test]
+fn a_wait_lasts_while_its_thread_sleeps() {
+    let mut ledger = ledger();
+    Table::at(100).left(1, 9).waits(10, SECOND).enter(&mut ledger);
+    let facts = Table::at(160).left(1, 9).waits(10, 61 * SECOND).enter(&mut ledger);
+    assert_eq!(facts.locks[0].requests[0].waited.min, 61 * SECOND);
+    // Woken by a signal, or done and back again: only the new sleep is certain.
+    let facts = Table::at(170).left(1, 9).waits(10, 3 * SECOND).enter(&mut ledger);
+    let waited = &facts.locks[0].requests[0].waited;
+    assert_eq!((waited.min, waited.times_seen()), (3 * SECOND, Some(3)));
+}
+
+#[test]
+fn the_fingerprint_is_of_the_holders() {
+    let seen =
+        |pid, uptime| Table::at(uptime).held(1, pid, SECOND).enter(&mut ledger()).locks[0].as_seen;
+    assert_eq!(seen(10, 100), seen(10, 200));
+    assert_ne!(seen(10, 100), seen(11, 100));
+}

@@ -1,0 +1,67 @@
+//! What one look alone tells of how long locks have been held.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::Sighting;
+use crate::model::{Evidence, Moment, Pid, Span, Taker};
+use crate::system::Anatomy;
+
+/// File systems note times as coarsely as their clock ticks.
+const CLOCK_TICK: Duration = Duration::from_millis(20);
+
+/// Bounds the age of every lock: it is as old as the oldest of its grants.
+pub(super) fn bound(locks: &mut [Sighting], anatomy: &BTreeMap<Pid, Anatomy>, at: Moment) {
+    for lock in locks {
+        let spans: Vec<Span> = lock
+            .facts
+            .grants
+            .iter()
+            .map(|grant| {
+                let taker = grant.recorded_pid.filter(|_| grant.taker == Taker::Holds);
+                taker
+                    .and_then(|pid| anatomy.get(&pid))
+                    .map_or_else(Span::default, |taker| of_taker(taker, at))
+            })
+            .collect();
+        let mut age = oldest(&spans);
+        let birth = lock.keeper.and_then(|keeper| keeper.stat.birth);
+        if let Some(since_birth) =
+            birth.and_then(|birth| Duration::try_from(at.wall.duration_since(birth)).ok())
+        {
+            age.at_most(since_birth + CLOCK_TICK, Evidence::FileTimes);
+        }
+        lock.facts.age = age;
+    }
+}
+
+/// A thread must run to lock: whoever took a lock did so before its threads last ran, and after it
+/// started.
+fn of_taker(taker: &Anatomy, at: Moment) -> Span {
+    let mut span = Span::default();
+    let started = taker.process.started_at.map(|started| at.wall.duration_since(started));
+    if let Some(age) = started.and_then(|age| Duration::try_from(age).ok()) {
+        span.at_most(age + CLOCK_TICK, Evidence::ProcessStart);
+    }
+    // A thread that has ended can have locked after all the living ones ran.
+    if let Some(ran) = taker.process.last_ran.filter(|_| taker.ended_threads_faults == 0) {
+        span.at_least(ran, Evidence::Scheduler);
+    }
+    span
+}
+
+fn oldest(spans: &[Span]) -> Span {
+    let mut age = Span::default();
+    if let Some(longest) = spans.iter().max_by_key(|span| span.min) {
+        age = longest.clone();
+    }
+    age.max = spans
+        .iter()
+        .map(|span| span.max)
+        .collect::<Option<Vec<_>>>()
+        .and_then(|all| all.into_iter().max());
+    if age.max.is_none() {
+        age.evidence.retain(|evidence| *evidence != Evidence::ProcessStart);
+    }
+    age
+}

@@ -1,0 +1,220 @@
+//! Where locked files are, and what their paths name by now.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::Sighting;
+use crate::model::{Device, FileId, Naming, PathBytes, Pid};
+use crate::system::procfs::mounts::Mount;
+use crate::system::{Answer, Ask, FileStat, System};
+
+/// What the kernel puts behind the path of a file whose name is gone.
+const DELETED: &str = " (deleted)";
+
+/// The file systems as we see them.
+#[derive(Debug)]
+pub(super) struct Files {
+    pub(super) mounts: Vec<Mount>,
+}
+
+impl Files {
+    pub(super) fn of(system: &System) -> Self {
+        Self { mounts: system.mounts(None) }
+    }
+
+    pub(super) fn mount_of(&self, device: Device) -> Option<&Mount> {
+        self.mounts.iter().find(|mount| mount.device == device)
+    }
+
+    /// Whether `stat` numbers files there as lock tables do.
+    pub(super) fn has_plain_inodes(&self, device: Device) -> bool {
+        self.mount_of(device).is_some_and(Mount::has_plain_inodes)
+    }
+
+    /// The number that tells a file from all others: where one superblock has several trees with
+    /// inode numbers of their own, the device that `stat` reports; else as the lock table says.
+    pub(super) fn identity(&self, in_table: FileId, stat: Option<&FileStat>) -> FileId {
+        let has_subvolumes =
+            self.mount_of(in_table.device).is_none_or(|mount| mount.filesystem == "btrfs");
+        match stat {
+            Some(stat) if has_subvolumes && stat.file.inode == in_table.inode => stat.file,
+            _ => in_table,
+        }
+    }
+
+    /// Whether `/proc` hides processes from us.
+    pub(super) fn hides_processes(&self) -> bool {
+        let hides = |option: &str| {
+            matches!(option, "hidepid=1" | "hidepid=2" | "hidepid=4")
+                || matches!(option, "hidepid=noaccess" | "hidepid=invisible" | "hidepid=ptraceable")
+        };
+        self.mounts.iter().any(|mount| {
+            mount.filesystem == "proc"
+                && mount.point == Path::new("/proc")
+                && mount.super_options.split(',').any(hides)
+        })
+    }
+}
+
+/// How a process's paths are to be looked up.
+#[derive(Debug)]
+enum Tree {
+    Ours,
+    Theirs { root: PathBuf, mounts: Vec<Mount> },
+    Unknown,
+}
+
+/// A question on the way.
+struct Pending {
+    lock: usize,
+    /// The path without the kernel's suffix.
+    path: PathBuf,
+    stat: FileStat,
+    suffixed: bool,
+    may_hang: bool,
+}
+
+/// Gives every lock the path of its file, and finds out what that path names now.
+pub(super) fn name(system: &System, files: &Files, locks: &mut [Sighting]) {
+    let mut trees: HashMap<Pid, Tree> = HashMap::new();
+    let mut folders: HashMap<(Option<Pid>, PathBuf), Option<(PathBuf, bool)>> = HashMap::new();
+    let (mut pending, mut asks) = (Vec::new(), Vec::new());
+    for (index, lock) in locks.iter_mut().enumerate() {
+        note_file_system(files, lock);
+        let Some(keeper) = lock.keeper else { continue };
+        let Ok(path) = system.descriptor_path(keeper.pid, keeper.fd) else { continue };
+        let tree = trees.entry(keeper.pid).or_insert_with(|| tree_of(system, keeper.pid));
+        let (path, suffixed) = without_suffix(path);
+        lock.facts.path = Some(PathBytes(path.clone()));
+        if !path.is_absolute() {
+            lock.facts.naming = Naming::Unknown("it never had a name".into());
+            continue;
+        }
+        let (root, owner, mounts) = match tree {
+            Tree::Ours => (None, None, files.mounts.as_slice()),
+            Tree::Theirs { root, mounts } => (Some(root.clone()), Some(keeper.pid), &**mounts),
+            Tree::Unknown => {
+                lock.facts.naming =
+                    Naming::Unknown("the file tree of its holder may not be read".into());
+                continue;
+            }
+        };
+        let folder = path.parent().unwrap_or(&path).to_path_buf();
+        let mount = folders.entry((owner, folder)).or_insert_with(|| {
+            let mount = Mount::of_path(mounts, &path)?;
+            let point = mount.point.strip_prefix("/").unwrap_or(&mount.point);
+            let key = root.as_ref().map_or_else(|| mount.point.clone(), |root| root.join(point));
+            Some((key, mount.may_hang()))
+        });
+        let Some((mount, may_hang)) = mount.clone() else {
+            lock.facts.naming = Naming::Unknown("its file system is not mounted here".into());
+            continue;
+        };
+        asks.push(Ask { path: path.clone(), root, mount });
+        pending.push(Pending { lock: index, path, stat: keeper.stat, suffixed, may_hang });
+    }
+    for (question, answer) in pending.iter().zip(system.look_up(asks)) {
+        locks[question.lock].facts.naming = judge(question, &answer);
+    }
+    for question in pending.iter().filter(|question| question.suffixed && question.stat.links > 0) {
+        keep_real_suffix(system, files, question, locks);
+    }
+}
+
+/// Gives locks whose holders may not be asked the path of a well-known lock, or the one by which
+/// somebody who waits has the file open.
+pub(super) fn name_unseen(
+    system: &System,
+    files: &Files,
+    known_places: &[PathBuf],
+    locks: &mut [Sighting],
+) {
+    if locks.iter().all(|lock| lock.facts.path.is_some()) {
+        return;
+    }
+    let asks: Vec<Ask> = known_places
+        .iter()
+        .filter_map(|path| {
+            let mount = Mount::of_path(&files.mounts, path)?.point.clone();
+            Some(Ask { path: path.clone(), root: None, mount })
+        })
+        .collect();
+    let answers = system.look_up(asks.clone());
+    let there: HashMap<FileId, &Path> = asks
+        .iter()
+        .zip(&answers)
+        .filter_map(|(ask, answer)| match answer {
+            Answer::Found(found) => Some((found.file, ask.path.as_path())),
+            _ => None,
+        })
+        .collect();
+    for facts in locks.iter_mut().map(|lock| &mut lock.facts).filter(|facts| facts.path.is_none()) {
+        if let Some(path) = facts.table_file.and_then(|file| there.get(&file)) {
+            facts.path = Some(PathBytes(path.to_path_buf()));
+            facts.naming = Naming::Same;
+        }
+    }
+}
+
+fn note_file_system(files: &Files, lock: &mut Sighting) {
+    let Some(file) = lock.facts.table_file else { return };
+    let details = &mut lock.facts.details;
+    details.insert("device", file.device.to_string().into());
+    details.insert("inode", file.inode.into());
+    if let Some(mount) = files.mount_of(file.device) {
+        details.insert("filesystem", mount.filesystem.clone().into());
+        details.insert("remote", mount.may_hang().into());
+    }
+}
+
+fn tree_of(system: &System, pid: Pid) -> Tree {
+    match system.shares_our_tree(pid) {
+        Some(true) => Tree::Ours,
+        Some(false) => Tree::Theirs { root: system.root_of(pid), mounts: system.mounts(Some(pid)) },
+        None => Tree::Unknown,
+    }
+}
+
+fn without_suffix(path: PathBuf) -> (PathBuf, bool) {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    match bytes.strip_suffix(DELETED.as_bytes()) {
+        Some(bare) if !bare.is_empty() => (crate::system::path_from_bytes(bare.to_vec()), true),
+        _ => (path, false),
+    }
+}
+
+fn judge(question: &Pending, answer: &Answer) -> Naming {
+    let name_is_gone = question.suffixed || question.may_hang;
+    match answer {
+        Answer::Found(found) if found.file == question.stat.file => Naming::Same,
+        Answer::Found(_) if name_is_gone => Naming::Another,
+        Answer::Found(_) => Naming::Unknown("another mount covers its path".into()),
+        Answer::Failed(error) => match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory if name_is_gone => {
+                Naming::Nothing
+            }
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+                Naming::Unknown("its path cannot be found from here".into())
+            }
+            io::ErrorKind::PermissionDenied => Naming::Unknown("its folder may not be read".into()),
+            _ => Naming::Unknown(format!("its path cannot be looked up: {error}")),
+        },
+        Answer::Hangs => Naming::Unknown("its file system does not answer".into()),
+    }
+}
+
+/// A file can really be called `x (deleted)`: its name is looked up as it stands.
+fn keep_real_suffix(system: &System, files: &Files, question: &Pending, locks: &mut [Sighting]) {
+    let mut name = question.path.clone().into_os_string();
+    name.push(DELETED);
+    let path = PathBuf::from(name);
+    let Some(mount) = Mount::of_path(&files.mounts, &path) else { return };
+    let ask = Ask { path: path.clone(), root: None, mount: mount.point.clone() };
+    let same = |answer: &Answer| matches!(answer, Answer::Found(found) if found.file == question.stat.file);
+    if system.look_up(vec![ask]).first().is_some_and(same) {
+        let facts = &mut locks[question.lock].facts;
+        facts.path = Some(PathBytes(path));
+        facts.naming = Naming::Same;
+    }
+}

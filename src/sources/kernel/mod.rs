@@ -1,0 +1,221 @@
+//! The kernel's locks: flock, POSIX and open-file-description locks, leases.
+//!
+//! `/proc/locks` says what is locked and who took it; the descriptors of all processes say who keeps
+//! it. A look reads the one and then the others.
+
+mod ages;
+mod files;
+mod grants;
+mod requests;
+mod scan;
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::Source;
+use crate::error::Error;
+use crate::model::{LockFacts, Look, Note, Pid, Process};
+use crate::system::procfs::locks::Table;
+use crate::system::{Anatomy, System, TableText};
+use files::Files;
+use scan::{Scan, Scope};
+
+/// The kernel of this machine.
+#[derive(Debug)]
+pub(crate) struct Kernel {
+    /// Where well-known locks are: what locks are called whose holders may not be asked.
+    known_places: Vec<PathBuf>,
+}
+
+impl Kernel {
+    pub(crate) fn new(known_places: Vec<PathBuf>) -> Self {
+        Self { known_places }
+    }
+}
+
+impl Source for Kernel {
+    fn look(&mut self, system: &System) -> Result<Look, Error> {
+        let began = Instant::now();
+        let at = system.now();
+        if !system.has_lock_table() {
+            return Ok(Look::blind(at, no_table()));
+        }
+        let TableText { text, at_once, cut } = system
+            .lock_table()
+            .map_err(|error| Error::io("read", "/proc/locks".as_ref(), error))?;
+        let mut table = Table::parse(&text);
+        drop(text);
+
+        let everything_in_table = system.in_first_pid_namespace();
+        let files = Files::of(system);
+        let scope =
+            if everything_in_table { Scope::locked(&table, &files) } else { Scope::Everything };
+        let mut scan = Scan::of(system, &scope);
+        if everything_in_table {
+            settle(system, &scope, &mut table, &mut scan);
+        } else {
+            scan.complete_table(&mut table);
+        }
+
+        let mut locks = grants::group(system, &files, &table, &scan);
+        requests::enqueue(system, &mut locks, &table, !everything_in_table);
+        let anatomy = examine(system, &locks, at);
+        files::name(system, &files, &mut locks);
+        files::name_unseen(system, &files, &self.known_places, &mut locks);
+        ages::bound(&mut locks, &anatomy, at);
+
+        let mut notes = notes(&table, &scan, cut);
+        let hidden = files.hides_processes();
+        notes.extend(hidden.then(hidden_processes));
+        notes.extend((!everything_in_table).then(inner_pid_namespace));
+        let unseen = !everything_in_table || hidden || cut || !scan.unreadable.is_empty();
+        Ok(Look {
+            at,
+            cost: began.elapsed(),
+            complete: !unseen && table.odd == 0,
+            absence_is_proof: at_once && everything_in_table,
+            notes,
+            locks: locks.into_iter().map(|lock| lock.facts).collect(),
+            processes: anatomy
+                .into_iter()
+                .map(|(pid, anatomy)| (pid, Arc::new(anatomy.process)))
+                .collect(),
+        })
+    }
+}
+
+/// A lock as it comes together here: its facts, and what they were read from.
+#[derive(Debug)]
+struct Sighting {
+    facts: LockFacts,
+    /// A readable descriptor of the locked file.
+    keeper: Option<scan::Keeper>,
+    /// The entries of the table that it was made of.
+    entries: Vec<usize>,
+}
+
+/// Whoever seems to hold a lock that no process has open may have released it meanwhile, or handed
+/// it to a process that was read before: look once more before saying so.
+fn settle(system: &System, scope: &Scope, table: &mut Table, scan: &mut Scan) {
+    let without_keeper = |table: &Table, scan: &Scan| {
+        table
+            .entries
+            .iter()
+            .any(|entry| grants::needs_keeper(&entry.granted) && !scan.keeps(&entry.granted))
+    };
+    if !without_keeper(table, scan) {
+        return;
+    }
+    let Ok(again) = system.lock_table() else { return };
+    let still: HashSet<_> =
+        Table::parse(&again.text).entries.into_iter().map(|entry| entry.granted).collect();
+    table.entries.retain(|entry| scan.keeps(&entry.granted) || still.contains(&entry.granted));
+    if without_keeper(table, scan) && scan.unreadable.is_empty() {
+        *scan = Scan::of(system, scope);
+        if without_keeper(table, scan) {
+            scan.find_descriptors_in_flight(system);
+        }
+    }
+}
+
+/// What is known of every process that matters for these locks.
+fn examine(
+    system: &System,
+    locks: &[Sighting],
+    at: crate::model::Moment,
+) -> BTreeMap<Pid, Anatomy> {
+    let mut pids: Vec<Pid> = locks
+        .iter()
+        .flat_map(|lock| {
+            let grants = lock.facts.grants.iter();
+            let holders = grants.flat_map(|grant| {
+                grant.sharers.iter().map(|sharer| sharer.pid).chain(grant.recorded_pid)
+            });
+            holders.chain(lock.facts.requests.iter().filter_map(|request| request.pid))
+        })
+        .collect();
+    pids.sort_unstable();
+    pids.dedup();
+    system.anatomy(&pids, at).into_iter().collect()
+}
+
+fn notes(table: &Table, scan: &Scan, cut: bool) -> Vec<Note> {
+    let mut notes = Vec::new();
+    if !scan.unreadable.is_empty() {
+        let count = scan.unreadable.len();
+        let (processes, users) =
+            if count == 1 { ("process", "another user") } else { ("processes", "other users") };
+        notes.push(Note {
+            code: "unreadable_processes",
+            text: format!("{count} {processes} of {users} could not be read"),
+            would_help: Some("run as root, or give the binary cap_sys_ptrace".into()),
+        });
+    }
+    if table.odd > 0 {
+        notes.push(Note {
+            code: "odd_lines",
+            text: format!(
+                "{} lines of /proc/locks could not be understood, such as '{}'",
+                table.odd,
+                table.odd_lines.first().map_or("", String::as_str)
+            ),
+            would_help: None,
+        });
+    }
+    if cut {
+        notes.push(Note {
+            code: "table_cut",
+            text: "/proc/locks was too long to be read to its end: queues are longer than shown"
+                .into(),
+            would_help: None,
+        });
+    }
+    notes
+}
+
+fn no_table() -> Note {
+    Note {
+        code: "no_lock_table",
+        text: "this system tells nothing of who holds which lock: /proc/locks does not exist"
+            .into(),
+        would_help: Some("on Linux, mount /proc".into()),
+    }
+}
+
+fn hidden_processes() -> Note {
+    Note {
+        code: "hidden_processes",
+        text: "/proc is mounted with hidepid: processes of other users cannot be seen".into(),
+        would_help: Some(
+            "run as root, or as a member of the group given by the mount's gid=".into(),
+        ),
+    }
+}
+
+fn inner_pid_namespace() -> Note {
+    Note {
+        code: "pid_namespace",
+        text: "inside a container (pid namespace): locks and waiters of processes outside, and of \
+               processes that have ended, are not in /proc/locks; holders were found by their \
+               descriptors"
+            .into(),
+        would_help: Some("run it on the host".into()),
+    }
+}
+
+impl Look {
+    /// A look that saw nothing.
+    fn blind(at: crate::model::Moment, note: Note) -> Self {
+        Self {
+            at,
+            cost: std::time::Duration::ZERO,
+            complete: false,
+            absence_is_proof: false,
+            notes: vec![note],
+            locks: Vec::new(),
+            processes: BTreeMap::<Pid, Arc<Process>>::new(),
+        }
+    }
+}

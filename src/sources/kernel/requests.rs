@@ -1,0 +1,257 @@
+//! Who waits: the table's requests, and the threads behind them.
+
+use std::collections::HashMap;
+
+use super::Sighting;
+use crate::model::{Evidence, FileId, How, Mechanism, Mode, Pid, Range, Request, Span};
+use crate::system::procfs::locks::{Kind, Record, Table};
+use crate::system::{System, Wanted};
+
+/// A thread that sleeps in a system call for a lock.
+#[derive(Debug, Clone, Copy)]
+struct Sleeper {
+    pid: Pid,
+    tid: Pid,
+    wanted: Wanted,
+    file: FileId,
+    taken: bool,
+}
+
+/// Puts every request into the queue of its lock. With `beyond_table`, threads that wait for a lock
+/// without standing in the table, as in a pid namespace, are queued too.
+pub(super) fn enqueue(system: &System, locks: &mut [Sighting], table: &Table, beyond_table: bool) {
+    let mut threads = Threads::of(system, table, beyond_table);
+    for lock in locks.iter_mut() {
+        let requests: Vec<(u32, Record)> = lock
+            .entries
+            .iter()
+            .flat_map(|&place| table.entries[place].waiting.iter().copied())
+            .collect();
+        let nameless = requests.iter().filter(|(_, request)| request.kind == Kind::Ofd).count();
+        for (depth, request) in requests {
+            let waiter = threads.behind(
+                system,
+                &request,
+                lock.keeper.map(|keeper| keeper.stat.file),
+                nameless,
+            );
+            let mechanism = request.kind.mechanism();
+            lock.facts.requests.push(waiter.request(depth, mechanism, request.mode, request.range));
+        }
+    }
+    if beyond_table {
+        threads.enqueue_the_others(locks);
+    }
+    for lock in locks.iter_mut() {
+        for (request, position) in lock.facts.requests.iter_mut().zip(1..) {
+            request.position = Some(position);
+        }
+    }
+    bound_waits(system, locks);
+}
+
+/// Who stands behind a request.
+#[derive(Debug, Clone, Copy, Default)]
+struct Waiter {
+    pid: Option<Pid>,
+    tid: Option<Pid>,
+    fd: Option<i32>,
+    inferred: bool,
+}
+
+impl Waiter {
+    fn request(self, depth: u32, mechanism: Mechanism, mode: Mode, range: Range) -> Request {
+        Request {
+            pid: self.pid,
+            tid: self.tid,
+            inferred: self.inferred,
+            position: None,
+            depth,
+            mechanism,
+            fd: self.fd,
+            mode,
+            range,
+            waited: Span::default(),
+            last_ran: None,
+            how: How::Kernel,
+        }
+    }
+}
+
+/// The threads that wait for locks, as far as they may be known.
+struct Threads {
+    sleepers: Vec<Sleeper>,
+    by_pid: HashMap<Pid, Vec<usize>>,
+}
+
+impl Threads {
+    fn of(system: &System, table: &Table, beyond_table: bool) -> Self {
+        let requests = || table.entries.iter().flat_map(|entry| &entry.waiting);
+        // Whoever waits by an open file description has no name in the table: ask everybody.
+        let everybody = beyond_table || requests().any(|(_, request)| request.kind == Kind::Ofd);
+        let pids = if everybody {
+            system.pids().unwrap_or_default()
+        } else {
+            let mut pids: Vec<Pid> =
+                requests().map(|(_, request)| request.pid).filter(|pid| *pid > 0).collect();
+            pids.sort_unstable();
+            pids.dedup();
+            pids
+        };
+        let sleepers: Vec<Sleeper> =
+            pids.into_iter().flat_map(|pid| sleepers(system, pid)).collect();
+        let mut by_pid: HashMap<Pid, Vec<usize>> = HashMap::new();
+        for (index, sleeper) in sleepers.iter().enumerate() {
+            by_pid.entry(sleeper.pid).or_default().push(index);
+        }
+        Self { sleepers, by_pid }
+    }
+
+    /// Finds the thread behind a request; `alike` requests of the lock have no name.
+    fn behind(
+        &mut self,
+        system: &System,
+        request: &Record,
+        file: Option<FileId>,
+        alike: usize,
+    ) -> Waiter {
+        if request.kind == Kind::Ofd {
+            return self.nameless(request, file, alike);
+        }
+        if request.pid <= 0 {
+            return Waiter::default();
+        }
+        let pid = request.pid;
+        let fitting = self
+            .by_pid
+            .get(&pid)
+            .into_iter()
+            .flatten()
+            .copied()
+            .find(|&index| self.sleepers[index].fits(request, file));
+        if let Some(index) = fitting {
+            return self.sleepers[index].take(false);
+        }
+        // Where its system call may not be read, the only thread of a process is the one that waits.
+        let tid = match system.stat(pid) {
+            Ok(stat) if stat.threads == 1 => Some(pid),
+            Ok(_) if request.kind.mechanism() == Mechanism::Lease => breaker(system, pid),
+            _ => None,
+        };
+        Waiter { pid: Some(pid), tid, fd: None, inferred: false }
+    }
+
+    /// An open-file-description request: the thread that fits, the longest waiting first.
+    fn nameless(&mut self, request: &Record, file: Option<FileId>, alike: usize) -> Waiter {
+        let mut fitting: Vec<usize> = (0..self.sleepers.len())
+            .filter(|&index| self.sleepers[index].fits(request, file))
+            .collect();
+        fitting.sort_by_key(|&index| self.sleepers[index].tid);
+        let certain = alike == 1 && fitting.len() == 1;
+        match fitting.first() {
+            Some(&index) => self.sleepers[index].take(!certain),
+            None => Waiter::default(),
+        }
+    }
+
+    /// Queues the threads that stand in no table behind the locks of their files.
+    fn enqueue_the_others(&mut self, locks: &mut [Sighting]) {
+        for sleeper in self.sleepers.iter_mut().filter(|sleeper| !sleeper.taken) {
+            let wanted = sleeper.wanted;
+            let mode = wanted.mode.unwrap_or(Mode::Exclusive);
+            let range = wanted.range.unwrap_or(Range::WHOLE);
+            let file = sleeper.file;
+            let blocks = |lock: &&mut Sighting| {
+                lock.keeper.is_some_and(|keeper| keeper.stat.file == file)
+                    && lock.facts.mechanism.conflicts_with(wanted.mechanism)
+                    && lock.facts.mode().conflicts_with(mode)
+                    && lock.facts.range.overlaps(&range)
+            };
+            if let Some(lock) = locks.iter_mut().find(blocks) {
+                let waiter = sleeper.take(true);
+                lock.facts.requests.push(waiter.request(1, wanted.mechanism, mode, range));
+            }
+        }
+    }
+}
+
+impl Sleeper {
+    /// Makes it the one behind a request.
+    fn take(&mut self, inferred: bool) -> Waiter {
+        self.taken = true;
+        Waiter { pid: Some(self.pid), tid: Some(self.tid), fd: Some(self.wanted.fd), inferred }
+    }
+
+    /// Whether this thread can be the one that made the request for that file.
+    fn fits(&self, request: &Record, file: Option<FileId>) -> bool {
+        let same_file = match (file, request.file) {
+            (Some(file), _) => self.file == file,
+            (None, Some(in_table)) => self.file.inode == in_table.inode,
+            (None, None) => false,
+        };
+        !self.taken
+            && same_file
+            && self.wanted.mechanism == request.kind.mechanism()
+            && self.wanted.mode.is_none_or(|mode| mode == request.mode)
+            && self.wanted.range.is_none_or(|range| range == request.range)
+    }
+}
+
+/// The threads of a process that sleep in a system call for a lock; none where it may not be read.
+fn sleepers(system: &System, pid: Pid) -> Vec<Sleeper> {
+    let mut sleepers = Vec::new();
+    for tid in system.threads(pid).unwrap_or_default() {
+        // Where one thread may not be read, none of them may.
+        let Ok(wanted) = system.wanted(pid, tid) else { break };
+        let Some(wanted) = wanted else { continue };
+        if let Ok(stat) = system.descriptor(pid, wanted.fd) {
+            sleepers.push(Sleeper { pid, tid, wanted, file: stat.file, taken: false });
+        }
+    }
+    sleepers
+}
+
+/// The thread of a process that waits for a lease to be given up.
+fn breaker(system: &System, pid: Pid) -> Option<Pid> {
+    let tids = system.threads(pid).ok()?;
+    tids.into_iter().find(|&tid| system.wchan(pid, tid).as_deref() == Some("__break_lease"))
+}
+
+/// How long each has waited: since its thread last ran at least, since the thread started at most.
+fn bound_waits(system: &System, locks: &mut [Sighting]) {
+    let uptime = system.now().uptime;
+    let mut threads: Vec<(Pid, Pid)> = Vec::new();
+    for request in locks.iter().flat_map(|lock| &lock.facts.requests) {
+        match (request.pid, request.tid) {
+            (Some(pid), Some(tid)) => threads.push((pid, tid)),
+            // One of them waits: it has done so for at least as long as the last one ran.
+            (Some(pid), None) => {
+                threads.extend(
+                    system.threads(pid).unwrap_or_default().into_iter().map(|tid| (pid, tid)),
+                );
+            }
+            _ => {}
+        }
+    }
+    threads.sort_unstable();
+    threads.dedup();
+    let idle = system.last_ran(&threads);
+    for request in locks.iter_mut().flat_map(|lock| &mut lock.facts.requests) {
+        let Some(pid) = request.pid else { continue };
+        let ran = match request.tid {
+            Some(tid) => idle.get(&tid).map(|idle| idle.at_least),
+            None => {
+                let of = threads.iter().filter(|(of, _)| *of == pid);
+                of.map(|(_, tid)| idle.get(tid).map(|idle| idle.at_least)).min().flatten()
+            }
+        };
+        request.last_ran = ran;
+        if let Ok(stat) = system.thread_stat(pid, request.tid.unwrap_or(pid)) {
+            let age = uptime.saturating_sub(system.since_boot(stat.start));
+            request.waited.at_most(age, Evidence::ProcessStart);
+        }
+        if let Some(ran) = ran {
+            request.waited.at_least(ran, Evidence::Scheduler);
+        }
+    }
+}

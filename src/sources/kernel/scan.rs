@@ -1,0 +1,165 @@
+//! Who keeps which lock: the descriptors of all processes.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+
+use super::files::Files;
+use crate::model::{Device, Pid};
+use crate::system::procfs::locks::{Entry, Record, Table};
+use crate::system::procfs::mounts::Mount;
+use crate::system::{FileStat, System};
+
+/// A descriptor that has a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Keeper {
+    pub(super) pid: Pid,
+    pub(super) fd: i32,
+    pub(super) stat: FileStat,
+}
+
+/// Which descriptors are worth reading: reading one costs ten times what telling its inode does.
+#[derive(Debug)]
+pub(super) enum Scope {
+    /// All of them: the table does not say everything.
+    Everything,
+    /// Those whose file can be one of the locked ones.
+    Locked {
+        inodes: HashSet<u64>,
+        /// Locked file systems whose inode numbers `stat` does not report as the table does.
+        odd_devices: HashSet<Device>,
+        /// Our mounts: their number and whether they are of an odd device.
+        mounts: HashMap<u64, bool>,
+    },
+}
+
+impl Scope {
+    pub(super) fn locked(table: &Table, files: &Files) -> Self {
+        let locked: HashSet<_> =
+            table.entries.iter().filter_map(|entry| entry.granted.file).collect();
+        let inodes = locked.iter().map(|file| file.inode).collect();
+        let devices: HashSet<Device> = locked.iter().map(|file| file.device).collect();
+        let odd_devices: HashSet<Device> =
+            devices.into_iter().filter(|device| !files.has_plain_inodes(*device)).collect();
+        let mounts = files
+            .mounts
+            .iter()
+            .map(|mount| (mount.id, odd_devices.contains(&mount.device)))
+            .collect();
+        Self::Locked { inodes, odd_devices, mounts }
+    }
+
+    /// Whether to read a descriptor. `theirs` is asked for the mounts of its process where they are
+    /// not ours.
+    fn includes(&self, stat: &FileStat, theirs: &mut dyn FnMut() -> HashMap<u64, Device>) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Locked { inodes, odd_devices, mounts } => {
+                inodes.contains(&stat.file.inode)
+                    || !odd_devices.is_empty()
+                        && stat.mount.is_none_or(|id| match mounts.get(&id) {
+                            Some(is_odd) => *is_odd,
+                            None => {
+                                theirs().get(&id).is_some_and(|device| odd_devices.contains(device))
+                            }
+                        })
+            }
+        }
+    }
+}
+
+/// What the descriptors said.
+#[derive(Debug, Default)]
+pub(super) struct Scan {
+    keepers: HashMap<Record, Vec<Keeper>>,
+    /// Processes whose descriptors may not be read.
+    pub(super) unreadable: HashSet<Pid>,
+    /// Processes with a Unix socket over which descriptors are in flight.
+    pub(super) in_flight: Vec<Pid>,
+    /// Whether those were looked for.
+    pub(super) looked_for_flights: bool,
+}
+
+impl Scan {
+    pub(super) fn of(system: &System, scope: &Scope) -> Self {
+        let mut scan = Self::default();
+        let mut buffer = Vec::with_capacity(4096);
+        for pid in system.pids().unwrap_or_default() {
+            match scan.read(system, scope, pid, &mut buffer) {
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    // Threads of the kernel have no descriptors.
+                    if !system.stat(pid).is_ok_and(|stat| stat.kernel_thread) {
+                        scan.unreadable.insert(pid);
+                    }
+                }
+                // Whatever else it is, the process has ended.
+                Ok(()) | Err(_) => {}
+            }
+        }
+        scan
+    }
+
+    fn read(
+        &mut self,
+        system: &System,
+        scope: &Scope,
+        pid: Pid,
+        buffer: &mut Vec<u8>,
+    ) -> io::Result<()> {
+        let mut their_mounts = None;
+        let mut theirs = || -> HashMap<u64, Device> {
+            their_mounts
+                .get_or_insert_with(|| {
+                    let of = |mount: Mount| (mount.id, mount.device);
+                    system.mounts(Some(pid)).into_iter().map(of).collect::<HashMap<_, _>>()
+                })
+                .clone()
+        };
+        system.descriptors(pid)?.for_each(|fd, stat| {
+            if !scope.includes(stat, &mut theirs) {
+                return;
+            }
+            let Ok(info) = system.fdinfo(pid, fd, buffer) else { return };
+            for record in info.locks {
+                self.keepers.entry(record).or_default().push(Keeper { pid, fd, stat: *stat });
+            }
+        })
+    }
+
+    /// Whether somebody was seen to keep it.
+    pub(super) fn keeps(&self, record: &Record) -> bool {
+        self.keepers.contains_key(record)
+    }
+
+    /// The descriptors that have it.
+    pub(super) fn keepers(&self, record: &Record) -> &[Keeper] {
+        self.keepers.get(record).map_or(&[], Vec::as_slice)
+    }
+
+    /// Adds to the table the locks that only descriptors tell of.
+    pub(super) fn complete_table(&self, table: &mut Table) {
+        let known: HashSet<Record> = table.entries.iter().map(|entry| entry.granted).collect();
+        let mut missing: Vec<_> =
+            self.keepers.keys().filter(|record| !known.contains(record)).copied().collect();
+        missing.sort_unstable();
+        let entry = |granted| Entry { granted, waiting: Vec::new() };
+        table.entries.extend(missing.into_iter().map(entry));
+    }
+
+    /// Looks for descriptors that have been sent over a Unix socket and not been received yet.
+    pub(super) fn find_descriptors_in_flight(&mut self, system: &System) {
+        self.looked_for_flights = true;
+        let mut buffer = Vec::new();
+        for pid in system.pids().unwrap_or_default() {
+            let mut sends = false;
+            let Ok(descriptors) = system.descriptors(pid) else { continue };
+            // A process that ends meanwhile has nothing in flight that we could name.
+            let _ = descriptors.for_each(|fd, stat| {
+                sends |= stat.is_socket
+                    && system.fdinfo(pid, fd, &mut buffer).is_ok_and(|info| info.in_flight > 0);
+            });
+            if sends {
+                self.in_flight.push(pid);
+            }
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Linux: the system calls behind [`System`](super::System).
+
+use std::cmp::Ordering;
+use std::fs::File;
+use std::io;
+use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Statx, StatxFlags, openat, statx};
+use rustix::thread::CpuSet;
+use rustix::time::{ClockId, clock_gettime};
+
+use super::FileStat;
+use super::procfs::syscall::Numbers;
+use crate::model::{Device, FileId, Pid};
+
+/// The system calls that wait for locks. `struct flock` is read as 64-bit Linux lays it out.
+pub(super) const LOCK_CALLS: Option<Numbers> = if cfg!(target_pointer_width = "64") {
+    Some(Numbers { flock: libc::SYS_flock, fcntl: libc::SYS_fcntl })
+} else {
+    None
+};
+
+/// `STATX_MNT_ID`, which rustix does not name.
+const STATX_MNT_ID: u32 = 0x1000;
+
+/// Never asks another machine, never triggers an automatic mount.
+const WITHOUT_ASKING: AtFlags =
+    AtFlags::STATX_DONT_SYNC.union(AtFlags::NO_AUTOMOUNT).union(AtFlags::SYMLINK_NOFOLLOW);
+
+pub(super) fn uptime() -> Duration {
+    let now = clock_gettime(ClockId::Boottime);
+    Duration::new(now.tv_sec.cast_unsigned(), now.tv_nsec as u32)
+}
+
+pub(super) fn ticks_per_second() -> u64 {
+    rustix::param::clock_ticks_per_second()
+}
+
+/// The open descriptors of one process.
+#[derive(Debug)]
+pub(crate) struct Descriptors {
+    folder: std::os::fd::OwnedFd,
+}
+
+impl Descriptors {
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(Self { folder: openat(CWD, path, flags, Mode::empty())? })
+    }
+
+    /// Calls `each` with the number and file of every descriptor; what is closed meanwhile is left out.
+    pub(crate) fn for_each(&self, mut each: impl FnMut(i32, &FileStat)) -> io::Result<()> {
+        let mut buffer = Vec::with_capacity(16 << 10);
+        let mut folder = rustix::fs::RawDir::new(&self.folder, buffer.spare_capacity_mut());
+        while let Some(entry) = folder.next() {
+            let entry = entry?;
+            let name = entry.file_name();
+            let Some(fd) = name.to_str().ok().and_then(|name| name.parse().ok()) else { continue };
+            let flags = WITHOUT_ASKING.difference(AtFlags::SYMLINK_NOFOLLOW);
+            if let Ok(found) = statx(&self.folder, name, flags, wanted()) {
+                each(fd, &file_stat(&found));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn wanted() -> StatxFlags {
+    StatxFlags::INO
+        | StatxFlags::NLINK
+        | StatxFlags::BTIME
+        | StatxFlags::from_bits_retain(STATX_MNT_ID)
+}
+
+fn file_stat(found: &Statx) -> FileStat {
+    let has = |flags: u32| found.stx_mask & flags != 0;
+    FileStat {
+        file: FileId {
+            device: Device { major: found.stx_dev_major, minor: found.stx_dev_minor },
+            inode: found.stx_ino,
+        },
+        links: found.stx_nlink,
+        birth: has(StatxFlags::BTIME.bits())
+            .then(|| Timestamp::new(found.stx_btime.tv_sec, found.stx_btime.tv_nsec as i32).ok())
+            .flatten(),
+        mount: has(STATX_MNT_ID).then_some(found.stx_mnt_id),
+        is_socket: FileType::from_raw_mode(found.stx_mode.into()) == FileType::Socket,
+    }
+}
+
+/// The file behind a link of `/proc/PID/fd`.
+pub(super) fn stat_following(link: &Path) -> io::Result<FileStat> {
+    let flags = WITHOUT_ASKING.difference(AtFlags::SYMLINK_NOFOLLOW);
+    Ok(file_stat(&statx(CWD, link, flags, wanted())?))
+}
+
+/// The file that a path names, not following a symbolic link at its end. Can hang on the way there.
+pub(super) fn stat_path(path: &Path) -> io::Result<FileStat> {
+    Ok(file_stat(&statx(CWD, path, WITHOUT_ASKING, wanted())?))
+}
+
+/// The file that a path names in another process's file tree. Can hang on the way there.
+pub(super) fn stat_path_in(root: &Path, path: &Path) -> io::Result<FileStat> {
+    use rustix::fs::{ResolveFlags, openat2};
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let root = openat(CWD, root, flags | OFlags::DIRECTORY, Mode::empty())?;
+    let file =
+        openat2(&root, path, flags | OFlags::NOFOLLOW, Mode::empty(), ResolveFlags::IN_ROOT)?;
+    Ok(file_stat(&statx(&file, "", WITHOUT_ASKING | AtFlags::EMPTY_PATH, wanted())?))
+}
+
+pub(super) fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<()> {
+    file.read_exact_at(buffer, at)
+}
+
+/// Whether a signal could be sent to that number: somebody has it.
+pub(super) fn answers_signals(pid: Pid) -> bool {
+    rustix::process::Pid::from_raw(pid).is_some_and(|pid| {
+        !matches!(rustix::process::test_kill_process(pid), Err(rustix::io::Errno::SRCH))
+    })
+}
+
+/// `kcmp(KCMP_FILE)`, see kcmp(2).
+#[expect(unsafe_code, reason = "no wrapper exists for kcmp")]
+pub(super) fn compare_open_files(a: (Pid, i32), b: (Pid, i32)) -> Option<Ordering> {
+    const KCMP_FILE: libc::c_int = 0;
+    let word = |fd: i32| libc::c_ulong::from(fd.cast_unsigned());
+    // SAFETY: kcmp takes plain numbers and touches no memory of ours.
+    let answer =
+        unsafe { libc::syscall(libc::SYS_kcmp, a.0, b.0, KCMP_FILE, word(a.1), word(b.1)) };
+    match answer {
+        0 => Some(Ordering::Equal),
+        1 => Some(Ordering::Less),
+        2 => Some(Ordering::Greater),
+        _ => None,
+    }
+}
+
+/// Keeps the calling thread on one CPU; `false` where that is not allowed.
+pub(super) fn pin_to(cpu: usize) -> bool {
+    if cpu >= CpuSet::MAX_CPU {
+        return false;
+    }
+    let mut cpus = CpuSet::new();
+    cpus.set(cpu);
+    let pinned = rustix::thread::sched_setaffinity(None, &cpus).is_ok();
+    // A switch makes the scheduler write down our own time.
+    rustix::thread::sched_yield();
+    pinned
+}
+
+pub(super) fn path_from_bytes(bytes: Vec<u8>) -> PathBuf {
+    PathBuf::from(std::ffi::OsString::from_vec(bytes))
+}

@@ -1,0 +1,222 @@
+//! What paths name now, without ever waiting for a file system that hangs.
+//!
+//! A look-up by path can sleep for ever on a dead network or FUSE file system. So each mount has a
+//! thread of its own, which can be left behind; a mount that did not answer in time is not asked
+//! again until that thread comes back.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::{FileStat, platform};
+use crate::model::FileId;
+
+/// A mount that is silent for so long is taken to hang.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// Answers come in parcels, since a channel for each would cost more than a look-up.
+const PARCEL: usize = 256;
+
+/// One question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ask {
+    /// The path, in the file tree of `root`.
+    pub(crate) path: PathBuf,
+    /// The file tree of another process, if not ours.
+    pub(crate) root: Option<PathBuf>,
+    /// The mount that it lies on: one that hangs holds up no other.
+    pub(crate) mount: PathBuf,
+}
+
+/// What a path names.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Found(FileStat),
+    Failed(io::Error),
+    /// The mount did not answer in time.
+    Hangs,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Lookups {
+    workers: Mutex<HashMap<PathBuf, Worker>>,
+}
+
+/// The thread that asks one mount.
+#[derive(Debug)]
+struct Worker {
+    asks: Sender<Vec<Ask>>,
+    answers: Receiver<Vec<io::Result<FileStat>>>,
+    /// Answers that it owes from a time when it hung.
+    owed: usize,
+}
+
+impl Lookups {
+    pub(super) fn look_up(&self, asks: Vec<Ask>) -> Vec<Answer> {
+        let mut answers: Vec<Answer> = asks.iter().map(|_| Answer::Hangs).collect();
+        let mut by_mount: HashMap<PathBuf, Vec<(usize, Ask)>> = HashMap::new();
+        for (index, ask) in asks.into_iter().enumerate() {
+            by_mount.entry(ask.mount.clone()).or_default().push((index, ask));
+        }
+        let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        // All mounts are asked before any is waited for.
+        let mut waiting = Vec::new();
+        for (mount, asks) in by_mount {
+            let (indices, asks): (Vec<_>, Vec<_>) = asks.into_iter().unzip();
+            let worker = workers.entry(mount.clone()).or_insert_with(Worker::start);
+            if worker.is_ready() && worker.asks.send(asks).is_ok() {
+                worker.owed = indices.len();
+                waiting.push((mount, indices));
+            }
+        }
+        for (mount, indices) in waiting {
+            let Some(worker) = workers.get_mut(&mount) else { continue };
+            let mut indices = indices.into_iter();
+            while worker.owed > 0 {
+                match worker.answers.recv_timeout(PATIENCE) {
+                    Ok(parcel) => {
+                        worker.owed = worker.owed.saturating_sub(parcel.len());
+                        // The parcel first: a zip that ends takes one too many from its left side.
+                        for (answer, index) in parcel.into_iter().zip(indices.by_ref()) {
+                            answers[index] = match answer {
+                                Ok(found) => Answer::Found(found),
+                                Err(error) => Answer::Failed(error),
+                            };
+                        }
+                    }
+                    Err(RecvTimeoutError::Timeout) => break,
+                    Err(RecvTimeoutError::Disconnected) => {
+                        workers.remove(&mount);
+                        break;
+                    }
+                }
+            }
+        }
+        answers
+    }
+}
+
+impl Worker {
+    fn start() -> Self {
+        let (asks, to_do) = channel::<Vec<Ask>>();
+        let (done, answers) = channel();
+        // Where no thread can be had, both ends of the channels are dropped, and the mount reads as
+        // one that does not answer.
+        let _ = std::thread::Builder::new().name("look-up".into()).stack_size(64 << 10).spawn(
+            move || {
+                for asks in to_do {
+                    for parcel in asks.chunks(PARCEL) {
+                        if done.send(parcel.iter().map(look_up_now).collect()).is_err() {
+                            return;
+                        }
+                    }
+                }
+            },
+        );
+        Self { asks, answers, owed: 0 }
+    }
+
+    /// Whether it has answered everything that it was asked.
+    fn is_ready(&mut self) -> bool {
+        while self.owed > 0 {
+            match self.answers.try_recv() {
+                Ok(parcel) => self.owed = self.owed.saturating_sub(parcel.len()),
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+}
+
+fn look_up_now(ask: &Ask) -> io::Result<FileStat> {
+    match &ask.root {
+        None => platform::stat_path(&ask.path),
+        Some(root) => platform::stat_path_in(root, &ask.path),
+    }
+}
+
+/// Where a path leads.
+#[derive(Debug)]
+pub(crate) enum Resolved {
+    Found {
+        path: PathBuf,
+        file: FileId,
+        is_folder: bool,
+    },
+    /// Nothing is there; the path as it would be if something were.
+    Missing {
+        path: PathBuf,
+    },
+    Failed(io::Error),
+    Hangs,
+}
+
+/// A user who names a path waits so long for its file system.
+const PERSONAL_PATIENCE: Duration = Duration::from_secs(2);
+
+pub(super) fn resolve(path: PathBuf) -> Resolved {
+    let (done, answer) = channel();
+    let thread = std::thread::Builder::new().name("look-up".into()).spawn(move || {
+        // Nobody may be left to listen.
+        let _ = done.send(resolve_now(&path));
+    });
+    match thread {
+        Ok(_) => answer.recv_timeout(PERSONAL_PATIENCE).unwrap_or(Resolved::Hangs),
+        Err(error) => Resolved::Failed(error),
+    }
+}
+
+fn resolve_now(path: &Path) -> Resolved {
+    match path.canonicalize() {
+        Ok(path) => match platform::stat_path(&path) {
+            Ok(found) => Resolved::Found { is_folder: path.is_dir(), path, file: found.file },
+            Err(error) => Resolved::Failed(error),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Resolved::Missing { path: resolve_folder(path).unwrap_or_else(|| path.to_path_buf()) }
+        }
+        Err(error) => Resolved::Failed(error),
+    }
+}
+
+/// The path of something missing, with the links of the folder that it would be in resolved.
+fn resolve_folder(path: &Path) -> Option<PathBuf> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new(".")).canonicalize().ok()?;
+    Some(folder.join(path.file_name()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(path: &std::path::Path) -> Ask {
+        Ask { path: path.into(), root: None, mount: "/".into() }
+    }
+
+    #[test]
+    fn answers_come_in_the_order_of_the_asks() {
+        let folder = tempfile::tempdir().unwrap();
+        let there = folder.path().join("there");
+        std::fs::write(&there, "").unwrap();
+        let missing = folder.path().join("missing");
+        let asks: Vec<_> = (0..PARCEL * 3)
+            .map(|number| ask(if number % 2 == 0 { &there } else { &missing }))
+            .collect();
+        let lookups = Lookups::default();
+        for _ in 0..2 {
+            for (number, answer) in lookups.look_up(asks.clone()).iter().enumerate() {
+                match answer {
+                    Answer::Found(_) => assert_eq!(number % 2, 0),
+                    Answer::Failed(error) => {
+                        assert_eq!((number % 2, error.kind()), (1, io::ErrorKind::NotFound));
+                    }
+                    Answer::Hangs => panic!("a local file system answers"),
+                }
+            }
+        }
+    }
+}

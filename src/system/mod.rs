@@ -1,0 +1,377 @@
+//! The only rooms that ask the operating system.
+//!
+//! A [`System`] is handed to everything that looks, so that tests can hand in another root of
+//! `/proc`.
+
+mod lookup;
+mod people;
+pub(crate) mod procfs;
+mod scheduler;
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+use linux as platform;
+#[cfg(not(target_os = "linux"))]
+mod other;
+#[cfg(not(target_os = "linux"))]
+use other as platform;
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::model::{FileId, Host, Mechanism, Mode, Moment, Pid, Range};
+use lookup::Lookups;
+pub(crate) use lookup::{Answer, Ask, Resolved};
+pub(crate) use people::Anatomy;
+use people::People;
+pub(crate) use platform::Descriptors;
+use procfs::cgroup::Cgroup;
+use procfs::fdinfo::FdInfo;
+use procfs::mounts::Mount;
+use procfs::stat::Stat;
+use procfs::syscall;
+
+/// A lock table longer than this is read only so far: its queues alone can grow with the square of
+/// their length.
+const TABLE_LIMIT: usize = 256 << 20;
+
+/// What `statx` says of a file, without asking another machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileStat {
+    pub(crate) file: FileId,
+    pub(crate) links: u32,
+    pub(crate) birth: Option<Timestamp>,
+    pub(crate) mount: Option<u64>,
+    pub(crate) is_socket: bool,
+}
+
+/// What a thread in a lock's queue asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub(crate) fd: i32,
+    pub(crate) mechanism: Mechanism,
+    pub(crate) mode: Option<Mode>,
+    pub(crate) range: Option<Range>,
+}
+
+/// The text of the lock table.
+pub(crate) struct TableText {
+    pub(crate) text: Vec<u8>,
+    /// It came in one read, so that it is a snapshot.
+    pub(crate) at_once: bool,
+    /// It was too long to be read to its end.
+    pub(crate) cut: bool,
+}
+
+/// The operating system, as far as it is asked.
+#[derive(Debug)]
+pub(crate) struct System {
+    proc: PathBuf,
+    cgroup_roots: CgroupRoots,
+    lookups: Lookups,
+    people: Mutex<People>,
+}
+
+/// Where control groups are mounted.
+#[derive(Debug, Default)]
+struct CgroupRoots {
+    unified: Option<PathBuf>,
+    freezer: Option<PathBuf>,
+}
+
+impl System {
+    /// This machine.
+    #[must_use]
+    pub(crate) fn new() -> Self {
+        Self::with_proc("/proc")
+    }
+
+    /// A system whose processes and locks are described below another folder than `/proc`, for
+    /// tests. Names of users, command lines and clocks stay those of this machine.
+    #[must_use]
+    pub(crate) fn with_proc(proc: impl Into<PathBuf>) -> Self {
+        let proc = proc.into();
+        let mounts = std::fs::read(proc.join("self/mountinfo")).unwrap_or_default();
+        let mounts = Mount::parse_table(&mounts);
+        let root = |wanted: &dyn Fn(&Mount) -> bool| {
+            mounts.iter().find(|mount| wanted(mount)).map(|mount| mount.point.clone())
+        };
+        let cgroup_roots = CgroupRoots {
+            unified: root(&|mount| mount.filesystem == "cgroup2"),
+            freezer: root(&|mount| {
+                mount.filesystem == "cgroup"
+                    && mount.super_options.split(',').any(|option| option == "freezer")
+            }),
+        };
+        Self { proc, cgroup_roots, lookups: Lookups::default(), people: Mutex::default() }
+    }
+
+    /// The machine's name, and what identifies this run of its kernel.
+    pub(crate) fn host(&self) -> Host {
+        let boot_id = std::fs::read_to_string(self.proc.join("sys/kernel/random/boot_id"));
+        Host {
+            name: sysinfo::System::host_name().unwrap_or_else(|_| "localhost".into()).into(),
+            boot_id: boot_id.ok().map(|id| id.trim().into()),
+        }
+    }
+
+    /// Now, by both clocks.
+    #[expect(clippy::unused_self, reason = "the clock belongs to the system")]
+    pub(crate) fn now(&self) -> Moment {
+        Moment { wall: Timestamp::now(), uptime: platform::uptime() }
+    }
+
+    /// Whether this platform has a lock table at all.
+    pub(crate) fn has_lock_table(&self) -> bool {
+        self.proc.join("locks").exists()
+    }
+
+    /// The lock table. Reading it holds up everybody's locks for as long as it takes.
+    pub(crate) fn lock_table(&self) -> io::Result<TableText> {
+        use io::Read as _;
+        let mut file = std::fs::File::open(self.proc.join("locks"))?;
+        let mut text = Vec::with_capacity(64 << 10);
+        let mut chunk = vec![0; 64 << 10];
+        let mut reads = 0;
+        while text.len() < TABLE_LIMIT {
+            match file.read(&mut chunk) {
+                Ok(0) => return Ok(TableText { text, at_once: reads <= 1, cut: false }),
+                Ok(length) => text.extend_from_slice(&chunk[..length]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            }
+            reads += 1;
+        }
+        Ok(TableText { text, at_once: false, cut: true })
+    }
+
+    /// Whether we see all processes of the machine: we are in its first pid namespace.
+    pub(crate) fn in_first_pid_namespace(&self) -> bool {
+        // PROC_PID_INIT_INO of the kernel's include/uapi/linux/nsfs.h.
+        std::fs::read_link(self.proc.join("self/ns/pid"))
+            .is_ok_and(|link| link == Path::new("pid:[4026531836]"))
+    }
+
+    /// All processes, by number.
+    pub(crate) fn pids(&self) -> io::Result<Vec<Pid>> {
+        let mut pids: Vec<Pid> = std::fs::read_dir(&self.proc)?
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+            .collect();
+        pids.sort_unstable();
+        Ok(pids)
+    }
+
+    /// The threads of a process.
+    pub(crate) fn threads(&self, pid: Pid) -> io::Result<Vec<Pid>> {
+        let mut tids: Vec<Pid> = std::fs::read_dir(self.path(pid, "task"))?
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+            .collect();
+        tids.sort_unstable();
+        Ok(tids)
+    }
+
+    fn path(&self, pid: Pid, name: &str) -> PathBuf {
+        self.proc.join(format!("{pid}/{name}"))
+    }
+
+    fn thread_path(&self, pid: Pid, tid: Pid, name: &str) -> PathBuf {
+        self.proc.join(format!("{pid}/task/{tid}/{name}"))
+    }
+
+    /// The open descriptors of a process, to be asked one by one.
+    pub(crate) fn descriptors(&self, pid: Pid) -> io::Result<Descriptors> {
+        Descriptors::open(&self.path(pid, "fd"))
+    }
+
+    /// Whether the descriptor still is open, and of which file.
+    pub(crate) fn descriptor(&self, pid: Pid, fd: i32) -> io::Result<FileStat> {
+        platform::stat_following(&self.path(pid, &format!("fd/{fd}")))
+    }
+
+    /// The locks of one descriptor.
+    pub(crate) fn fdinfo(&self, pid: Pid, fd: i32, buffer: &mut Vec<u8>) -> io::Result<FdInfo> {
+        use io::Read as _;
+        buffer.clear();
+        let file = std::fs::File::open(self.path(pid, &format!("fdinfo/{fd}")))?;
+        // A socket or an epoll descriptor can say a lot; locks of one file never fill this.
+        file.take(1 << 20).read_to_end(buffer)?;
+        Ok(FdInfo::parse(buffer))
+    }
+
+    /// What the descriptor's link says: never asks the file system.
+    pub(crate) fn descriptor_path(&self, pid: Pid, fd: i32) -> io::Result<PathBuf> {
+        std::fs::read_link(self.path(pid, &format!("fd/{fd}")))
+    }
+
+    /// The scheduler's and the process table's view of a process.
+    pub(crate) fn stat(&self, pid: Pid) -> io::Result<Stat> {
+        parse_stat(&std::fs::read(self.path(pid, "stat"))?)
+    }
+
+    /// The same of one of its threads.
+    pub(crate) fn thread_stat(&self, pid: Pid, tid: Pid) -> io::Result<Stat> {
+        parse_stat(&std::fs::read(self.thread_path(pid, tid, "stat"))?)
+    }
+
+    /// The kernel function in which a thread sleeps; `None` where it does not or may not be known.
+    pub(crate) fn wchan(&self, pid: Pid, tid: Pid) -> Option<String> {
+        let name = std::fs::read_to_string(self.thread_path(pid, tid, "wchan")).ok()?;
+        (name != "0" && !name.is_empty()).then_some(name)
+    }
+
+    /// What a thread asks for, if it sleeps in a system call that waits for a lock.
+    pub(crate) fn wanted(&self, pid: Pid, tid: Pid) -> io::Result<Option<Wanted>> {
+        let text = std::fs::read(self.thread_path(pid, tid, "syscall"))?;
+        let Some(call) =
+            platform::LOCK_CALLS.and_then(|numbers| syscall::LockCall::parse(&text, numbers))
+        else {
+            return Ok(None);
+        };
+        let asked = call.flock_at.and_then(|at| self.struct_flock(pid, at));
+        Ok(Some(Wanted {
+            fd: call.fd,
+            mechanism: call.mechanism,
+            mode: call.mode.or(asked.map(|(mode, _)| mode)),
+            range: match call.mechanism {
+                Mechanism::Flock => Some(Range::WHOLE),
+                _ => asked.and_then(|(_, range)| range),
+            },
+        }))
+    }
+
+    fn struct_flock(&self, pid: Pid, at: u64) -> Option<(Mode, Option<Range>)> {
+        let memory = std::fs::File::open(self.path(pid, "mem")).ok()?;
+        let mut bytes = [0; syscall::STRUCT_FLOCK];
+        platform::read_at(&memory, &mut bytes, at).ok()?;
+        syscall::parse_struct_flock(&bytes)
+    }
+
+    /// Whether a process of that number is alive, even where `/proc` hides it.
+    pub(crate) fn is_alive(&self, pid: Pid) -> bool {
+        match self.stat(pid) {
+            Ok(stat) => {
+                use crate::model::State;
+                !matches!(stat.state, Some(State::Zombie | State::Dead)) || stat.threads > 1
+            }
+            Err(_) => self.is_this_machine() && platform::answers_signals(pid),
+        }
+    }
+
+    fn is_this_machine(&self) -> bool {
+        self.proc == Path::new("/proc")
+    }
+
+    /// Orders two descriptors by their open file; equal means that they share it.
+    /// `None` where that may not be known.
+    #[expect(clippy::unused_self, reason = "asks the kernel")]
+    pub(crate) fn compare_open_files(
+        &self,
+        a: (Pid, i32),
+        b: (Pid, i32),
+    ) -> Option<std::cmp::Ordering> {
+        if a == b { Some(std::cmp::Ordering::Equal) } else { platform::compare_open_files(a, b) }
+    }
+
+    /// How long ago each thread `(pid, tid)` last ran.
+    pub(crate) fn last_ran(&self, threads: &[(Pid, Pid)]) -> HashMap<Pid, scheduler::Idle> {
+        scheduler::last_ran(self, threads)
+    }
+
+    /// The mounts that a process sees; `None` for ourselves.
+    pub(crate) fn mounts(&self, pid: Option<Pid>) -> Vec<Mount> {
+        let path = match pid {
+            Some(pid) => self.path(pid, "mountinfo"),
+            None => self.proc.join("self/mountinfo"),
+        };
+        std::fs::read(path).map(|text| Mount::parse_table(&text)).unwrap_or_default()
+    }
+
+    /// Whether a process sees the same file tree as we do; `None` where that may not be known.
+    pub(crate) fn shares_our_tree(&self, pid: Pid) -> Option<bool> {
+        let link = |of: PathBuf| std::fs::read_link(of).ok();
+        let (theirs, ours) =
+            (link(self.path(pid, "ns/mnt"))?, link(self.proc.join("self/ns/mnt"))?);
+        let (their_root, our_root) =
+            (link(self.path(pid, "root"))?, link(self.proc.join("self/root"))?);
+        Some(theirs == ours && their_root == our_root)
+    }
+
+    /// The folder through which the file tree of another process can be reached.
+    pub(crate) fn root_of(&self, pid: Pid) -> PathBuf {
+        self.path(pid, "root")
+    }
+
+    /// What paths name now, without waiting for a file system that hangs.
+    pub(crate) fn look_up(&self, asks: Vec<Ask>) -> Vec<Answer> {
+        self.lookups.look_up(asks)
+    }
+
+    /// Where a path that a user named leads: absolute and without links. Waits for a file system
+    /// that hangs no longer than a person would.
+    #[expect(clippy::unused_self, reason = "asks the file systems")]
+    pub(crate) fn resolve(&self, path: &Path) -> Resolved {
+        lookup::resolve(path.to_path_buf())
+    }
+
+    /// The control group of a process.
+    fn cgroup(&self, pid: Pid) -> Option<Cgroup> {
+        std::fs::read(self.path(pid, "cgroup")).ok().map(|text| Cgroup::parse(&text))
+    }
+
+    /// Whether the control group, or one above it, is frozen.
+    fn is_frozen(&self, cgroup: &Cgroup) -> bool {
+        let reads = |root: Option<&PathBuf>, path: Option<&String>, file: &str| {
+            let folder = root?.join(path?.trim_start_matches('/'));
+            std::fs::read_to_string(folder.join(file)).ok()
+        };
+        // Both files tell the effective state, inherited from above.
+        let unified =
+            reads(self.cgroup_roots.unified.as_ref(), cgroup.unified.as_ref(), "cgroup.events");
+        let freezer =
+            reads(self.cgroup_roots.freezer.as_ref(), cgroup.freezer.as_ref(), "freezer.state");
+        unified.is_some_and(|text| text.lines().any(|line| line == "frozen 1"))
+            || freezer.is_some_and(|text| text.trim() == "FROZEN")
+    }
+
+    /// What is known of each of these processes.
+    pub(crate) fn anatomy(&self, pids: &[Pid], now: Moment) -> HashMap<Pid, Anatomy> {
+        let mut people = self.people.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        people.examine(self, pids, now)
+    }
+
+    /// Clock ticks a second, in which processes' starts are counted.
+    #[expect(clippy::unused_self, reason = "a property of the system")]
+    pub(crate) fn ticks_per_second(&self) -> u64 {
+        platform::ticks_per_second()
+    }
+}
+
+impl Default for System {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl System {
+    /// A process's start as time since boot.
+    pub(crate) fn since_boot(&self, ticks: u64) -> Duration {
+        let per_second = self.ticks_per_second();
+        Duration::from_secs(ticks / per_second)
+            + Duration::from_nanos(ticks % per_second * (1_000_000_000 / per_second))
+    }
+}
+
+fn parse_stat(text: &[u8]) -> io::Result<Stat> {
+    Stat::parse(text).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not a stat line"))
+}
+
+/// A path of these bytes.
+pub(crate) fn path_from_bytes(bytes: Vec<u8>) -> PathBuf {
+    platform::path_from_bytes(bytes)
+}

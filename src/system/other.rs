@@ -1,0 +1,71 @@
+//! Systems without a lock table: what they cannot tell is an error of kind `Unsupported`.
+
+use std::cmp::Ordering;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::FileStat;
+use super::procfs::syscall::Numbers;
+use crate::model::Pid;
+
+pub(super) const LOCK_CALLS: Option<Numbers> = None;
+
+pub(super) fn uptime() -> Duration {
+    Duration::from_secs(sysinfo::System::uptime())
+}
+
+pub(super) fn ticks_per_second() -> u64 {
+    100
+}
+
+#[derive(Debug)]
+pub(crate) struct Descriptors {}
+
+impl Descriptors {
+    pub(super) fn open(_path: &Path) -> io::Result<Self> {
+        Err(unsupported())
+    }
+
+    #[expect(clippy::unused_self, reason = "the same shape everywhere")]
+    pub(crate) fn for_each(&self, _each: impl FnMut(i32, &FileStat)) -> io::Result<()> {
+        Err(unsupported())
+    }
+}
+
+pub(super) fn stat_following(_link: &Path) -> io::Result<FileStat> {
+    Err(unsupported())
+}
+
+pub(super) fn stat_path(_path: &Path) -> io::Result<FileStat> {
+    Err(unsupported())
+}
+
+pub(super) fn stat_path_in(_root: &Path, _path: &Path) -> io::Result<FileStat> {
+    Err(unsupported())
+}
+
+pub(super) fn read_at(_file: &File, _buffer: &mut [u8], _at: u64) -> io::Result<()> {
+    Err(unsupported())
+}
+
+pub(super) fn answers_signals(_pid: Pid) -> bool {
+    false
+}
+
+pub(super) fn compare_open_files(_a: (Pid, i32), _b: (Pid, i32)) -> Option<Ordering> {
+    None
+}
+
+pub(super) fn pin_to(_cpu: usize) -> bool {
+    false
+}
+
+pub(super) fn path_from_bytes(bytes: Vec<u8>) -> PathBuf {
+    PathBuf::from(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn unsupported() -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, "this system has no lock table")
+}

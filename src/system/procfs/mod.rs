@@ -1,0 +1,9 @@
+//! The formats of `/proc`. Parsers only: bytes in, values out.
+
+pub(crate) mod cgroup;
+pub(crate) mod fdinfo;
+pub(crate) mod locks;
+pub(crate) mod mounts;
+pub(crate) mod sched;
+pub(crate) mod stat;
+pub(crate) mod syscall;

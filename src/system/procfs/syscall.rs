@@ -1,0 +1,134 @@
+//! `/proc/PID/task/TID/syscall`: the system call that a thread sleeps in, and what it asks for.
+
+use crate::model::{Mechanism, Mode, Range};
+
+/// The numbers of the system calls that wait for locks, which differ between CPUs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Numbers {
+    pub(crate) flock: i64,
+    pub(crate) fcntl: i64,
+}
+
+/// A system call that asks for a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LockCall {
+    pub(crate) fd: i32,
+    pub(crate) mechanism: Mechanism,
+    /// What flock(2) was asked for; record locks say it in memory, see `flock_at`.
+    pub(crate) mode: Option<Mode>,
+    /// Where the caller's `struct flock` is, for record locks.
+    pub(crate) flock_at: Option<u64>,
+}
+
+/// `F_SETLKW` and `F_OFD_SETLKW` of Linux' 64-bit interfaces.
+const SETLKW: u64 = 7;
+const OFD_SETLKW: u64 = 38;
+/// `LOCK_SH` and `LOCK_EX` of flock(2).
+const LOCK_SH: u64 = 1;
+const LOCK_EX: u64 = 2;
+
+impl LockCall {
+    /// Reads `NUMBER ARG0 … ARG5 SP PC`; `None` for any call that does not wait for a lock.
+    pub(crate) fn parse(text: &[u8], numbers: Numbers) -> Option<Self> {
+        let mut words = str::from_utf8(text).ok()?.split_ascii_whitespace();
+        let number: i64 = words.next()?.parse().ok()?;
+        let mut argument = || u64::from_str_radix(words.next()?.strip_prefix("0x")?, 16).ok();
+        let (fd, command) = (argument()? as i32, argument()?);
+        if number == numbers.flock {
+            let mode = match command & 3 {
+                LOCK_SH => Some(Mode::Shared),
+                LOCK_EX => Some(Mode::Exclusive),
+                _ => None,
+            };
+            return Some(Self { fd, mechanism: Mechanism::Flock, mode, flock_at: None });
+        }
+        let mechanism = match command {
+            SETLKW => Mechanism::Posix,
+            OFD_SETLKW => Mechanism::Ofd,
+            _ => return None,
+        };
+        let flock_at = Some(argument()?);
+        (number == numbers.fcntl).then_some(Self { fd, mechanism, mode: None, flock_at })
+    }
+}
+
+/// Length of `struct flock` on 64-bit Linux.
+pub(crate) const STRUCT_FLOCK: usize = 32;
+
+/// Mode and range in a caller's `struct flock`; the range is unknown unless it counts from the
+/// start of the file.
+pub(crate) fn parse_struct_flock(bytes: &[u8; STRUCT_FLOCK]) -> Option<(Mode, Option<Range>)> {
+    let word = |at: usize| i16::from_ne_bytes([bytes[at], bytes[at + 1]]);
+    let long = |at: usize| {
+        let mut word = [0; 8];
+        word.copy_from_slice(&bytes[at..at + 8]);
+        i64::from_ne_bytes(word)
+    };
+    let mode = match word(0) {
+        0 => Mode::Shared,
+        1 => Mode::Exclusive,
+        _ => return None,
+    };
+    let (from_start, start, length) = (word(2) == 0, long(8), long(16));
+    let range = match (u64::try_from(start), length) {
+        (Ok(start), 0) => Some(Range { start, end: None }),
+        (Ok(start), 1..) => {
+            start.checked_add(length.cast_unsigned() - 1).map(|end| Range { start, end: Some(end) })
+        }
+        // A negative length locks the bytes before.
+        (Ok(start), _) => {
+            start.checked_add_signed(length).map(|from| Range { start: from, end: Some(start - 1) })
+        }
+        (Err(_), _) => None,
+    };
+    Some((mode, range.filter(|_| from_start)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const X86_64: Numbers = Numbers { flock: 73, fcntl: 72 };
+
+    fn parse(text: &str) -> Option<LockCall> {
+        LockCall::parse(text.as_bytes(), X86_64)
+    }
+
+    #[test]
+    fn calls_that_wait_for_locks_are_recognised() {
+        let flock = parse("73 0x9 0x2 0x0 0x0 0x0 0x0 0x7ffd 0x7f1b").unwrap();
+        assert_eq!((flock.fd, flock.mode), (9, Some(Mode::Exclusive)));
+        let ofd = parse("72 0x3 0x26 0x7ffe10 0x0 0x0 0x0 0x7ffd 0x7f1b").unwrap();
+        assert_eq!((ofd.mechanism, ofd.flock_at), (Mechanism::Ofd, Some(0x7f_fe10)));
+        assert_eq!(
+            parse("72 0x3 0x7 0x1 0x0 0x0 0x0 0x0 0x0").unwrap().mechanism,
+            Mechanism::Posix
+        );
+    }
+
+    #[test]
+    fn other_calls_are_not() {
+        for text in ["running", "-1 0x7ffd 0x7f1b", "72 0x3 0x1 0x0 0x0", "0 0x3 0x7 0x1", "", "73"]
+        {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_struct_flock_tells_mode_and_range() {
+        let bytes = |kind: i16, whence: i16, start: i64, length: i64| {
+            let mut bytes = [0; STRUCT_FLOCK];
+            bytes[..2].copy_from_slice(&kind.to_ne_bytes());
+            bytes[2..4].copy_from_slice(&whence.to_ne_bytes());
+            bytes[8..16].copy_from_slice(&start.to_ne_bytes());
+            bytes[16..24].copy_from_slice(&length.to_ne_bytes());
+            parse_struct_flock(&bytes)
+        };
+        assert_eq!(bytes(1, 0, 0, 0), Some((Mode::Exclusive, Some(Range::WHOLE))));
+        let part = Range { start: 10, end: Some(19) };
+        assert_eq!(bytes(0, 0, 10, 10), Some((Mode::Shared, Some(part))));
+        assert_eq!(bytes(0, 0, 20, -10), Some((Mode::Shared, Some(part))));
+        assert_eq!(bytes(0, 2, 10, 10), Some((Mode::Shared, None)));
+        assert_eq!(bytes(9, 0, 0, 0), None);
+    }
+}

@@ -1,0 +1,64 @@
+//! When threads last ran, by the scheduler's clock.
+//!
+//! That clock is no clock that programs can read, and it differs between CPUs. So a thread of our
+//! own goes to the CPU where the other one last ran, and reads its own time there.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
+
+use super::procfs::sched::exec_start;
+use super::{System, platform};
+use crate::model::Pid;
+
+/// How long a thread has not run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Idle {
+    pub(crate) at_least: Duration,
+    /// The CPU that it ran on last.
+    pub(crate) cpu: usize,
+}
+
+/// What is taken off where the clocks of two CPUs had to be compared.
+const CLOCK_SKEW: Duration = Duration::from_millis(250);
+
+/// Our own time is read anew after so many threads, since it stands still while we run.
+const BATCH: usize = 64;
+
+pub(super) fn last_ran(system: &System, threads: &[(Pid, Pid)]) -> HashMap<Pid, Idle> {
+    let mut by_cpu: BTreeMap<usize, Vec<(Pid, Pid)>> = BTreeMap::new();
+    for &(pid, tid) in threads {
+        if let Ok(stat) = system.thread_stat(pid, tid) {
+            by_cpu.entry(stat.cpu).or_default().push((pid, tid));
+        }
+    }
+    if by_cpu.is_empty() {
+        return HashMap::new();
+    }
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut idle = HashMap::new();
+            for (&cpu, threads) in &by_cpu {
+                for batch in threads.chunks(BATCH) {
+                    read_batch(system, cpu, batch, &mut idle);
+                }
+            }
+            idle
+        });
+        // A panic there would be a defect; then nothing is known.
+        reader.join().unwrap_or_default()
+    })
+}
+
+fn read_batch(system: &System, cpu: usize, threads: &[(Pid, Pid)], idle: &mut HashMap<Pid, Idle>) {
+    let skew = if platform::pin_to(cpu) { Duration::ZERO } else { CLOCK_SKEW };
+    let own = system.proc.join("thread-self/sched");
+    let Some(now) = std::fs::read(own).ok().and_then(|text| exec_start(&text)) else { return };
+    let read_at = Instant::now();
+    for &(pid, tid) in threads {
+        let text = std::fs::read(system.thread_path(pid, tid, "sched"));
+        if let Some(ran) = text.ok().and_then(|text| exec_start(&text)) {
+            let at_least = (now + read_at.elapsed()).saturating_sub(ran).saturating_sub(skew);
+            idle.insert(tid, Idle { at_least, cpu });
+        }
+    }
+}
