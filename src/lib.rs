@@ -12,3 +12,5 @@ mod system;
 pub use error::Error;
 pub use inspect::{Folders, Inspector, Selection};
 pub use model::{Snapshot, Target, TargetError};
+#[doc(hidden)]
+pub use system::children;
