@@ -4,6 +4,7 @@
 mod args;
 mod cell;
 mod columns;
+mod demo;
 mod explain;
 mod failure;
 mod future;
@@ -47,6 +48,11 @@ fn run(arguments: &[OsString]) -> Result<Status, Failure> {
     match args.command {
         Some(Command::Ls(ls)) => ls::run(&ls, args.global),
         Some(Command::Explain(explain)) => explain::run(&explain, args.global),
+        Some(Command::Demo) => {
+            demo::run(|folder| ls::run(&Ls::of(vec![folder.into()]), args.global))
+        }
+        Some(Command::DemoJanitor { folder }) => demo::keep_house(&folder),
+        Some(Command::DemoActor { name, role, files }) => demo::act(&name, role, &files),
         // The dashboard's place, where standard output is a terminal.
         None => ls::run(&Ls::of(args.targets), args.global),
     }
