@@ -1,13 +1,42 @@
 //! Facts to judgement: who waits for whom, which verdict, and why. Pure functions.
 
+mod advice;
+mod assemble;
+mod deadlock;
 mod explain;
+mod graph;
+mod phrase;
+mod processes;
+#[cfg(test)]
+mod sketch;
+mod stuck;
+mod verdict;
 
-pub use explain::{Advice, Explanation, QueueLine, explain};
+pub use advice::Advice;
+pub use explain::{Explanation, QueueLine, explain};
+pub use processes::explain_process;
 
-use crate::model::{Facts, Snapshot};
+use crate::model::{Certainty, Facts, Sharer, Snapshot, Taker};
 
 /// Judges what was seen.
 #[must_use]
-pub fn diagnose(_facts: Facts) -> Snapshot {
-    todo!()
+pub fn diagnose(mut facts: Facts) -> Snapshot {
+    believe_the_record(&mut facts);
+    let graph = graph::Graph::of(&facts);
+    let deadlocks = deadlock::circles(&facts, &graph);
+    let stuck = stuck::Stuck::of(&facts, &graph, &deadlocks);
+    let judge = verdict::Judge::new(&facts, &deadlocks, &stuck);
+    let verdicts = facts.locks.iter().map(|lock| judge.judge(lock)).collect();
+    assemble::snapshot(facts, &graph, verdicts, deadlocks)
+}
+
+/// Where the process that the kernel names lives and nothing speaks against it, it is the holder,
+/// though only by the record.
+fn believe_the_record(facts: &mut Facts) {
+    let grants = facts.locks.iter_mut().flat_map(|lock| &mut lock.grants);
+    for grant in grants.filter(|grant| grant.sharers.is_empty()) {
+        if let (Taker::Unreadable | Taker::Holds, Some(pid)) = (grant.taker, grant.recorded_pid) {
+            grant.sharers.push(Sharer { pid, fds: Vec::new(), certainty: Certainty::Recorded });
+        }
+    }
 }

@@ -1,0 +1,123 @@
+//! Puts facts, verdicts and circles together.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::model::{
+    Blocker, Deadlock, Facts, Grant, Holder, Lock, LockFacts, Mechanism, Naming, Pid, Process,
+    Request, Snapshot, Verdict, Waiter,
+};
+
+use super::graph::Graph;
+
+/// The snapshot of these facts; `verdicts` has one for each lock, in the order of the facts.
+pub(super) fn snapshot(
+    facts: Facts,
+    graph: &Graph,
+    verdicts: Vec<(Verdict, String)>,
+    deadlocks: Vec<Deadlock>,
+) -> Snapshot {
+    let blockers = graph.blockers(&facts);
+    // The graph has one ask for each request, in the same order.
+    let mut asked = graph.asks.iter().map(|ask| Arc::clone(&blockers[ask.want]));
+    let Facts { host, at, cost, complete, notes, locks, processes } = facts;
+    let people = People { processes, host: Arc::clone(&host.name), stranger: Arc::default() };
+    let locks = locks
+        .into_iter()
+        .zip(verdicts)
+        .map(|(lock, verdict)| people.lock(lock, verdict, &mut asked))
+        .collect();
+    let mut snapshot = Snapshot { host, at, cost, complete, notes, locks, deadlocks };
+    snapshot.sort();
+    snapshot
+}
+
+/// Who the pids are.
+struct People {
+    processes: BTreeMap<Pid, Arc<Process>>,
+    host: Arc<str>,
+    /// Somebody of whom nothing is known.
+    stranger: Arc<Process>,
+}
+
+impl People {
+    fn lock(
+        &self,
+        lock: LockFacts,
+        (verdict, why): (Verdict, String),
+        blockers: &mut impl Iterator<Item = Arc<[Blocker]>>,
+    ) -> Lock {
+        let mode = lock.mode();
+        let has_range = !matches!(lock.mechanism, Mechanism::Exists | Mechanism::Server);
+        let mut details = lock.details;
+        if lock.queue_cut {
+            details.insert("queue_cut", true.into());
+        }
+        Lock {
+            id: lock.id,
+            as_seen: lock.as_seen,
+            family: lock.family,
+            mechanism: lock.mechanism,
+            name: lock.name,
+            path_base64: lock.path.as_ref().and_then(|path| path.base64()),
+            path: lock.path,
+            url: None,
+            deleted: matches!(lock.naming, Naming::Another | Naming::Nothing),
+            mode,
+            range: has_range.then_some(lock.range),
+            verdict,
+            normal: lock.normal,
+            why: Some(why),
+            age: lock.age,
+            recorded_pid: lock.grants.first().and_then(|grant| grant.recorded_pid),
+            holders: lock.grants.into_iter().flat_map(|grant| self.holders(grant)).collect(),
+            waiters: lock
+                .requests
+                .into_iter()
+                .zip(blockers)
+                .map(|(request, blockers)| self.waiter(request, has_range, blockers))
+                .collect(),
+            lease: None,
+            fencing: None,
+            details,
+            methods: Vec::new(),
+            file: lock.file,
+            table_file: lock.table_file,
+        }
+    }
+
+    fn holders(&self, grant: Grant) -> impl Iterator<Item = Holder> {
+        grant.sharers.into_iter().map(move |sharer| Holder {
+            process: self.process(Some(sharer.pid)),
+            host: Some(Arc::clone(&self.host)),
+            certainty: sharer.certainty,
+            grant: grant.number,
+            fds: sharer.fds,
+            token: None,
+        })
+    }
+
+    fn waiter(&self, request: Request, has_range: bool, blocked_by: Arc<[Blocker]>) -> Waiter {
+        Waiter {
+            process: self.process(request.pid),
+            host: Some(Arc::clone(&self.host)),
+            position: request.position,
+            tid: request.tid,
+            token: None,
+            mode: request.mode,
+            range: has_range.then_some(request.range),
+            waited: request.waited,
+            how: request.how,
+            tries: None,
+            blocked_by,
+            depth: request.depth,
+        }
+    }
+
+    fn process(&self, pid: Option<Pid>) -> Arc<Process> {
+        let Some(pid) = pid else { return Arc::clone(&self.stranger) };
+        self.processes
+            .get(&pid)
+            .map_or_else(|| Arc::new(Process { pid: Some(pid), ..Process::default() }), Arc::clone)
+    }
+}

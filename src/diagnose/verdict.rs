@@ -1,0 +1,353 @@
+//! The judgement on a lock, and its reason in a sentence.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use crate::model::{
+    Certainty, Deadlock, Facts, Grant, LockFacts, LockId, Mechanism, Naming, Pid, Process, Sharer,
+    Taker, Verdict,
+};
+
+use super::phrase;
+use super::stuck::Stuck;
+
+/// So many are told by name, the others by their number.
+const NAMED: usize = 3;
+
+/// A verdict's reason: a sentence without its full stop if the verdict applies.
+type Rule<'a> = fn(&Judge<'a>, &LockFacts) -> Option<String>;
+
+/// What judging needs to know beyond the lock.
+#[derive(Debug)]
+pub(super) struct Judge<'a> {
+    facts: &'a Facts,
+    stuck: &'a Stuck,
+    /// The circles that each lock is part of.
+    circles: HashMap<&'a LockId, Vec<&'a Deadlock>>,
+    /// Those locks themselves.
+    circled: HashMap<&'a LockId, &'a LockFacts>,
+    /// All locks of each path that some locked file has lost to another.
+    halves: HashMap<&'a Path, Vec<&'a LockFacts>>,
+}
+
+impl<'a> Judge<'a> {
+    /// The rules, the most serious verdict first: the first that applies decides. Nothing that the
+    /// kernel keeps can be stale.
+    const RULES: [(Verdict, Rule<'a>); 6] = [
+        (Verdict::Deadlock, Self::deadlock),
+        (Verdict::Split, Self::split),
+        (Verdict::Orphaned, Self::orphaned),
+        (Verdict::Stuck, Self::stuck),
+        (Verdict::Unknown, Self::unknown),
+        (Verdict::Contended, Self::contended),
+    ];
+
+    pub(super) fn new(facts: &'a Facts, deadlocks: &'a [Deadlock], stuck: &'a Stuck) -> Self {
+        let mut circles = HashMap::<_, Vec<_>>::new();
+        for deadlock in deadlocks {
+            for id in &deadlock.locks {
+                circles.entry(id).or_default().push(deadlock);
+            }
+        }
+        let circled = facts
+            .locks
+            .iter()
+            .filter(|lock| circles.contains_key(&lock.id))
+            .map(|lock| (&lock.id, lock))
+            .collect();
+        let path = |lock: &'a LockFacts| lock.path.as_ref().map(|path| path.as_path());
+        let lost = facts.locks.iter().filter(|lock| lock.naming == Naming::Another);
+        let mut halves: HashMap<_, Vec<_>> =
+            lost.filter_map(path).map(|path| (path, Vec::new())).collect();
+        if !halves.is_empty() {
+            for lock in &facts.locks {
+                if let Some(half) = path(lock).and_then(|path| halves.get_mut(path)) {
+                    half.push(lock);
+                }
+            }
+        }
+        Self { facts, stuck, circles, circled, halves }
+    }
+
+    /// The verdict and why.
+    pub(super) fn judge(&self, lock: &LockFacts) -> (Verdict, String) {
+        let decided =
+            Self::RULES.iter().find_map(|(verdict, rule)| Some((*verdict, rule(self, lock)?)));
+        let (verdict, mut why) = decided.unwrap_or_else(|| (Verdict::Held, self.keeping(lock)));
+        for aside in [self.other_half(lock), self.waits_for_itself(lock)].into_iter().flatten() {
+            why.push_str("; ");
+            why.push_str(&aside);
+        }
+        (verdict, why)
+    }
+
+    fn deadlock(&self, lock: &LockFacts) -> Option<String> {
+        let circles = self.circles.get(&lock.id)?;
+        let circle = circles.first()?;
+        let mut why = self.circle(circle);
+        if circles.len() > 1 {
+            let more = circles.len() - 1;
+            why += &format!(
+                "; it is part of {more} more {}",
+                phrase::plural(more, "circle", "circles")
+            );
+        }
+        if !circle.certain {
+            why += "; not certain: a thread or process that was not seen waiting could open the circle";
+        }
+        Some(why)
+    }
+
+    fn circle(&self, circle: &Deadlock) -> String {
+        let label = |id: &LockId| {
+            self.circled.get(id).map_or_else(|| id.to_string(), |lock| phrase::label(lock))
+        };
+        match &*circle.members {
+            [one] => format!(
+                "{} waits for {}, which it keeps itself",
+                phrase::who(self.facts, one.pid),
+                label(&one.wants)
+            ),
+            members if members.len() <= 4 => {
+                let steps = members.iter().map(|member| {
+                    format!(
+                        "{} has {} and waits for {}",
+                        phrase::who(self.facts, member.pid),
+                        label(&member.holds),
+                        label(&member.wants)
+                    )
+                });
+                steps.collect::<Vec<_>>().join("; ")
+            }
+            members => format!(
+                "{} processes wait for each other in a circle: {}",
+                members.len(),
+                phrase::list(
+                    members.iter().map(|member| phrase::who(self.facts, member.pid)),
+                    NAMED
+                )
+            ),
+        }
+    }
+
+    fn split(&self, lock: &LockFacts) -> Option<String> {
+        (lock.naming == Naming::Another).then(|| {
+            format!(
+                "the path names another file by now, so whoever opens it does not see this lock; {}",
+                self.keeping(lock)
+            )
+        })
+    }
+
+    fn orphaned(&self, lock: &LockFacts) -> Option<String> {
+        let abandoned = |process: &Process| {
+            process.group_leader_alive == Some(false)
+                && process.container.is_none()
+                && !in_service(process)
+        };
+        let grant = lock.grants.iter().find(|grant| {
+            lock.mechanism == Mechanism::Flock
+                && grant.taker == Taker::Gone
+                && !grant.sharers.is_empty()
+                && grant.sharers.iter().all(|by| self.process(by.pid).is_some_and(abandoned))
+        })?;
+        Some(format!(
+            "{} has ended; {}, left behind, {}",
+            taker(grant),
+            self.names(&grant.sharers),
+            keeps(&grant.sharers)
+        ))
+    }
+
+    fn stuck(&self, lock: &LockFacts) -> Option<String> {
+        let grant = lock.grants.iter().find(|grant| {
+            !grant.sharers.is_empty() && grant.sharers.iter().all(|by| self.stuck.has(by.pid))
+        })?;
+        let reason = |sharer: &Sharer| {
+            let reason = self.stuck.reason(sharer.pid, self.facts)?;
+            Some(format!("{} {reason}", phrase::who(self.facts, sharer.pid)))
+        };
+        let reasons: Vec<_> = grant.sharers.iter().take(NAMED).filter_map(reason).collect();
+        let more = grant.sharers.len() - reasons.len();
+        Some(match (reasons.len(), more) {
+            (1, 0) => reasons.concat(),
+            (_, 0) => format!("none who keep it can go on: {}", reasons.join("; ")),
+            _ => format!("none who keep it can go on: {}; and {more} more", reasons.join("; ")),
+        })
+    }
+
+    fn unknown(&self, lock: &LockFacts) -> Option<String> {
+        let grant = lock.grants.iter().find(|grant| grant.sharers.is_empty())?;
+        let told = match (grant.taker, grant.recorded_pid) {
+            (Taker::Gone, _) => {
+                format!("{} has ended, and who keeps it could not be seen", taker(grant))
+            }
+            (Taker::HoldsNot, Some(pid)) => format!(
+                "the kernel names pid {pid}, but that process does not keep it; who does could not be seen"
+            ),
+            _ => "the kernel does not say whose it is, and nobody was seen to keep it".into(),
+        };
+        let others: Vec<_> = lock.grants.iter().flat_map(|grant| &grant.sharers).cloned().collect();
+        let told = match &grant.remark {
+            Some(remark) => format!("{told}: {remark}"),
+            None => told,
+        };
+        Some(match &*others {
+            [] => told,
+            others => {
+                let names = self.names(others);
+                format!("shared with {names}: {told}")
+            }
+        })
+    }
+
+    fn contended(&self, lock: &LockFacts) -> Option<String> {
+        let (count, cut) = (lock.requests.len(), lock.queue_cut);
+        let waiting = match (count, cut) {
+            (0, _) => return None,
+            (_, true) => format!("at least {count} wait"),
+            (1, false) => "1 waits".into(),
+            (_, false) => format!("{count} wait"),
+        };
+        let mut why = format!("{waiting}; {}", self.keeping(lock));
+        let mut sharers = lock.grants.iter().flat_map(|grant| &grant.sharers);
+        if let (Some(only), None) = (sharers.next(), sharers.next())
+            && let Some(doing) = self.process(only.pid).and_then(phrase::doing)
+        {
+            why += &format!(" and {doing}");
+        }
+        Some(why)
+    }
+
+    /// Who keeps the lock, and what became of the one who took it.
+    fn keeping(&self, lock: &LockFacts) -> String {
+        let keeping = match &*lock.grants {
+            [] => "nobody was seen to keep it".into(),
+            [grant] => self.keeping_grant(lock, grant),
+            grants => {
+                let mut sharers: Vec<&Sharer> =
+                    grants.iter().flat_map(|grant| &grant.sharers).collect();
+                sharers.sort_by_key(|sharer| sharer.pid);
+                sharers.dedup_by_key(|sharer| sharer.pid);
+                match sharers.len() {
+                    0 => "nobody was seen to keep it".into(),
+                    1 => format!("{} keeps it", self.names(sharers)),
+                    _ => format!("{} keep it together", self.names(sharers)),
+                }
+            }
+        };
+        let remarks = lock.grants.iter().filter_map(|grant| grant.remark.as_deref());
+        remarks.take(1).fold(keeping, |keeping, remark| format!("{keeping}; {remark}"))
+    }
+
+    fn keeping_grant(&self, lock: &LockFacts, grant: &Grant) -> String {
+        let sharers = &grant.sharers;
+        let (names, keeps) = (self.names(sharers), keeps(sharers));
+        if sharers.is_empty() {
+            return "nobody was seen to keep it".into();
+        }
+        if sharers.iter().all(|sharer| sharer.certainty == Certainty::Recorded) {
+            return format!("the kernel names {names}, whose descriptors could not be read");
+        }
+        match (grant.taker, grant.recorded_pid) {
+            (Taker::Gone, _) => {
+                let taker = taker(grant);
+                let reason = self.in_charge(lock, sharers).unwrap_or_default();
+                format!("{taker} has ended{reason}; {names} {keeps}")
+            }
+            (Taker::HoldsNot, Some(pid)) => format!(
+                "the kernel names pid {pid}, but that process does not keep it; {names} {keeps}"
+            ),
+            _ => format!("{names} {keeps}"),
+        }
+    }
+
+    /// Why a lock whose taker has ended is in order all the same.
+    fn in_charge(&self, lock: &LockFacts, sharers: &[Sharer]) -> Option<String> {
+        let processes = || sharers.iter().filter_map(|sharer| self.process(sharer.pid));
+        let service = processes().find(|process| in_service(process));
+        if let Some(unit) = service.and_then(|process| process.unit.as_deref()) {
+            return Some(format!(" and left it to {}", crate::model::harmless(unit)));
+        }
+        if let Some(container) = processes().find_map(|process| process.container.as_deref()) {
+            let container = crate::model::harmless(container);
+            return Some(format!(" and left it to the container {container}"));
+        }
+        let led = processes().any(|process| process.group_leader_alive == Some(true));
+        (led && lock.mechanism == Mechanism::Flock)
+            .then(|| ", as flock(1) does when it locks a shell's own descriptor".into())
+    }
+
+    /// The other files that were or are at the path, and are locked as well.
+    fn other_half(&self, lock: &LockFacts) -> Option<String> {
+        let path = lock.path.as_ref()?;
+        let others: Vec<_> = self
+            .halves
+            .get(path.as_path())?
+            .iter()
+            .filter(|other| {
+                other.file != lock.file
+                    && other.mechanism.conflicts_with(lock.mechanism)
+                    && other.range.overlaps(&lock.range)
+                    && (other.naming == Naming::Another) != (lock.naming == Naming::Another)
+            })
+            .collect();
+        let ids = phrase::list(others.iter().map(|other| other.id.to_string()), NAMED);
+        match (others.is_empty(), &lock.naming) {
+            (true, _) => None,
+            (false, Naming::Another) => {
+                Some(format!("the file that is there now is locked too: {ids}"))
+            }
+            (false, _) => Some(format!(
+                "an older file of this path is still locked, and its holder is not kept out: {ids}"
+            )),
+        }
+    }
+
+    /// A waiter that keeps the lock itself, through a descriptor that it inherited.
+    fn waits_for_itself(&self, lock: &LockFacts) -> Option<String> {
+        if lock.mechanism != Mechanism::Flock || self.circles.contains_key(&lock.id) {
+            return None;
+        }
+        let sharers = || lock.grants.iter().flat_map(|grant| &grant.sharers);
+        let sharer = lock
+            .requests
+            .iter()
+            .find_map(|request| sharers().find(|sharer| Some(sharer.pid) == request.pid))?;
+        Some(format!(
+            "{} waits for it and {} at the same time",
+            phrase::who(self.facts, sharer.pid),
+            keeps(std::slice::from_ref(sharer))
+        ))
+    }
+
+    fn process(&self, pid: Pid) -> Option<&Process> {
+        self.facts.processes.get(&pid).map(|process| &**process)
+    }
+
+    fn names<'b>(
+        &self,
+        sharers: impl IntoIterator<Item = &'b Sharer, IntoIter: ExactSizeIterator>,
+    ) -> String {
+        phrase::list(sharers.into_iter().map(|by| phrase::who(self.facts, by.pid)), NAMED)
+    }
+}
+
+/// `keeps it through descriptor 9`.
+fn keeps(sharers: &[Sharer]) -> String {
+    match sharers {
+        [one] => format!("keeps it{}", phrase::through(&one.fds)),
+        _ => "keep it".into(),
+    }
+}
+
+/// `whoever took it (pid 3246)`.
+fn taker(grant: &Grant) -> String {
+    let pid = grant.recorded_pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
+    format!("whoever took it{pid}")
+}
+
+/// Whether the service manager is in charge of the process.
+fn in_service(process: &Process) -> bool {
+    process.unit.as_deref().is_some_and(|unit| unit.ends_with(".service"))
+}
