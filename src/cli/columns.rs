@@ -117,7 +117,7 @@ impl Column {
             Self::Container => known(each(lock, |one| one.process.container.clone())),
             Self::Certainty => known(each(lock, |one| Some(one.certainty.word().into()))),
             Self::Recorded => known(lock.recorded_pid.map(|pid| pid.to_string())),
-            Self::Waiters => lock.waiters.len().to_string().into(),
+            Self::Waiters => count_of(lock).into(),
             Self::Wait => known(lock.longest_wait().map(|wait| wait.short(glyphs.ascii))),
             Self::Why => known(lock.why.as_deref().map(|why| harmless(why).into())),
         }
@@ -198,10 +198,18 @@ fn user_of(holder: &Holder) -> Option<String> {
 fn queue_of(lock: &Lock, glyphs: &Glyphs) -> String {
     match lock.longest_wait() {
         None => glyphs.nothing.into(),
-        Some(wait) => {
-            format!("{}{}{}", lock.waiters.len(), glyphs.dot, wait.short(glyphs.ascii))
-        }
+        Some(wait) => format!("{}{}{}", count_of(lock), glyphs.dot, wait.short(glyphs.ascii)),
     }
+}
+
+/// How many wait; `+` where there are more than could be read.
+fn count_of(lock: &Lock) -> String {
+    format!("{}{}", lock.waiters.len(), if queue_is_cut(lock) { "+" } else { "" })
+}
+
+/// Whether the queue was too long to be read to its end.
+pub(crate) fn queue_is_cut(lock: &Lock) -> bool {
+    lock.details.contains_key("queue_cut")
 }
 
 /// A fact of all holders, each once.

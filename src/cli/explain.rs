@@ -1,6 +1,6 @@
 //! `locktop explain`: a lock in sentences.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 
 use jiff::Timestamp;
 use locktop::diagnose::{self, Explanation};
@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::args::{Explain, Global};
 use super::failure::{Failure, Status};
-use super::page::{BOLD, Page};
+use super::page::{self, BOLD, Page};
 use super::pick::Pick;
 use super::wrap::wrap;
 use super::{json, stderr};
@@ -29,7 +29,7 @@ pub(crate) fn run(explain: &Explain, global: Global) -> Result<Status, Failure> 
     let locks = snapshot.locks.iter().filter(|lock| pick.contains(lock));
     let told: Vec<Told> = locks.map(|lock| Told::lock(lock, &snapshot)).collect();
 
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out = page::out();
     if explain.json {
         json::print(&mut out, &Document::of(&snapshot, &told))?;
         out.flush()?;

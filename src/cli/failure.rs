@@ -96,3 +96,48 @@ impl From<serde_json::Error> for Failure {
         io::Error::from(error).into()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{json, sample};
+    use super::*;
+
+    /// A reader that takes so many bytes and then fails so.
+    struct Reader(usize, io::ErrorKind);
+
+    impl io::Write for Reader {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if self.0 == 0 {
+                return Err(self.1.into());
+            }
+            let taken = bytes.len().min(self.0);
+            self.0 -= taken;
+            Ok(taken)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn only_a_reader_that_goes_away_is_no_failure() {
+        for taken in [0, 1, 100, 3000] {
+            let fail = |kind| {
+                let error = json::print(&mut Reader(taken, kind), &sample::snapshot()).unwrap_err();
+                Failure::from(error)
+            };
+            let gone = fail(io::ErrorKind::BrokenPipe);
+            assert_eq!((gone.status, gone.text), (Status::Done, None));
+            let full = fail(io::ErrorKind::StorageFull);
+            assert_eq!(full.status, Status::Unreadable);
+            assert!(full.text.is_some());
+        }
+    }
+
+    #[test]
+    fn a_target_that_is_none_is_bad_usage() {
+        let error = locktop::Target::parse("pid:x".as_ref()).unwrap_err();
+        assert_eq!(Failure::from(error).status, Status::Usage);
+    }
+}

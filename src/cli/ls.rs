@@ -1,6 +1,6 @@
 //! `locktop ls`: one look at the locks.
 
-use std::io::{self, BufWriter, Write};
+use std::io::Write as _;
 
 use locktop::model::Lock;
 use locktop::{Folders, Inspector, Snapshot};
@@ -8,7 +8,7 @@ use locktop::{Folders, Inspector, Snapshot};
 use super::args::{Global, Ls};
 use super::columns::DEFAULT;
 use super::failure::{Failure, Status};
-use super::page::Page;
+use super::page::{self, Page};
 use super::pick::{self, Pick};
 use super::{json, stderr, table, tree};
 
@@ -21,7 +21,7 @@ pub(crate) fn run(ls: &Ls, global: Global) -> Result<Status, Failure> {
     let pick = Pick::of(&mut inspector, &snapshot, &targets, Folders::Below)?;
     let wanted = |lock: &Lock| pick.contains(lock) && (!ls.problems || Snapshot::is_problem(lock));
 
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out = page::out();
     if ls.json {
         narrow(&mut snapshot, wanted);
         json::print(&mut out, &snapshot)?;
@@ -62,4 +62,19 @@ fn narrow(snapshot: &mut Snapshot, wanted: impl Fn(&Lock) -> bool) {
     snapshot
         .deadlocks
         .retain(|circle| circle.locks.iter().any(|id| locks.iter().any(|lock| lock.id == *id)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample;
+    use super::*;
+
+    #[test]
+    fn circles_go_with_their_locks() {
+        let mut snapshot = sample::snapshot();
+        narrow(&mut snapshot, |lock| lock.id.as_str() == "@flock:fe:00:102:~");
+        assert_eq!((snapshot.locks.len(), snapshot.deadlocks.len()), (1, 1));
+        narrow(&mut snapshot, |_| false);
+        assert_eq!((snapshot.locks.len(), snapshot.deadlocks.len()), (0, 0));
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::env;
-use std::io::{self, IsTerminal as _};
+use std::io::{self, BufWriter, IsTerminal as _, StdoutLock};
 
 use locktop::model::Verdict;
 use unicode_segmentation::UnicodeSegmentation as _;
@@ -62,6 +62,11 @@ const ASCII: Glyphs = Glyphs {
 /// Codes for "select graphic rendition", from the sixteen colours that every theme has.
 pub(crate) const BOLD: &str = "1";
 pub(crate) const FAINT: &str = "2";
+
+/// Standard output, to be written by as much as a pipe takes at once.
+pub(crate) fn out() -> BufWriter<StdoutLock<'static>> {
+    BufWriter::with_capacity(64 * 1024, io::stdout().lock())
+}
 
 impl Page {
     /// Standard output as it is now.

@@ -38,7 +38,7 @@ pub(crate) fn snapshot() -> Snapshot {
     nobody.deleted = true;
     nobody.age = Span::default();
 
-    let cause = |id: &Lock, pid| vec![Blocker { id: id.id.clone(), pid: Some(pid) }];
+    let cause = |lock: &Lock, pid| [Blocker { id: lock.id.clone(), pid: Some(pid) }].into();
     first.waiters[0].blocked_by = cause(&first, 41);
     second.waiters[0].blocked_by = cause(&second, 42);
     let deadlock = Deadlock {
@@ -81,7 +81,7 @@ pub(crate) fn orphan() -> Lock {
     ];
     lock.waiters[2].mode = Mode::Shared;
     lock.waiters[0].blocked_by =
-        vec![Blocker { id: lock.id.clone(), pid: lock.holders[0].process.pid }];
+        [Blocker { id: lock.id.clone(), pid: lock.holders[0].process.pid }].into();
     lock
 }
 
@@ -145,7 +145,7 @@ pub(crate) fn waiter(position: u32, depth: u32, pid: Pid, command: &str, seconds
         },
         how: How::Kernel,
         tries: None,
-        blocked_by: Vec::new(),
+        blocked_by: Arc::new([]),
         depth,
     }
 }

@@ -9,7 +9,7 @@ use locktop::model::{How, Lock, LockId, Mode, Pid, Range, Waiter, harmless};
 use unicode_width::UnicodeWidthStr as _;
 
 use super::cell::Cut;
-use super::columns::{kind_of, known_time, name_of, person};
+use super::columns::{kind_of, known_time, name_of, person, queue_is_cut};
 use super::page::{FAINT, Glyphs, Page, colour_of};
 
 /// Queues are chains in the kernel; below this depth they are drawn straight.
@@ -34,6 +34,9 @@ pub(crate) fn print(
         let stems = stems(&lock.waiters, page.glyphs);
         for (waiter, stem) in lock.waiters.iter().zip(stems) {
             branch(out, waiter, &stem, &ties.of_waiter(waiter, lock, page.glyphs), page)?;
+        }
+        if queue_is_cut(lock) {
+            writeln!(out, "{}", page.line("   more wait than could be read"))?;
         }
     }
     Ok(())
@@ -215,6 +218,14 @@ mod tests {
         |  `- 2. bash 3249 root waits 44s
         `- 3. flock 3250 root waits 10s, shared
         "#);
+    }
+
+    #[test]
+    fn a_queue_that_was_cut_says_so() {
+        let mut lock = sample::orphan();
+        lock.details.insert("queue_cut", true.into());
+        let text = tree(&[&lock], &sample::snapshot(), &Page::PIPE);
+        assert!(text.ends_with("shared\n   more wait than could be read\n"), "{text}");
     }
 
     #[test]
