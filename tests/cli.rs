@@ -74,6 +74,67 @@ fn help_and_version_are_results() {
     assert_eq!(version, format!("locktop {}\n", env!("CARGO_PKG_VERSION")));
 }
 
+#[test]
+fn a_path_that_is_not_there_is_status_2_and_the_others_are_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("missing").display().to_string();
+    let there = folder.path().display().to_string();
+    for command in ["ls", "explain"] {
+        let text = refused(&[command, &missing], 2);
+        assert!(text.contains("missing does not exist"), "{text}");
+    }
+    let output = output(&["ls", "--json", &missing, &there]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8(output.stdout).unwrap().contains("\n  \"locks\":[]"));
+}
+
+#[test]
+fn a_file_that_nobody_locks_is_no_failure() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    let told = output(&["explain", path]);
+    assert_eq!(told.status.code(), Some(0));
+    let text = String::from_utf8(told.stdout).unwrap();
+    assert_eq!(text, format!("nobody holds a lock on {path}\n"));
+    let listed = output(&["ls", "-o", "id,path", path]);
+    assert_eq!((listed.status.code(), &listed.stdout[..]), (Some(0), &b"ID  PATH\n"[..]));
+}
+
+#[test]
+fn without_a_terminal_it_lists() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    file.as_file().lock().unwrap();
+    let path = file.path().to_str().unwrap();
+    let (plain, listed) = (output(&[path]), output(&["ls", path]));
+    let verdicts = |output: &Output| {
+        let text = String::from_utf8(output.stdout.clone()).unwrap();
+        assert!(text.contains(path) && !text.contains('\u{1b}'), "{text}");
+        text.lines().map(|line| line.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(verdicts(&plain), ["VERDICT", "held"]);
+    assert_eq!(verdicts(&plain), verdicts(&listed));
+}
+
+#[test]
+fn colours_come_when_they_are_asked_for() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    file.as_file().lock().unwrap();
+    let path = file.path().to_str().unwrap();
+    let always = output(&["ls", "--color", "always", path]);
+    assert!(String::from_utf8(always.stdout).unwrap().contains("\u{1b}[32mheld\u{1b}[0m"));
+}
+
+#[test]
+fn quiet_and_verbose_are_about_standard_error() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    let stderr = |arguments: &[&str]| String::from_utf8(output(arguments).stderr).unwrap();
+    assert_eq!(stderr(&["ls", "-q", path]), "");
+    assert!(stderr(&["ls", path]).contains("nobody holds a lock there"));
+    let cost = stderr(&["ls", "-qv", "--json", path]);
+    assert!(cost.starts_with("locktop: saw ") && cost.ends_with(" ms\n"), "{cost}");
+}
+
 /// Runs it with a reader that went away before the first byte.
 fn unread(arguments: &[&str]) {
     let (reader, writer) = std::io::pipe().unwrap();
@@ -87,5 +148,9 @@ fn unread(arguments: &[&str]) {
 
 #[test]
 fn a_reader_that_goes_away_is_no_failure() {
-    unread(&["--help"]);
+    for arguments in
+        [&["--help"][..], &["ls"], &["ls", "--json"], &["ls", "--tree"], &["explain", "/"]]
+    {
+        unread(arguments);
+    }
 }

@@ -24,10 +24,14 @@ pub(crate) fn run(explain: &Explain, global: Global) -> Result<Status, Failure> 
     let mut inspector = Inspector::new()?;
     let snapshot = inspector.snapshot()?;
     stderr::cost(&snapshot, global);
-    let targets = [target];
-    let pick = Pick::of(&mut inspector, &snapshot, &targets, Folders::Themselves)?;
-    let locks = snapshot.locks.iter().filter(|lock| pick.contains(lock));
-    let told: Vec<Told> = locks.map(|lock| Told::lock(lock, &snapshot)).collect();
+    let pick =
+        Pick::of(&mut inspector, &snapshot, std::slice::from_ref(&target), Folders::Themselves)?;
+    let told: Vec<Told> = if let Target::Pid(pid) = target {
+        vec![Told::process(pid, &snapshot)]
+    } else {
+        let locks = snapshot.locks.iter().filter(|lock| pick.contains(lock));
+        locks.map(|lock| Told::lock(lock, &snapshot)).collect()
+    };
 
     let mut out = page::out();
     if explain.json {
@@ -69,6 +73,11 @@ struct Told<'a> {
 impl<'a> Told<'a> {
     fn lock(lock: &'a Lock, snapshot: &Snapshot) -> Self {
         Self { lock: Some(lock), pid: None, explanation: diagnose::explain(lock, snapshot) }
+    }
+
+    fn process(pid: Pid, snapshot: &Snapshot) -> Self {
+        let explanation = diagnose::explain_process(pid, snapshot);
+        Self { lock: None, pid: Some(pid), explanation }
     }
 }
 

@@ -39,10 +39,12 @@ pub(crate) fn run(ls: &Ls, global: Global) -> Result<Status, Failure> {
     }
     out.flush()?;
     if locks.is_empty() {
-        stderr::remark(
-            global,
-            if ls.problems { "no problems" } else { "nobody holds such a lock" },
-        );
+        let nothing = match (ls.problems, ls.targets.is_empty()) {
+            (true, _) => "no lock needs a person",
+            (false, true) => "no lock can be seen",
+            (false, false) => "nobody holds a lock there",
+        };
+        stderr::remark(global, nothing);
     }
     stderr::notes(&snapshot, global);
     Ok(pick.status)

@@ -3,13 +3,15 @@
 use std::cmp::Ordering;
 use std::fs::File;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Statx, StatxFlags, openat, statx};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, Statx, StatxFlags, openat, statx};
+use rustix::path::DecInt;
 use rustix::thread::CpuSet;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -43,31 +45,64 @@ pub(super) fn ticks_per_second() -> u64 {
 /// The open descriptors of one process.
 #[derive(Debug)]
 pub(crate) struct Descriptors {
-    folder: std::os::fd::OwnedFd,
+    links: OwnedFd,
+    information: OwnedFd,
 }
 
 impl Descriptors {
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    pub(super) fn open(process: &Path) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(Self { folder: openat(CWD, path, flags, Mode::empty())? })
+        let folder = |name: &str| openat(CWD, process.join(name), flags, Mode::empty());
+        Ok(Self { links: folder("fd")?, information: folder("fdinfo")? })
     }
 
-    /// Calls `each` with the number and file of every descriptor; what is closed meanwhile is left out.
-    pub(crate) fn for_each(&self, mut each: impl FnMut(i32, &FileStat)) -> io::Result<()> {
-        let mut buffer = Vec::with_capacity(16 << 10);
-        let mut folder = rustix::fs::RawDir::new(&self.folder, buffer.spare_capacity_mut());
+    /// Their numbers.
+    pub(crate) fn numbers(&self) -> io::Result<Vec<i32>> {
+        let mut buffer = Vec::with_capacity(32 << 10);
+        let mut folder = RawDir::new(&self.links, buffer.spare_capacity_mut());
+        let mut numbers = Vec::new();
         while let Some(entry) = folder.next() {
-            let entry = entry?;
-            let name = entry.file_name();
-            let Some(fd) = name.to_str().ok().and_then(|name| name.parse().ok()) else { continue };
-            let flags = WITHOUT_ASKING.difference(AtFlags::SYMLINK_NOFOLLOW);
-            if let Ok(found) = statx(&self.folder, name, flags, wanted()) {
-                each(fd, &file_stat(&found));
-            }
+            numbers
+                .extend(entry?.file_name().to_str().ok().and_then(|name| name.parse::<i32>().ok()));
         }
-        Ok(())
+        Ok(numbers)
+    }
+
+    /// The file of one: asks no other machine.
+    pub(crate) fn stat(&self, fd: i32) -> io::Result<FileStat> {
+        let flags = WITHOUT_ASKING.difference(AtFlags::SYMLINK_NOFOLLOW);
+        Ok(file_stat(&statx(&self.links, DecInt::new(fd), flags, wanted())?))
+    }
+
+    /// What its link says: never asks the file system.
+    pub(crate) fn path(&self, fd: i32) -> io::Result<PathBuf> {
+        let link = rustix::fs::readlinkat(&self.links, DecInt::new(fd), Vec::with_capacity(256))?;
+        Ok(path_from_bytes(link.into_bytes()))
+    }
+
+    /// The text of its information.
+    pub(super) fn information<'a>(&self, fd: i32, buffer: &'a mut Vec<u8>) -> io::Result<&'a [u8]> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let file = openat(&self.information, DecInt::new(fd), flags, Mode::empty())?;
+        buffer.resize(buffer.capacity().max(4 << 10), 0);
+        let mut length = 0;
+        loop {
+            let read = rustix::io::read(&file, &mut buffer[length..])?;
+            length += read;
+            // The kernel fills the buffer as long as there is more.
+            if read == 0 || length < buffer.len() {
+                return Ok(&buffer[..length]);
+            }
+            if length >= INFORMATION_LIMIT {
+                return Ok(&buffer[..length]);
+            }
+            buffer.resize(length * 2, 0);
+        }
     }
 }
+
+/// A socket or an epoll descriptor can say a lot; what is said of locks never fills this.
+const INFORMATION_LIMIT: usize = 1 << 20;
 
 fn wanted() -> StatxFlags {
     StatxFlags::INO

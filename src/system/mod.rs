@@ -185,29 +185,14 @@ impl System {
         self.proc.join(format!("{pid}/task/{tid}/{name}"))
     }
 
-    /// The open descriptors of a process, to be asked one by one.
+    /// The open descriptors of a process.
     pub(crate) fn descriptors(&self, pid: Pid) -> io::Result<Descriptors> {
-        Descriptors::open(&self.path(pid, "fd"))
+        Descriptors::open(&self.proc.join(pid.to_string()))
     }
 
-    /// Whether the descriptor still is open, and of which file.
+    /// The file that one descriptor of a process has open: asks no other machine.
     pub(crate) fn descriptor(&self, pid: Pid, fd: i32) -> io::Result<FileStat> {
         platform::stat_following(&self.path(pid, &format!("fd/{fd}")))
-    }
-
-    /// The locks of one descriptor.
-    pub(crate) fn fdinfo(&self, pid: Pid, fd: i32, buffer: &mut Vec<u8>) -> io::Result<FdInfo> {
-        use io::Read as _;
-        buffer.clear();
-        let file = std::fs::File::open(self.path(pid, &format!("fdinfo/{fd}")))?;
-        // A socket or an epoll descriptor can say a lot; locks of one file never fill this.
-        file.take(1 << 20).read_to_end(buffer)?;
-        Ok(FdInfo::parse(buffer))
-    }
-
-    /// What the descriptor's link says: never asks the file system.
-    pub(crate) fn descriptor_path(&self, pid: Pid, fd: i32) -> io::Result<PathBuf> {
-        std::fs::read_link(self.path(pid, &format!("fd/{fd}")))
     }
 
     /// The scheduler's and the process table's view of a process.
@@ -350,6 +335,13 @@ impl System {
     #[expect(clippy::unused_self, reason = "a property of the system")]
     pub(crate) fn ticks_per_second(&self) -> u64 {
         platform::ticks_per_second()
+    }
+}
+
+impl Descriptors {
+    /// What one descriptor says of locks.
+    pub(crate) fn information_of(&self, fd: i32, buffer: &mut Vec<u8>) -> io::Result<FdInfo> {
+        Ok(FdInfo::parse(self.information(fd, buffer)?))
     }
 }
 

@@ -28,8 +28,23 @@ impl Descriptors {
         Err(unsupported())
     }
 
-    #[expect(clippy::unused_self, reason = "the same shape everywhere")]
-    pub(crate) fn for_each(&self, _each: impl FnMut(i32, &FileStat)) -> io::Result<()> {
+    pub(crate) fn numbers(&self) -> io::Result<Vec<i32>> {
+        Err(unsupported())
+    }
+
+    pub(crate) fn stat(&self, _fd: i32) -> io::Result<FileStat> {
+        Err(unsupported())
+    }
+
+    pub(crate) fn path(&self, _fd: i32) -> io::Result<PathBuf> {
+        Err(unsupported())
+    }
+
+    pub(super) fn information<'a>(
+        &self,
+        _fd: i32,
+        _buffer: &'a mut Vec<u8>,
+    ) -> io::Result<&'a [u8]> {
         Err(unsupported())
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::Sighting;
 use crate::model::{Device, FileId, Naming, PathBytes, Pid};
 use crate::system::procfs::mounts::Mount;
-use crate::system::{Answer, Ask, FileStat, System};
+use crate::system::{Answer, Ask, Descriptors, FileStat, System};
 
 /// What the kernel puts behind the path of a file whose name is gone.
 const DELETED: &str = " (deleted)";
@@ -72,18 +72,32 @@ struct Pending {
     path: PathBuf,
     stat: FileStat,
     suffixed: bool,
+}
+
+/// The mount that a folder lies on.
+struct Lies {
+    /// What look-ups know it by.
+    key: PathBuf,
+    id: u64,
     may_hang: bool,
 }
 
 /// Gives every lock the path of its file, and finds out what that path names now.
 pub(super) fn name(system: &System, files: &Files, locks: &mut [Sighting]) {
     let mut trees: HashMap<Pid, Tree> = HashMap::new();
-    let mut folders: HashMap<(Option<Pid>, PathBuf), Option<(PathBuf, bool)>> = HashMap::new();
+    let mut folders: HashMap<(Option<Pid>, PathBuf), Option<Lies>> = HashMap::new();
+    // A process with many locks is opened once, but not all of them are kept open.
+    let mut open: Option<(Pid, Descriptors)> = None;
     let (mut pending, mut asks) = (Vec::new(), Vec::new());
     for (index, lock) in locks.iter_mut().enumerate() {
         note_file_system(files, lock);
         let Some(keeper) = lock.keeper else { continue };
-        let Ok(path) = system.descriptor_path(keeper.pid, keeper.fd) else { continue };
+        if open.as_ref().is_none_or(|(pid, _)| *pid != keeper.pid) {
+            open = system.descriptors(keeper.pid).ok().map(|descriptors| (keeper.pid, descriptors));
+        }
+        let Some(path) = open.as_ref().and_then(|(_, open)| open.path(keeper.fd).ok()) else {
+            continue;
+        };
         let tree = trees.entry(keeper.pid).or_insert_with(|| tree_of(system, keeper.pid));
         let (path, suffixed) = without_suffix(path);
         lock.facts.path = Some(PathBytes(path.clone()));
@@ -105,14 +119,21 @@ pub(super) fn name(system: &System, files: &Files, locks: &mut [Sighting]) {
             let mount = Mount::of_path(mounts, &path)?;
             let point = mount.point.strip_prefix("/").unwrap_or(&mount.point);
             let key = root.as_ref().map_or_else(|| mount.point.clone(), |root| root.join(point));
-            Some((key, mount.may_hang()))
+            Some(Lies { key, id: mount.id, may_hang: mount.may_hang() })
         });
-        let Some((mount, may_hang)) = mount.clone() else {
+        let Some(lies) = mount else {
             lock.facts.naming = Naming::Unknown("its file system is not mounted here".into());
             continue;
         };
-        asks.push(Ask { path: path.clone(), root, mount });
-        pending.push(Pending { lock: index, path, stat: keeper.stat, suffixed, may_hang });
+        // The kernel says when a name is gone. Only where another machine can change it, or where
+        // another mount may cover it, does it need a look-up.
+        let covered = keeper.stat.mount.is_none_or(|mount| mount != lies.id);
+        if !suffixed && !covered && !lies.may_hang {
+            lock.facts.naming = Naming::Same;
+            continue;
+        }
+        asks.push(Ask { path: path.clone(), root, mount: lies.key.clone() });
+        pending.push(Pending { lock: index, path, stat: keeper.stat, suffixed });
     }
     for (question, answer) in pending.iter().zip(system.look_up(asks)) {
         locks[question.lock].facts.naming = judge(question, &answer);
@@ -185,18 +206,12 @@ fn without_suffix(path: PathBuf) -> (PathBuf, bool) {
 }
 
 fn judge(question: &Pending, answer: &Answer) -> Naming {
-    let name_is_gone = question.suffixed || question.may_hang;
     match answer {
         Answer::Found(found) if found.file == question.stat.file => Naming::Same,
-        Answer::Found(_) if name_is_gone => Naming::Another,
-        Answer::Found(_) => Naming::Unknown("another mount covers its path".into()),
+        // Replaced, or covered by another mount: whoever opens the path now locks another file.
+        Answer::Found(_) => Naming::Another,
         Answer::Failed(error) => match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory if name_is_gone => {
-                Naming::Nothing
-            }
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
-                Naming::Unknown("its path cannot be found from here".into())
-            }
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Naming::Nothing,
             io::ErrorKind::PermissionDenied => Naming::Unknown("its folder may not be read".into()),
             _ => Naming::Unknown(format!("its path cannot be looked up: {error}")),
         },

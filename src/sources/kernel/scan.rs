@@ -7,7 +7,7 @@ use super::files::Files;
 use crate::model::{Device, Pid};
 use crate::system::procfs::locks::{Entry, Record, Table};
 use crate::system::procfs::mounts::Mount;
-use crate::system::{FileStat, System};
+use crate::system::{Descriptors, FileStat, System};
 
 /// A descriptor that has a lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,9 +48,9 @@ impl Scope {
         Self::Locked { inodes, odd_devices, mounts }
     }
 
-    /// Whether to read a descriptor. `theirs` is asked for the mounts of its process where they are
+    /// Whether to read a descriptor. `theirs` tells the device of a mount that is
     /// not ours.
-    fn includes(&self, stat: &FileStat, theirs: &mut dyn FnMut() -> HashMap<u64, Device>) -> bool {
+    fn includes(&self, stat: &FileStat, theirs: &mut dyn FnMut(u64) -> Option<Device>) -> bool {
         match self {
             Self::Everything => true,
             Self::Locked { inodes, odd_devices, mounts } => {
@@ -58,9 +58,7 @@ impl Scope {
                     || !odd_devices.is_empty()
                         && stat.mount.is_none_or(|id| match mounts.get(&id) {
                             Some(is_odd) => *is_odd,
-                            None => {
-                                theirs().get(&id).is_some_and(|device| odd_devices.contains(device))
-                            }
+                            None => theirs(id).is_some_and(|device| odd_devices.contains(&device)),
                         })
             }
         }
@@ -82,12 +80,12 @@ pub(super) struct Scan {
 impl Scan {
     pub(super) fn of(system: &System, scope: &Scope) -> Self {
         let mut scan = Self::default();
-        let mut buffer = Vec::with_capacity(4096);
         for pid in system.pids().unwrap_or_default() {
-            match scan.read(system, scope, pid, &mut buffer) {
+            match scan.read(system, scope, pid) {
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                    // Threads of the kernel have no descriptors.
-                    if !system.stat(pid).is_ok_and(|stat| stat.kernel_thread) {
+                    // Threads of the kernel and processes on their way out have no descriptors.
+                    let stat = system.stat(pid);
+                    if stat.is_ok_and(|stat| !stat.kernel_thread && !stat.exiting) {
                         scan.unreadable.insert(pid);
                     }
                 }
@@ -98,31 +96,26 @@ impl Scan {
         scan
     }
 
-    fn read(
-        &mut self,
-        system: &System,
-        scope: &Scope,
-        pid: Pid,
-        buffer: &mut Vec<u8>,
-    ) -> io::Result<()> {
-        let mut their_mounts = None;
-        let mut theirs = || -> HashMap<u64, Device> {
-            their_mounts
-                .get_or_insert_with(|| {
-                    let of = |mount: Mount| (mount.id, mount.device);
-                    system.mounts(Some(pid)).into_iter().map(of).collect::<HashMap<_, _>>()
-                })
-                .clone()
-        };
-        system.descriptors(pid)?.for_each(|fd, stat| {
-            if !scope.includes(stat, &mut theirs) {
-                return;
-            }
-            let Ok(info) = system.fdinfo(pid, fd, buffer) else { return };
-            for record in info.locks {
-                self.keepers.entry(record).or_default().push(Keeper { pid, fd, stat: *stat });
-            }
-        })
+    fn read(&mut self, system: &System, scope: &Scope, pid: Pid) -> io::Result<()> {
+        let descriptors = system.descriptors(pid)?;
+        let process = ProcessScan { system, scope, pid, descriptors: &descriptors };
+        let numbers = descriptors.numbers()?;
+        // Threads cost less than what they read in a process with very many descriptors.
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
+        let share = numbers.len().div_ceil(threads).max(WORTH_A_THREAD);
+        let mut shares = numbers.chunks(share);
+        let own = shares.next().unwrap_or_default();
+        let kept: Kept = std::thread::scope(|scope| {
+            let others: Vec<_> = shares.map(|share| scope.spawn(|| process.read(share))).collect();
+            let mut kept = process.read(own);
+            // A thread that panicked would be a defect; what it read is missing then.
+            kept.extend(others.into_iter().flat_map(|other| other.join().unwrap_or_default()));
+            kept
+        });
+        for (record, keeper) in kept {
+            self.keepers.entry(record).or_default().push(keeper);
+        }
+        Ok(())
     }
 
     /// Whether somebody was seen to keep it.
@@ -150,16 +143,59 @@ impl Scan {
         self.looked_for_flights = true;
         let mut buffer = Vec::new();
         for pid in system.pids().unwrap_or_default() {
-            let mut sends = false;
-            let Ok(descriptors) = system.descriptors(pid) else { continue };
             // A process that ends meanwhile has nothing in flight that we could name.
-            let _ = descriptors.for_each(|fd, stat| {
-                sends |= stat.is_socket
-                    && system.fdinfo(pid, fd, &mut buffer).is_ok_and(|info| info.in_flight > 0);
-            });
-            if sends {
+            let Ok(descriptors) = system.descriptors(pid) else { continue };
+            let sends = |fd: &i32| {
+                descriptors.stat(*fd).is_ok_and(|stat| stat.is_socket)
+                    && descriptors
+                        .information_of(*fd, &mut buffer)
+                        .is_ok_and(|info| info.in_flight > 0)
+            };
+            if descriptors.numbers().unwrap_or_default().iter().any(sends) {
                 self.in_flight.push(pid);
             }
         }
+    }
+}
+
+/// No more threads than this read the descriptors of one process.
+const MOST_THREADS: usize = 4;
+
+/// So many descriptors are worth a thread.
+const WORTH_A_THREAD: usize = 512;
+
+type Kept = Vec<(Record, Keeper)>;
+
+/// The descriptors of one process on their way to be read.
+struct ProcessScan<'a> {
+    system: &'a System,
+    scope: &'a Scope,
+    pid: Pid,
+    descriptors: &'a Descriptors,
+}
+
+impl ProcessScan<'_> {
+    fn read(&self, numbers: &[i32]) -> Kept {
+        let mut kept = Vec::new();
+        let mut buffer = Vec::with_capacity(4 << 10);
+        let mut their_mounts = None;
+        let mut theirs = |id: u64| -> Option<Device> {
+            let mounts = their_mounts.get_or_insert_with(|| {
+                let of = |mount: Mount| (mount.id, mount.device);
+                self.system.mounts(Some(self.pid)).into_iter().map(of).collect::<HashMap<_, _>>()
+            });
+            mounts.get(&id).copied()
+        };
+        for &fd in numbers {
+            // What is closed meanwhile is left out.
+            let Ok(stat) = self.descriptors.stat(fd) else { continue };
+            if !self.scope.includes(&stat, &mut theirs) {
+                continue;
+            }
+            let Ok(info) = self.descriptors.information_of(fd, &mut buffer) else { continue };
+            let keeper = Keeper { pid: self.pid, fd, stat };
+            kept.extend(info.locks.into_iter().map(|record| (record, keeper)));
+        }
+        kept
     }
 }

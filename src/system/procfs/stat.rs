@@ -11,6 +11,8 @@ pub(crate) struct Stat {
     pub(crate) group: Pid,
     pub(crate) tty: u32,
     pub(crate) kernel_thread: bool,
+    /// On its way out, or ended already.
+    pub(crate) exiting: bool,
     pub(crate) minor_faults: u64,
     pub(crate) threads: u32,
     /// In clock ticks since boot.
@@ -19,6 +21,8 @@ pub(crate) struct Stat {
     pub(crate) cpu: usize,
 }
 
+/// `PF_EXITING` of the kernel's `include/linux/sched.h`.
+const EXITING: u64 = 4;
 /// `PF_KTHREAD` of the kernel's `include/linux/sched.h`.
 const KERNEL_THREAD: u64 = 0x0020_0000;
 
@@ -36,13 +40,15 @@ impl Stat {
         fn read<T: std::str::FromStr>(text: Option<&str>) -> Option<T> {
             text?.parse().ok()
         }
+        let flags = read::<u64>(field(9))?;
         Some(Self {
             command,
             state: state(field(3)?),
             parent: read(field(4))?,
             group: read(field(5))?,
             tty: read::<i32>(field(7))?.cast_unsigned(),
-            kernel_thread: read::<u64>(field(9))? & KERNEL_THREAD != 0,
+            kernel_thread: flags & KERNEL_THREAD != 0,
+            exiting: flags & EXITING != 0,
             minor_faults: read(field(10))?,
             threads: read(field(20))?,
             start: read(field(22))?,
