@@ -5,6 +5,8 @@
 use std::io::Read as _;
 use std::process::{Command, Output, Stdio};
 
+use portable_pty::{CommandBuilder, PtySize, native_pty_system};
+
 fn locktop(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_locktop"));
     command.args(arguments).stdin(Stdio::null());
@@ -133,6 +135,51 @@ fn quiet_and_verbose_are_about_standard_error() {
     assert!(stderr(&["ls", path]).contains("nobody holds a lock there"));
     let cost = stderr(&["ls", "-qv", "--json", path]);
     assert!(cost.starts_with("locktop: saw ") && cost.ends_with(" ms\n"), "{cost}");
+}
+
+/// What it writes to a terminal of that many columns.
+fn on_terminal(columns: u16, arguments: &[&str], environment: &[(&str, &str)]) -> String {
+    let size = PtySize { rows: 5, cols: columns, pixel_width: 0, pixel_height: 0 };
+    let terminal = native_pty_system().openpty(size).unwrap();
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_locktop"));
+    command.args(arguments);
+    command.env("TERM", "xterm");
+    command.env_remove("NO_COLOR");
+    for (name, value) in environment {
+        command.env(name, value);
+    }
+    let mut child = terminal.slave.spawn_command(command).unwrap();
+    drop(terminal.slave);
+    let mut written = Vec::new();
+    // Linux ends what a terminal reads with an error, when its last user has gone.
+    let _ = terminal.master.try_clone_reader().unwrap().read_to_end(&mut written);
+    assert!(child.wait().unwrap().success(), "{arguments:?}");
+    String::from_utf8(written).unwrap()
+}
+
+#[test]
+fn a_terminal_gets_colours_and_lines_that_fit() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a-rather-long-name-for-a-file-that-is-only-locked.lock");
+    let file = std::fs::File::create(&path).unwrap();
+    file.lock().unwrap();
+    let path = path.to_str().unwrap();
+    let colourless: &[(&str, &str)] = &[("NO_COLOR", "1")];
+
+    assert!(on_terminal(80, &["ls", path], &[]).contains("\u{1b}[32mheld\u{1b}[0m"));
+    for columns in [1, 2, 20, 80] {
+        for arguments in
+            [&["ls", "-q", path][..], &["ls", "-q", "--tree", path], &["ls", "-q", "--ascii", path]]
+        {
+            let text = on_terminal(columns, arguments, colourless);
+            assert!(!text.contains('\u{1b}') && !text.contains("panicked"), "{text}");
+            for line in text.lines() {
+                assert!(line.chars().count() <= columns.into(), "{columns}: {line:?}");
+            }
+        }
+        on_terminal(columns, &["explain", path], colourless);
+    }
+    assert!(on_terminal(500, &["ls", path], &[]).contains(path));
 }
 
 /// Runs it with a reader that went away before the first byte.

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, Statx, StatxFlags, openat, statx};
+use rustix::io::Errno;
 use rustix::path::DecInt;
 use rustix::thread::CpuSet;
 use rustix::time::{ClockId, clock_gettime};
@@ -46,14 +47,15 @@ pub(super) fn ticks_per_second() -> u64 {
 #[derive(Debug)]
 pub(crate) struct Descriptors {
     links: OwnedFd,
-    information: OwnedFd,
+    /// May be denied where the links are not.
+    information: Result<OwnedFd, Errno>,
 }
 
 impl Descriptors {
     pub(super) fn open(process: &Path) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let folder = |name: &str| openat(CWD, process.join(name), flags, Mode::empty());
-        Ok(Self { links: folder("fd")?, information: folder("fdinfo")? })
+        Ok(Self { links: folder("fd")?, information: folder("fdinfo") })
     }
 
     /// Their numbers.
@@ -83,7 +85,8 @@ impl Descriptors {
     /// The text of its information.
     pub(super) fn information<'a>(&self, fd: i32, buffer: &'a mut Vec<u8>) -> io::Result<&'a [u8]> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        let file = openat(&self.information, DecInt::new(fd), flags, Mode::empty())?;
+        let folder = self.information.as_ref().map_err(|errno| *errno)?;
+        let file = openat(folder, DecInt::new(fd), flags, Mode::empty())?;
         buffer.resize(buffer.capacity().max(4 << 10), 0);
         let mut length = 0;
         loop {
@@ -154,9 +157,13 @@ pub(super) fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<()>
 
 /// Whether a signal could be sent to that number: somebody has it.
 pub(super) fn answers_signals(pid: Pid) -> bool {
-    rustix::process::Pid::from_raw(pid).is_some_and(|pid| {
-        !matches!(rustix::process::test_kill_process(pid), Err(rustix::io::Errno::SRCH))
-    })
+    rustix::process::Pid::from_raw(pid)
+        .is_some_and(|pid| !matches!(rustix::process::test_kill_process(pid), Err(Errno::SRCH)))
+}
+
+/// Whether we are the administrator.
+pub(super) fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
 }
 
 /// `kcmp(KCMP_FILE)`, see kcmp(2).

@@ -253,6 +253,12 @@ impl System {
         self.proc == Path::new("/proc")
     }
 
+    /// Whether we are the administrator.
+    #[expect(clippy::unused_self, reason = "asks the kernel")]
+    pub(crate) fn is_root(&self) -> bool {
+        platform::is_root()
+    }
+
     /// Orders two descriptors by their open file; equal means that they share it.
     /// `None` where that may not be known.
     #[expect(clippy::unused_self, reason = "asks the kernel")]

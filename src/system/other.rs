@@ -69,6 +69,10 @@ pub(super) fn answers_signals(_pid: Pid) -> bool {
     false
 }
 
+pub(super) fn is_root() -> bool {
+    false
+}
+
 pub(super) fn compare_open_files(_a: (Pid, i32), _b: (Pid, i32)) -> Option<Ordering> {
     None
 }

@@ -6,6 +6,7 @@
 mod ages;
 mod files;
 mod grants;
+mod memory;
 mod requests;
 mod scan;
 
@@ -20,6 +21,7 @@ use crate::model::{LockFacts, Look, Note, Pid, Process};
 use crate::system::procfs::locks::Table;
 use crate::system::{Anatomy, System, TableText};
 use files::Files;
+use memory::Memory;
 use scan::{Scan, Scope};
 
 /// The kernel of this machine.
@@ -27,11 +29,12 @@ use scan::{Scan, Scope};
 pub(crate) struct Kernel {
     /// Where well-known locks are: what locks are called whose holders may not be asked.
     known_places: Vec<PathBuf>,
+    memory: Option<Memory>,
 }
 
 impl Kernel {
     pub(crate) fn new(known_places: Vec<PathBuf>) -> Self {
-        Self { known_places }
+        Self { known_places, memory: None }
     }
 }
 
@@ -52,7 +55,13 @@ impl Source for Kernel {
         let files = Files::of(system);
         let scope =
             if everything_in_table { Scope::locked(&table, &files) } else { Scope::Everything };
-        let mut scan = Scan::of(system, &scope);
+        let alive = system.pids().map_err(|error| Error::io("read", "/proc".as_ref(), error))?;
+        let memory = self.memory.take().filter(|_| everything_in_table);
+        let round = memory.as_ref().map_or(0, Memory::next_round);
+        let mut scan = match memory {
+            Some(memory) => memory.refresh(system, &scope, &table, &alive),
+            None => Scan::of(system, &scope, &alive),
+        };
         if everything_in_table {
             settle(system, &scope, &mut table, &mut scan);
         } else {
@@ -66,11 +75,12 @@ impl Source for Kernel {
         files::name_unseen(system, &files, &self.known_places, &mut locks);
         ages::bound(&mut locks, &anatomy, at);
 
-        let mut notes = notes(&table, &scan, cut);
+        let mut notes = notes(system, &table, &scan, cut);
         let hidden = files.hides_processes();
         notes.extend(hidden.then(hidden_processes));
         notes.extend((!everything_in_table).then(inner_pid_namespace));
         let unseen = !everything_in_table || hidden || cut || !scan.unreadable.is_empty();
+        self.memory = Some(Memory::of(system, scan, alive.into_iter().collect(), round));
         Ok(Look {
             at,
             cost: began.elapsed(),
@@ -113,7 +123,7 @@ fn settle(system: &System, scope: &Scope, table: &mut Table, scan: &mut Scan) {
         Table::parse(&again.text).entries.into_iter().map(|entry| entry.granted).collect();
     table.entries.retain(|entry| scan.keeps(&entry.granted) || still.contains(&entry.granted));
     if without_keeper(table, scan) && scan.unreadable.is_empty() {
-        *scan = Scan::of(system, scope);
+        *scan = Scan::of(system, scope, &system.pids().unwrap_or_default());
         if without_keeper(table, scan) {
             scan.find_descriptors_in_flight(system);
         }
@@ -141,16 +151,20 @@ fn examine(
     system.anatomy(&pids, at).into_iter().collect()
 }
 
-fn notes(table: &Table, scan: &Scan, cut: bool) -> Vec<Note> {
+fn notes(system: &System, table: &Table, scan: &Scan, cut: bool) -> Vec<Note> {
     let mut notes = Vec::new();
     if !scan.unreadable.is_empty() {
         let count = scan.unreadable.len();
-        let (processes, users) =
-            if count == 1 { ("process", "another user") } else { ("processes", "other users") };
+        let processes = if count == 1 { "process" } else { "processes" };
+        let would_help = if system.is_root() {
+            "run it outside the container or sandbox that protects them"
+        } else {
+            "run as root, or give the binary cap_sys_ptrace"
+        };
         notes.push(Note {
             code: "unreadable_processes",
-            text: format!("{count} {processes} of {users} could not be read"),
-            would_help: Some("run as root, or give the binary cap_sys_ptrace".into()),
+            text: format!("{count} {processes} of other users could not be read"),
+            would_help: Some(would_help.into()),
         });
     }
     if table.odd > 0 {

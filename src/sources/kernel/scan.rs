@@ -78,22 +78,48 @@ pub(super) struct Scan {
 }
 
 impl Scan {
-    pub(super) fn of(system: &System, scope: &Scope) -> Self {
+    pub(super) fn of(system: &System, scope: &Scope, pids: &[Pid]) -> Self {
         let mut scan = Self::default();
-        for pid in system.pids().unwrap_or_default() {
-            match scan.read(system, scope, pid) {
+        scan.read_all(system, scope, pids.iter().copied());
+        scan
+    }
+
+    /// Adds what the descriptors of these processes say.
+    pub(super) fn read_all(
+        &mut self,
+        system: &System,
+        scope: &Scope,
+        pids: impl Iterator<Item = Pid>,
+    ) {
+        for pid in pids {
+            match self.read(system, scope, pid) {
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                     // Threads of the kernel and processes on their way out have no descriptors.
                     let stat = system.stat(pid);
                     if stat.is_ok_and(|stat| !stat.kernel_thread && !stat.exiting) {
-                        scan.unreadable.insert(pid);
+                        self.unreadable.insert(pid);
                     }
                 }
                 // Whatever else it is, the process has ended.
                 Ok(()) | Err(_) => {}
             }
         }
-        scan
+    }
+
+    /// Drops what was read of some processes.
+    pub(super) fn forget(&mut self, whom: impl Fn(Pid) -> bool) {
+        self.keepers.retain(|_, keepers| {
+            keepers.retain(|keeper| !whom(keeper.pid));
+            !keepers.is_empty()
+        });
+        self.unreadable.retain(|pid| !whom(*pid));
+        self.in_flight.clear();
+        self.looked_for_flights = false;
+    }
+
+    /// Everybody who keeps a lock.
+    pub(super) fn keeping_pids(&self) -> HashSet<Pid> {
+        self.keepers.values().flatten().map(|keeper| keeper.pid).collect()
     }
 
     fn read(&mut self, system: &System, scope: &Scope, pid: Pid) -> io::Result<()> {
@@ -105,13 +131,15 @@ impl Scan {
         let share = numbers.len().div_ceil(threads).max(WORTH_A_THREAD);
         let mut shares = numbers.chunks(share);
         let own = shares.next().unwrap_or_default();
-        let kept: Kept = std::thread::scope(|scope| {
+        let kept = std::thread::scope(|scope| -> io::Result<Kept> {
             let others: Vec<_> = shares.map(|share| scope.spawn(|| process.read(share))).collect();
-            let mut kept = process.read(own);
-            // A thread that panicked would be a defect; what it read is missing then.
-            kept.extend(others.into_iter().flat_map(|other| other.join().unwrap_or_default()));
-            kept
-        });
+            let mut kept = process.read(own)?;
+            for other in others {
+                // A thread that panicked would be a defect; what it read is missing then.
+                kept.extend(other.join().unwrap_or_else(|_| Ok(Kept::new()))?);
+            }
+            Ok(kept)
+        })?;
         for (record, keeper) in kept {
             self.keepers.entry(record).or_default().push(keeper);
         }
@@ -175,7 +203,7 @@ struct ProcessScan<'a> {
 }
 
 impl ProcessScan<'_> {
-    fn read(&self, numbers: &[i32]) -> Kept {
+    fn read(&self, numbers: &[i32]) -> io::Result<Kept> {
         let mut kept = Vec::new();
         let mut buffer = Vec::with_capacity(4 << 10);
         let mut their_mounts = None;
@@ -192,10 +220,14 @@ impl ProcessScan<'_> {
             if !self.scope.includes(&stat, &mut theirs) {
                 continue;
             }
-            let Ok(info) = self.descriptors.information_of(fd, &mut buffer) else { continue };
+            let info = match self.descriptors.information_of(fd, &mut buffer) {
+                Ok(info) => info,
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(error),
+                Err(_) => continue,
+            };
             let keeper = Keeper { pid: self.pid, fd, stat };
             kept.extend(info.locks.into_iter().map(|record| (record, keeper)));
         }
-        kept
+        Ok(kept)
     }
 }
