@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::families::Families;
 use crate::ledger::Ledger;
 use crate::model::{FileId, Lock, LockId, Pid, Snapshot, Target, harmless_bytes};
-use crate::sources::{Kernel, Source};
+use crate::sources::{Kernel, Scope, Source};
 use crate::system::{Resolved, System};
 
 /// Whether a bare folder names itself or everything below it.
@@ -39,6 +39,7 @@ pub struct Inspector {
     families: Families,
     sources: Vec<Box<dyn Source>>,
     ledger: Ledger,
+    scope: Scope,
 }
 
 impl Inspector {
@@ -53,8 +54,24 @@ impl Inspector {
     fn of(system: System) -> Result<Self, Error> {
         let families = Families::new()?;
         let ledger = Ledger::new(system.host());
-        let kernel = Kernel::new(families.well_known_places());
-        Ok(Self { system, families, sources: vec![Box::new(kernel)], ledger })
+        let scope = Scope { places: families.well_known_places() };
+        Ok(Self { system, families, sources: vec![Box::<Kernel>::default()], ledger, scope })
+    }
+
+    /// Says where locks are that the next looks are for: where holders may not be asked, so that the
+    /// kernel tells only numbers, a lock there gets its name back.
+    pub fn expect_at(&mut self, targets: &[Target]) {
+        let paths = targets.iter().filter_map(|target| match target {
+            Target::Path(path) | Target::Family { path, .. } => Some(path),
+            Target::Id(_) | Target::Pid(_) => None,
+        });
+        for path in paths {
+            if let Resolved::Found { path, .. } = self.system.resolve(path)
+                && !self.scope.places.contains(&path)
+            {
+                self.scope.places.push(path);
+            }
+        }
     }
 
     /// Looks once.
@@ -65,7 +82,7 @@ impl Inspector {
         let at = self.system.now();
         let mut looks = Vec::with_capacity(self.sources.len());
         for source in &mut self.sources {
-            let mut look = source.look(&self.system)?;
+            let mut look = source.look(&self.scope, &self.system)?;
             self.families.interpret(&mut look);
             looks.push(look);
         }

@@ -162,18 +162,19 @@ pub(super) fn name_unseen(
         })
         .collect();
     let answers = system.look_up(asks.clone());
-    let there: HashMap<FileId, &Path> = asks
+    let there: HashMap<FileId, (&Path, &FileStat)> = asks
         .iter()
         .zip(&answers)
         .filter_map(|(ask, answer)| match answer {
-            Answer::Found(found) => Some((found.file, ask.path.as_path())),
+            Answer::Found(found) => Some((found.file, (ask.path.as_path(), found))),
             _ => None,
         })
         .collect();
-    for facts in locks.iter_mut().map(|lock| &mut lock.facts).filter(|facts| facts.path.is_none()) {
-        if let Some(path) = facts.table_file.and_then(|file| there.get(&file)) {
-            facts.path = Some(PathBytes(path.to_path_buf()));
-            facts.naming = Naming::Same;
+    for lock in locks.iter_mut().filter(|lock| lock.facts.path.is_none()) {
+        if let Some((path, found)) = lock.facts.table_file.and_then(|file| there.get(&file)) {
+            lock.facts.path = Some(PathBytes(path.to_path_buf()));
+            lock.facts.naming = Naming::Same;
+            lock.birth = found.birth;
         }
     }
 }

@@ -38,6 +38,7 @@ pub(super) fn group(system: &System, files: &Files, table: &Table, scan: &Scan) 
         let number = u32::try_from(lock.facts.grants.len() + 1).unwrap_or(u32::MAX);
         lock.facts.grants.push(grant(system, scan, record, number, place, &keepers));
         lock.keeper = lock.keeper.or_else(|| keepers.first().copied());
+        lock.birth = lock.keeper.and_then(|keeper| keeper.stat.birth);
         lock.entries.push(place);
     }
     locks
@@ -62,7 +63,7 @@ fn sighting(mechanism: Mechanism, file: FileId, in_table: FileId, range: Range) 
         age: Span::default(),
         details: BTreeMap::new(),
     };
-    Sighting { facts, keeper: None, entries: Vec::new() }
+    Sighting { facts, keeper: None, birth: None, entries: Vec::new() }
 }
 
 fn grant(
@@ -93,7 +94,7 @@ fn grant(
         (Kind::Posix, Taker::HoldsNot | Taker::Unreadable) => Taker::Holds,
         (_, taker) => taker,
     };
-    let remark = sharers.is_empty().then(|| why_nobody(record, taker, scan));
+    let remark = sharers.is_empty().then(|| why_nobody(record, scan));
     Grant { number, mode: record.mode, place, recorded_pid, taker, sharers, remark }
 }
 
@@ -121,20 +122,15 @@ fn sharers(keepers: &[Keeper]) -> Vec<Sharer> {
     by_pid.into_iter().map(proven).collect()
 }
 
-fn why_nobody(record: &Record, taker: Taker, scan: &Scan) -> String {
+fn why_nobody(record: &Record, scan: &Scan) -> String {
     let unreadable = scan.unreadable.len();
     if record.pid <= 0 && record.kind != Kind::Ofd {
         return "its owner is not a process of this machine or of this pid namespace".into();
     }
     if unreadable > 0 {
-        let who = if taker == Taker::Gone {
-            format!("whoever took it (pid {}) has ended; ", record.pid)
-        } else {
-            String::new()
-        };
         return format!(
-            "{who}who keeps it cannot be seen from here, since {unreadable} processes of other \
-             users may not be read"
+            "who keeps it cannot be seen from here, since {unreadable} processes of other users \
+             may not be read"
         );
     }
     match scan.in_flight.as_slice() {

@@ -9,7 +9,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::scan::{Keeper, Scan, Scope};
+use super::scan::{Keeper, Scan, Worth};
 use crate::model::Pid;
 use crate::system::System;
 use crate::system::procfs::locks::{Entry, Record, Table};
@@ -44,7 +44,7 @@ impl Memory {
     pub(super) fn refresh(
         self,
         system: &System,
-        scope: &Scope,
+        worth: &Worth,
         table: &Table,
         alive: &[Pid],
     ) -> Scan {
@@ -79,7 +79,7 @@ impl Memory {
         let alive: HashSet<Pid> = alive.iter().copied().collect();
         let mut scan = self.scan;
         scan.forget(|pid| !alive.contains(&pid) || to_read.contains(&pid));
-        scan.read_all(system, scope, to_read.iter().copied());
+        scan.read_all(system, worth, to_read.iter().copied());
         // Whoever took a lock that is new to us is likely to keep it.
         let takers: HashSet<Pid> = unknown
             .iter()
@@ -88,7 +88,7 @@ impl Memory {
             .filter(|pid| alive.contains(pid) && !to_read.contains(pid))
             .collect();
         scan.forget(|pid| takers.contains(&pid));
-        scan.read_all(system, scope, takers.into_iter());
+        scan.read_all(system, worth, takers.into_iter());
         scan
     }
 }

@@ -11,7 +11,6 @@ mod requests;
 mod scan;
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -22,24 +21,16 @@ use crate::system::procfs::locks::Table;
 use crate::system::{Anatomy, System, TableText};
 use files::Files;
 use memory::Memory;
-use scan::{Scan, Scope};
+use scan::{Scan, Worth};
 
 /// The kernel of this machine.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Kernel {
-    /// Where well-known locks are: what locks are called whose holders may not be asked.
-    known_places: Vec<PathBuf>,
     memory: Option<Memory>,
 }
 
-impl Kernel {
-    pub(crate) fn new(known_places: Vec<PathBuf>) -> Self {
-        Self { known_places, memory: None }
-    }
-}
-
 impl Source for Kernel {
-    fn look(&mut self, system: &System) -> Result<Look, Error> {
+    fn look(&mut self, scope: &super::Scope, system: &System) -> Result<Look, Error> {
         let began = Instant::now();
         let at = system.now();
         if !system.has_lock_table() {
@@ -53,17 +44,17 @@ impl Source for Kernel {
 
         let everything_in_table = system.in_first_pid_namespace();
         let files = Files::of(system);
-        let scope =
-            if everything_in_table { Scope::locked(&table, &files) } else { Scope::Everything };
+        let worth =
+            if everything_in_table { Worth::locked(&table, &files) } else { Worth::Everything };
         let alive = system.pids().map_err(|error| Error::io("read", "/proc".as_ref(), error))?;
         let memory = self.memory.take().filter(|_| everything_in_table);
         let round = memory.as_ref().map_or(0, Memory::next_round);
         let mut scan = match memory {
-            Some(memory) => memory.refresh(system, &scope, &table, &alive),
-            None => Scan::of(system, &scope, &alive),
+            Some(memory) => memory.refresh(system, &worth, &table, &alive),
+            None => Scan::of(system, &worth, &alive),
         };
         if everything_in_table {
-            settle(system, &scope, &mut table, &mut scan);
+            settle(system, &worth, &mut table, &mut scan);
         } else {
             scan.complete_table(&mut table);
         }
@@ -72,7 +63,7 @@ impl Source for Kernel {
         requests::enqueue(system, &mut locks, &table, !everything_in_table);
         let anatomy = examine(system, &locks, at);
         files::name(system, &files, &mut locks);
-        files::name_unseen(system, &files, &self.known_places, &mut locks);
+        files::name_unseen(system, &files, &scope.places, &mut locks);
         ages::bound(&mut locks, &anatomy, at);
 
         let mut notes = notes(system, &table, &scan, cut);
@@ -102,13 +93,15 @@ struct Sighting {
     facts: LockFacts,
     /// A readable descriptor of the locked file.
     keeper: Option<scan::Keeper>,
+    /// When the file was made.
+    birth: Option<jiff::Timestamp>,
     /// The entries of the table that it was made of.
     entries: Vec<usize>,
 }
 
 /// Whoever seems to hold a lock that no process has open may have released it meanwhile, or handed
 /// it to a process that was read before: look once more before saying so.
-fn settle(system: &System, scope: &Scope, table: &mut Table, scan: &mut Scan) {
+fn settle(system: &System, worth: &Worth, table: &mut Table, scan: &mut Scan) {
     let without_keeper = |table: &Table, scan: &Scan| {
         table
             .entries
@@ -123,7 +116,7 @@ fn settle(system: &System, scope: &Scope, table: &mut Table, scan: &mut Scan) {
         Table::parse(&again.text).entries.into_iter().map(|entry| entry.granted).collect();
     table.entries.retain(|entry| scan.keeps(&entry.granted) || still.contains(&entry.granted));
     if without_keeper(table, scan) && scan.unreadable.is_empty() {
-        *scan = Scan::of(system, scope, &system.pids().unwrap_or_default());
+        *scan = Scan::of(system, worth, &system.pids().unwrap_or_default());
         if without_keeper(table, scan) {
             scan.find_descriptors_in_flight(system);
         }

@@ -19,7 +19,7 @@ pub(super) struct Keeper {
 
 /// Which descriptors are worth reading: reading one costs ten times what telling its inode does.
 #[derive(Debug)]
-pub(super) enum Scope {
+pub(super) enum Worth {
     /// All of them: the table does not say everything.
     Everything,
     /// Those whose file can be one of the locked ones.
@@ -32,7 +32,7 @@ pub(super) enum Scope {
     },
 }
 
-impl Scope {
+impl Worth {
     pub(super) fn locked(table: &Table, files: &Files) -> Self {
         let locked: HashSet<_> =
             table.entries.iter().filter_map(|entry| entry.granted.file).collect();
@@ -78,9 +78,9 @@ pub(super) struct Scan {
 }
 
 impl Scan {
-    pub(super) fn of(system: &System, scope: &Scope, pids: &[Pid]) -> Self {
+    pub(super) fn of(system: &System, worth: &Worth, pids: &[Pid]) -> Self {
         let mut scan = Self::default();
-        scan.read_all(system, scope, pids.iter().copied());
+        scan.read_all(system, worth, pids.iter().copied());
         scan
     }
 
@@ -88,11 +88,11 @@ impl Scan {
     pub(super) fn read_all(
         &mut self,
         system: &System,
-        scope: &Scope,
+        worth: &Worth,
         pids: impl Iterator<Item = Pid>,
     ) {
         for pid in pids {
-            match self.read(system, scope, pid) {
+            match self.read(system, worth, pid) {
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                     // Threads of the kernel and processes on their way out have no descriptors.
                     let stat = system.stat(pid);
@@ -122,17 +122,18 @@ impl Scan {
         self.keepers.values().flatten().map(|keeper| keeper.pid).collect()
     }
 
-    fn read(&mut self, system: &System, scope: &Scope, pid: Pid) -> io::Result<()> {
+    fn read(&mut self, system: &System, worth: &Worth, pid: Pid) -> io::Result<()> {
         let descriptors = system.descriptors(pid)?;
-        let process = ProcessScan { system, scope, pid, descriptors: &descriptors };
+        let process = ProcessScan { system, worth, pid, descriptors: &descriptors };
         let numbers = descriptors.numbers()?;
         // Threads cost less than what they read in a process with very many descriptors.
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
         let share = numbers.len().div_ceil(threads).max(WORTH_A_THREAD);
         let mut shares = numbers.chunks(share);
         let own = shares.next().unwrap_or_default();
-        let kept = std::thread::scope(|scope| -> io::Result<Kept> {
-            let others: Vec<_> = shares.map(|share| scope.spawn(|| process.read(share))).collect();
+        let kept = std::thread::scope(|threads| -> io::Result<Kept> {
+            let others: Vec<_> =
+                shares.map(|share| threads.spawn(|| process.read(share))).collect();
             let mut kept = process.read(own)?;
             for other in others {
                 // A thread that panicked would be a defect; what it read is missing then.
@@ -197,7 +198,7 @@ type Kept = Vec<(Record, Keeper)>;
 /// The descriptors of one process on their way to be read.
 struct ProcessScan<'a> {
     system: &'a System,
-    scope: &'a Scope,
+    worth: &'a Worth,
     pid: Pid,
     descriptors: &'a Descriptors,
 }
@@ -217,7 +218,7 @@ impl ProcessScan<'_> {
         for &fd in numbers {
             // What is closed meanwhile is left out.
             let Ok(stat) = self.descriptors.stat(fd) else { continue };
-            if !self.scope.includes(&stat, &mut theirs) {
+            if !self.worth.includes(&stat, &mut theirs) {
                 continue;
             }
             let info = match self.descriptors.information_of(fd, &mut buffer) {
