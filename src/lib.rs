@@ -8,6 +8,7 @@ mod ledger;
 pub mod model;
 mod sources;
 mod system;
+pub mod watch;
 
 pub use error::Error;
 pub use inspect::{Folders, Inspector, Selection};

@@ -4,6 +4,7 @@ use std::io;
 use std::process::ExitCode;
 
 use super::stderr;
+use crate::tui;
 
 /// The exit statuses of what this version can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +78,18 @@ impl From<locktop::Error> for Failure {
 impl From<locktop::TargetError> for Failure {
     fn from(error: locktop::TargetError) -> Self {
         locktop::Error::from(error).into()
+    }
+}
+
+impl From<tui::Failure> for Failure {
+    fn from(failure: tui::Failure) -> Self {
+        match failure {
+            tui::Failure::Look(error) => error.into(),
+            tui::Failure::Terminal(error) => Self {
+                status: Status::Unreadable,
+                text: Some(format!("cannot use the terminal: {error}")),
+            },
+        }
     }
 }
 

@@ -70,6 +70,11 @@ pub(crate) struct TableText {
     pub(crate) cut: bool,
 }
 
+/// The processor time that this process has spent, where that can be told.
+pub(crate) fn cpu_time() -> Option<Duration> {
+    platform::cpu_time()
+}
+
 /// The operating system, as far as it is asked.
 #[derive(Debug)]
 pub(crate) struct System {
