@@ -11,6 +11,7 @@ use crate::model::{
 };
 
 use super::phrase;
+use super::stuck::halt;
 
 /// So many processes are ended by one command at most: more than that need a person's thought.
 const AT_ONCE: usize = 8;
@@ -29,7 +30,7 @@ impl Advice {
         Self { text: text.into(), command }
     }
 
-    fn plain(text: impl Into<String>) -> Self {
+    pub(super) fn plain(text: impl Into<String>) -> Self {
         Self::new(text, None)
     }
 }
@@ -43,10 +44,10 @@ pub(super) fn for_lock(lock: &Lock, snapshot: &Snapshot) -> Vec<Advice> {
             next.push(Advice::plain("Nothing needs to be done: nobody waits for it."));
         }
         Verdict::Deadlock => {
-            let circles =
-                snapshot.deadlocks.iter().filter(|circle| circle.locks.contains(&lock.id));
-            next.extend(circles.filter_map(|circle| open(circle, snapshot)));
-            next.push(prevention(lock, snapshot));
+            let is_in = |circle: &&Deadlock| circle.locks.contains(&lock.id);
+            let circles: Vec<_> = snapshot.deadlocks.iter().filter(is_in).collect();
+            next.extend(open(&circles, snapshot));
+            next.extend(circles.first().map(|circle| prevention(circle)));
         }
         Verdict::Split => {
             next.push(both_halves(lock));
@@ -55,31 +56,29 @@ pub(super) fn for_lock(lock: &Lock, snapshot: &Snapshot) -> Vec<Advice> {
             next.extend(end(lock, &processes));
         }
         Verdict::Stuck => {
+            next.extend((lock.mechanism == Mechanism::Lease).then(|| wait(lock)));
             next.extend(resume(&processes));
             next.extend(waited_for(&processes, snapshot));
             next.extend(end(lock, &processes));
         }
-        Verdict::Unknown => next.push(look_as_root(lock, "See who holds it")),
+        Verdict::Unknown if !snapshot.complete => next.push(look_as_root(lock, "See who holds it")),
+        Verdict::Unknown => next.push(wait(lock)),
         Verdict::Held | Verdict::Contended | Verdict::Orphaned | Verdict::Stale => {
+            next.extend(waited_for(&processes, snapshot));
             next.push(wait(lock));
             next.extend(ask(&processes));
             next.extend(end(lock, &processes));
         }
     }
-    if lock.mechanism == Mechanism::Lease && !lock.waiters.is_empty() {
-        let text = "Wait: the kernel takes the lease away by itself, so many seconds after somebody \
-                    asked for the file.";
-        next.insert(0, Advice::new(text, Some("cat /proc/sys/fs/lease-break-time".into())));
-    }
     next.extend(hands_off(lock));
     next
 }
 
-/// What can be done about a process that cannot go on by itself.
+/// What can be done about processes that their own state keeps from going on.
 pub(super) fn resume(processes: &[&Process]) -> Vec<Advice> {
     let of_state = |state| {
-        let matching = processes.iter().copied().filter(move |by| by.state == Some(state));
-        matching.collect::<Vec<_>>()
+        let halted = processes.iter().copied().filter(|process| halt(process).is_some());
+        halted.filter(|process| process.state == Some(state)).collect::<Vec<_>>()
     };
     let mut next = Vec::new();
     let stopped = of_state(State::Stopped);
@@ -156,6 +155,11 @@ fn wait(lock: &Lock) -> Advice {
             "Wait in the queue: this returns when the lock was free, having had it for an instant.",
             Some(format!("flock {path} true")),
         ),
+        (Mechanism::Lease, _) => Advice::new(
+            "Wait: the kernel takes a lease away by itself, so many seconds after somebody else \
+             opened the file.",
+            Some("cat /proc/sys/fs/lease-break-time".into()),
+        ),
         _ => Advice::plain("Wait until its holder is done."),
     }
 }
@@ -180,72 +184,96 @@ fn end(lock: &Lock, processes: &[&Process]) -> Option<Advice> {
     if lock.holders.iter().any(|holder| holder.certainty != Certainty::Proven) {
         return Some(look_as_root(lock, "Before anybody is ended, make sure who holds it"));
     }
-    end_all(processes)
+    Some(end_all(processes))
 }
 
 /// To end these processes, where signals can.
-pub(super) fn end_all(processes: &[&Process]) -> Option<Advice> {
+pub(super) fn end_all(processes: &[&Process]) -> Advice {
     if processes.iter().any(|process| process.kernel_thread) {
-        let text = "A thread of the kernel cannot be ended: see to those for whom it acts, such as \
-                    the clients of a file server.";
-        return Some(Advice::plain(text));
+        return Advice::plain(
+            "A thread of the kernel cannot be ended: see to those for whom it acts, such as the \
+             clients of a file server.",
+        );
     }
-    let mut text = format!(
-        "End {} with SIGTERM, which lets it clean up; what it was doing stays unfinished.",
-        names(processes)
-    );
-    if processes.len() > 1 {
-        text += " The lock goes when the last of them has gone.";
-    }
-    let has = |state| processes.iter().any(|by| by.state == Some(state));
-    if has(State::Stopped) {
-        text += " A stopped process takes the signal when it is continued.";
-    }
-    if has(State::Frozen) {
-        text += " A frozen process takes the signal when it is thawed.";
-    }
-    if has(State::Uninterruptible) {
-        text += " In uninterruptible sleep it takes the signal when that sleep ends.";
-    }
+    let in_state = |state| processes.iter().copied().filter(move |by| by.state == Some(state));
+    let any = |state| in_state(state).next().is_some();
     let service = processes
         .iter()
         .find_map(|process| process.unit.as_deref().filter(|unit| unit.ends_with(".service")));
-    if let Some(unit) = service {
-        text += &format!(" The unit {} may start it again.", harmless(unit));
-    }
-    text += " SIGKILL only if it ignores that: then nothing is cleaned up.";
-    let stopped: Vec<_> =
-        processes.iter().copied().filter(|by| by.state == Some(State::Stopped)).collect();
+    let clauses = [
+        Some(format!(
+            "End {} with SIGTERM, which leaves time to clean up; what was under way stays unfinished.",
+            names(processes)
+        )),
+        (processes.len() > 1).then(|| "The lock goes when the last of them has gone.".into()),
+        any(State::Stopped)
+            .then(|| "A stopped process takes the signal when it is continued.".into()),
+        any(State::Frozen).then(|| "A frozen process takes the signal when it is thawed.".into()),
+        any(State::Uninterruptible)
+            .then(|| "In uninterruptible sleep it takes the signal when that sleep ends.".into()),
+        service.map(|unit| format!("The unit {} may start it again.", harmless(unit))),
+        Some("SIGKILL only if that is ignored: then nothing is cleaned up.".into()),
+    ];
+    let stopped: Vec<_> = in_state(State::Stopped).collect();
     let kill = match (command("kill", processes), command("kill -CONT", &stopped)) {
         (Some(kill), Some(resume)) => Some(format!("{kill}; {resume}")),
         (kill, _) => kill,
     };
-    Some(Advice::new(text, kill))
+    Advice::new(clauses.into_iter().flatten().collect::<Vec<_>>().join(" "), kill)
 }
 
-/// To end the member of a circle that is likely to lose the least.
-pub(super) fn open(circle: &Deadlock, snapshot: &Snapshot) -> Option<Advice> {
-    let victims = |member: &Member| sharers(member, snapshot);
-    // Few to end, then the youngest: it has done the least.
-    let cheapest = circle
+/// To open these circles, each by ending as few as possible.
+pub(super) fn open(circles: &[&Deadlock], snapshot: &Snapshot) -> Vec<Advice> {
+    let mut ways: Vec<_> = circles.iter().filter_map(|circle| cheapest(circle, snapshot)).collect();
+    ways.sort_by_key(|(victims, _)| victims.len());
+    let mut next = Vec::new();
+    if circles.iter().any(|circle| !circle.certain) {
+        next.push(Advice::plain(
+            "Look again before anybody is ended: it is not certain that this lasts.",
+        ));
+    }
+    for (_, advice) in ways {
+        if !next.contains(&advice) {
+            next.push(advice);
+        }
+    }
+    next
+}
+
+/// To end the member of a circle that is likely to lose the least, and who that is.
+fn cheapest<'a>(circle: &Deadlock, snapshot: &'a Snapshot) -> Option<(Vec<&'a Process>, Advice)> {
+    let circles_of = |pid| {
+        let is_in = |circle: &&Deadlock| circle.members.iter().any(|member| member.pid == pid);
+        snapshot.deadlocks.iter().filter(is_in).count()
+    };
+    let mut ways: Vec<_> = circle
         .members
         .iter()
-        .map(victims)
-        .filter(|victims| !victims.is_empty() && victims.iter().all(|by| !by.kernel_thread))
-        .min_by_key(|victims| (victims.len(), Reverse(victims.iter().map(|by| by.start).max())))?;
-    let text = match (&*cheapest, &*circle.members) {
-        ([one], [_]) => format!("End {}: it waits for itself.", phrase::name(one)),
-        ([one], _) => format!(
-            "End {}: that opens the circle, and the others go on. It was started last of those in \
-             it that keep their lock alone, so it is likely to lose the least.",
-            phrase::name(one)
-        ),
-        _ => format!(
-            "End {} together: they keep the same open file, so the lock goes with the last of them.",
-            names(&cheapest)
-        ),
+        .map(|member| (circles_of(member.pid), sharers(member, snapshot)))
+        .filter(|(_, victims)| !victims.is_empty() && !victims.iter().any(|by| by.kernel_thread))
+        .collect();
+    // Few to end, for many circles; then the youngest, which has done the least.
+    ways.sort_by_key(|(circles, victims)| {
+        (victims.len(), Reverse(*circles), Reverse(victims.iter().map(|by| by.start).max()))
+    });
+    let (circles, victims) = ways.first()?;
+    let equals = ways.iter().filter(|(c, v)| (c, v.len()) == (circles, victims.len())).count();
+    let known = ways.iter().flat_map(|(_, victims)| victims).all(|by| by.start.is_some());
+    let names = names(victims);
+    let text = if victims.len() > 1 {
+        format!("End {names} together: they keep one open file, and the lock goes with the last.")
+    } else if circle.members.len() == 1 {
+        format!("End {names} with SIGTERM: it waits for what it keeps itself.")
+    } else if equals > 1 && known {
+        format!(
+            "End {names} with SIGTERM: that opens the circle. It is the youngest in it, so it is \
+             likely to lose the least."
+        )
+    } else {
+        format!("End {names} with SIGTERM: that opens the circle.")
     };
-    Some(Advice::new(text, command("kill", &cheapest)))
+    let advice = Advice::new(text, command("kill", victims));
+    Some((victims.clone(), advice))
 }
 
 /// Everyone who keeps what a member of a circle keeps, through the same open file.
@@ -257,14 +285,13 @@ fn sharers<'a>(member: &Member, snapshot: &'a Snapshot) -> Vec<&'a Process> {
     sharers.map(|holder| &*holder.process).collect()
 }
 
-fn prevention(lock: &Lock, snapshot: &Snapshot) -> Advice {
-    let circle = snapshot.deadlocks.iter().find(|circle| circle.locks.contains(&lock.id));
-    Advice::plain(match circle {
-        Some(circle) if circle.members.len() == 1 => {
+fn prevention(circle: &Deadlock) -> Advice {
+    Advice::plain(match (circle.members.len(), circle.locks.len()) {
+        (1, _) => {
             "So that it does not come back: close the inherited descriptor before the program runs \
              that takes the lock again, as flock -o does."
         }
-        Some(circle) if circle.locks.len() == 1 => {
+        (_, 1) => {
             "So that it does not come back: take the lock exclusively from the start, instead of \
              shared first and exclusively then."
         }
@@ -275,7 +302,7 @@ fn prevention(lock: &Lock, snapshot: &Snapshot) -> Advice {
 fn both_halves(lock: &Lock) -> Advice {
     let path = lock.path.as_ref().and_then(|path| path.as_path().to_str()).and_then(phrase::quoted);
     Advice::new(
-        "See who holds the file that is at the path now: those two exclude nobody from each other.",
+        "See who holds the file that is at the path now: the two do not keep each other out.",
         path.map(|path| format!("locktop explain {path}")),
     )
 }

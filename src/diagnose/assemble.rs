@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::model::{
-    Blocker, Deadlock, Facts, Grant, Holder, Lock, LockFacts, Mechanism, Naming, Pid, Process,
-    Request, Snapshot, Verdict, Waiter,
+    Blocker, Deadlock, Facts, Grant, Holder, Lock, LockFacts, Mechanism, Naming, PathBytes, Pid,
+    Process, Request, Snapshot, Verdict, Waiter,
 };
 
 use super::graph::Graph;
@@ -59,7 +59,7 @@ impl People {
             family: lock.family,
             mechanism: lock.mechanism,
             name: lock.name,
-            path_base64: lock.path.as_ref().and_then(|path| path.base64()),
+            path_base64: lock.path.as_ref().and_then(PathBytes::base64),
             path: lock.path,
             url: None,
             deleted: matches!(lock.naming, Naming::Another | Naming::Nothing),

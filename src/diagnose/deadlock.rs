@@ -200,7 +200,7 @@ impl<'a> Search<'a> {
         None
     }
 
-    /// The steps from `start` round to itself.
+    /// The steps from `start` round to itself, the lowest pid first.
     fn way_back(&self, start: usize) -> Vec<Step> {
         let mut steps = Vec::new();
         let mut at = start;
@@ -212,6 +212,9 @@ impl<'a> Search<'a> {
             }
         }
         steps.reverse();
+        let pid = |&number: &usize| self.graph.processes[steps[number].process].pid;
+        let first = (0..steps.len()).min_by_key(pid).unwrap_or_default();
+        steps.rotate_left(first);
         steps
     }
 }
@@ -237,3 +240,6 @@ fn tell(facts: &Facts, graph: &Graph, circle: &[Step], surely: &Caught) -> Deadl
         && circle.iter().all(|step| surely.processes[step.process] && surely.grants[step.grant]);
     Deadlock { locks, members, certain }
 }
+
+#[cfg(test)]
+mod tests;

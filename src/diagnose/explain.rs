@@ -6,17 +6,18 @@ use serde::Serialize;
 
 use crate::model::{
     Blocker, Certainty, Deadlock, Holder, How, Lock, LockId, Pid, Process, Snapshot, Span, Waiter,
-    harmless, harmless_bytes,
+    harmless, short,
 };
 
 use super::advice::{self, Advice};
-use super::phrase;
+use super::verdict::STEPS;
+use super::{phrase, portrait};
 
 /// So many holders are told one by one, the others by their number.
 const HOLDERS: usize = 5;
 
-/// The most characters of a command line that are told.
-const COMMAND_LINE: usize = 200;
+/// So many circles are told one by one, the others by their number.
+const CIRCLES: usize = 3;
 
 /// What a good colleague would say of a lock. All texts are harmless to print.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -69,7 +70,8 @@ fn headline(lock: &Lock) -> String {
 }
 
 fn sentences(lock: &Lock, snapshot: &Snapshot, people: &People<'_>) -> Vec<String> {
-    let mut sentences: Vec<_> = lock.holders.iter().take(HOLDERS).map(held_by).collect();
+    let holders = &lock.holders[..lock.holders.len().min(HOLDERS)];
+    let mut sentences: Vec<_> = holders.iter().map(held_by).collect();
     match lock.holders.len() {
         0 => sentences.push("Who holds it could not be seen.".into()),
         count if count > HOLDERS => {
@@ -84,13 +86,31 @@ fn sentences(lock: &Lock, snapshot: &Snapshot, people: &People<'_>) -> Vec<Strin
     if lock.deleted {
         sentences.push("Its file has been removed from that path, but is still locked.".into());
     }
-    sentences.extend(lock.holders.iter().take(HOLDERS).filter_map(doing));
-    if let Some(why) = &lock.why {
+    let why = lock.why.as_deref().unwrap_or_default();
+    let circles: Vec<_> =
+        snapshot.deadlocks.iter().filter(|circle| circle.locks.contains(&lock.id)).collect();
+    sentences.extend(holders.iter().filter_map(|holder| doing(&holder.process, why)));
+    if circles.is_empty() {
+        let waits =
+            holders.iter().filter_map(|holder| itself_waits(&holder.process, snapshot, why));
+        sentences.extend(waits);
+    }
+    if !holders.iter().any(|holder| why == keeps(holder)) && !why.is_empty() {
         sentences.push(format!("Judged {}: {}.", lock.verdict.word(), harmless(why)));
     }
-    let circles = snapshot.deadlocks.iter().filter(|circle| circle.locks.contains(&lock.id));
-    sentences.extend(circles.map(|circle| told_circle(circle, snapshot, people)));
+    // The reason tells the first circle step by step, unless it is long.
+    let told = circles.iter().take(1).filter(|circle| circle.members.len() <= STEPS).count();
+    let untold = circles.iter().take(CIRCLES).skip(told);
+    sentences.extend(untold.map(|circle| told_circle(circle, snapshot, people)));
+    if circles.len() > CIRCLES {
+        sentences.push(format!("It is part of {} more circles.", circles.len() - CIRCLES));
+    }
     sentences
+}
+
+/// What is said of a lock of which nothing else can be said.
+fn keeps(holder: &Holder) -> String {
+    format!("{} keeps it{}", phrase::name(&holder.process), phrase::through(&holder.fds))
 }
 
 /// `Held by rsync (pid 3244) through descriptor 9, run by backup, …`.
@@ -108,89 +128,37 @@ fn held_by(holder: &Holder) -> String {
         "{verb} {}{}{}{checked}.",
         phrase::name(&holder.process),
         phrase::through(&holder.fds),
-        circumstances(&holder.process)
+        portrait::circumstances(&holder.process)
     )
-}
-
-/// `, run by root (logged in as alice), in cron.service, on pts/3, in /srv: rsync -a /srv nas:`,
-/// with its leading comma; what is unknown is left out.
-pub(super) fn circumstances(process: &Process) -> String {
-    let mut told = String::new();
-    if let Some(user) = user(process) {
-        told += &format!(", run by {user}");
-    }
-    if process.kernel_thread {
-        told += ", a thread of the kernel that acts for others, such as clients of a file server";
-    }
-    if let Some(unit) = &process.unit {
-        told += &format!(", in the unit {}", harmless(unit));
-    }
-    if let Some(container) = &process.container {
-        told += &format!(", in the container {}", harmless(container));
-    }
-    if let Some(tty) = &process.tty {
-        told += &format!(", on the terminal {}", harmless(tty));
-    }
-    // Daemons all work in `/`.
-    if let Some(cwd) = process.cwd.as_ref().filter(|cwd| cwd.as_path().parent().is_some()) {
-        told += &format!(", in the folder {}", cwd.display());
-    }
-    if let Some(parent) = &process.parent {
-        let command = parent.command.as_deref().map(|command| format!("{} ", harmless(command)));
-        told += &format!(", started by {}(pid {})", command.unwrap_or_default(), parent.pid);
-    }
-    if let Some(line) = command_line(process) {
-        told += &format!(", as: {line}");
-    }
-    told
-}
-
-/// `root (logged in as alice)`.
-fn user(process: &Process) -> Option<String> {
-    let user = match (&process.user, process.uid) {
-        (Some(user), _) => harmless(user).into_owned(),
-        (None, Some(uid)) => format!("user {uid}"),
-        (None, None) => return None,
-    };
-    Some(match &process.login_user {
-        Some(login) if process.user.as_ref() != Some(login) => {
-            format!("{user} (logged in as {})", harmless(login))
-        }
-        _ => user,
-    })
-}
-
-fn command_line(process: &Process) -> Option<String> {
-    let words = process.cmdline.as_ref().filter(|words| !words.is_empty())?;
-    let words: Vec<_> = words.iter().map(|word| harmless_bytes(word.as_encoded_bytes())).collect();
-    let line = words.join(" ");
-    Some(match line.char_indices().nth(COMMAND_LINE) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
-    })
 }
 
 /// `Held for at least 41m00s.`
 fn since(age: &Span) -> String {
-    let mut told = match age.sentence() {
+    let span = match age.sentence() {
         Some(span) => format!("Held for {span}"),
-        None => "For how long could not be seen".into(),
+        None => "For how long could not be told".into(),
     };
-    if let Some(times) = age.times_seen() {
-        told += &format!("; seen {times} times, it may have been released and retaken in between");
-    }
-    told + "."
+    let seen = age.times_seen().map(|times| {
+        format!("; seen {times} times, and it may have been released and retaken in between")
+    });
+    format!("{span}{}.", seen.unwrap_or_default())
 }
 
-fn doing(holder: &Holder) -> Option<String> {
-    let process = &holder.process;
-    let ran = process.last_ran.map(|ran| format!(", last ran {} ago", crate::model::short(ran)));
-    Some(format!(
-        "{} {}{}.",
-        phrase::name(process),
-        phrase::doing(process)?,
-        ran.unwrap_or_default()
-    ))
+/// `rsync (pid 3244) sleeps in do_select, last ran 2.0s ago.`, unless the reason says so.
+fn doing(process: &Process, why: &str) -> Option<String> {
+    let doing = format!("{} {}", phrase::name(process), phrase::doing(process)?);
+    let ran = process.last_ran.map(|ran| format!(", last ran {} ago", short(ran)));
+    (!why.contains(&doing)).then(|| format!("{doing}{}.", ran.unwrap_or_default()))
+}
+
+/// `apt (pid 7) itself waits for /a.`, unless the reason says so.
+fn itself_waits(process: &Process, snapshot: &Snapshot, why: &str) -> Option<String> {
+    let pid = process.pid?;
+    let waits = |lock: &&Lock| lock.waiters.iter().any(|waiter| waiter.process.pid == Some(pid));
+    let locks: Vec<_> = snapshot.locks.iter().filter(waits).collect();
+    let labels = phrase::list(locks.iter().map(|lock| lock.label()), 3);
+    let told = format!("{} itself waits for {labels}", phrase::name(process));
+    (!locks.is_empty() && !why.contains(&told)).then(|| format!("{told}."))
 }
 
 pub(super) fn told_circle(circle: &Deadlock, snapshot: &Snapshot, people: &People<'_>) -> String {
@@ -206,9 +174,9 @@ pub(super) fn told_circle(circle: &Deadlock, snapshot: &Snapshot, people: &Peopl
     });
     let steps = steps.collect::<Vec<_>>().join("; ");
     let ways_out = if circle.certain {
-        "nothing opens this circle but ending one of them"
+        "by themselves they never go on"
     } else {
-        "unless a thread or process that was not seen waiting lets go, this circle stays"
+        "whether a thread or process that was not seen waiting can open this circle is not certain"
     };
     format!("In a circle: {steps}; {ways_out}.")
 }
@@ -237,22 +205,26 @@ fn queue(lock: &Lock, snapshot: &Snapshot, people: &People<'_>) -> Vec<QueueLine
     lines
 }
 
-/// `apt 1203 (alice) waits 12m04s in the kernel's queue, exclusively`.
+/// `apt 1203 (alice) waits 12m04s in the kernel's queue, wants it exclusively`.
 pub(super) fn waits(waiter: &Waiter) -> String {
     let process = &waiter.process;
     let who = match (&process.command, process.pid) {
         (Some(command), Some(pid)) => format!("{} {pid}", harmless(command)),
         _ => phrase::name(process),
     };
-    let user = user(process).map_or_else(String::new, |user| format!(" ({user})"));
-    let waited = waiter.waited.sentence().map_or_else(String::new, |span| format!(" {span}"));
+    let user = portrait::user(process).map_or_else(String::new, |user| format!(" ({user})"));
+    let span = waiter.waited.sentence().map_or_else(String::new, |span| format!(" {span}"));
     let how = match waiter.how {
         How::Kernel => "in the kernel's queue",
         How::Polling => "trying again and again",
         How::Engine => "in the server's queue",
     };
-    let wants = waiter.mode.word();
-    format!("{who}{user} waits{waited} {how}, wants it {wants}{}", phrase::bytes(waiter.range))
+    let wants = match phrase::bytes(waiter.range) {
+        whole if whole.is_empty() => " it".into(),
+        bytes => bytes,
+    };
+    let manner = phrase::manner(waiter.mode);
+    format!("{who}{user} waits{span} {how}, wants{wants} {manner}")
 }
 
 /// `, behind rsync (pid 3244)`; the lock is named where it is another than the queue's.
@@ -308,3 +280,6 @@ impl<'a> People<'a> {
         self.get(pid).map_or_else(|| format!("pid {pid}"), phrase::name)
     }
 }
+
+#[cfg(test)]
+mod tests;

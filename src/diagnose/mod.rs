@@ -6,6 +6,7 @@ mod deadlock;
 mod explain;
 mod graph;
 mod phrase;
+mod portrait;
 mod processes;
 #[cfg(test)]
 mod sketch;

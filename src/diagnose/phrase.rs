@@ -1,6 +1,6 @@
 //! Names and lists as they stand in sentences; harmless to print.
 
-use crate::model::{Facts, LockFacts, Mode, Pid, Process, Range, State, harmless};
+use crate::model::{Facts, LockFacts, Mode, PathBytes, Pid, Process, Range, State, harmless};
 
 /// `rsync (pid 3244)`.
 pub(super) fn name(process: &Process) -> String {
@@ -19,7 +19,7 @@ pub(super) fn who(facts: &Facts, pid: Pid) -> String {
 
 /// Where the file of a lock is; its id where that is unknown.
 pub(super) fn label(lock: &LockFacts) -> String {
-    lock.path.as_ref().map_or_else(|| lock.id.to_string(), |path| path.display())
+    lock.path.as_ref().map_or_else(|| lock.id.to_string(), PathBytes::display)
 }
 
 /// `a`, `a and b`, `a, b and c`; at most `most` by name, then `a, b and 7 more`.

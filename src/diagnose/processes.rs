@@ -1,10 +1,10 @@
 //! A process told by its locks: what it holds and what it waits for.
 
-use crate::model::{Holder, Lock, Pid, Process, Snapshot, Waiter, harmless};
+use crate::model::{Certainty, Deadlock, Holder, Lock, Pid, Process, Snapshot, Waiter, harmless};
 
 use super::advice::{self, Advice};
 use super::explain::{self, Explanation, People, QueueLine};
-use super::phrase;
+use super::{phrase, portrait};
 
 /// So many locks are told one by one, the others by their number.
 const LOCKS: usize = 20;
@@ -23,14 +23,14 @@ pub fn explain_process(pid: Pid, snapshot: &Snapshot) -> Explanation {
     let mut sentences: Vec<_> = process.into_iter().map(introduction).collect();
     sentences.extend(several(&held, |(lock, holder)| holds(lock, holder)));
     sentences.extend(several(&wanted, |(lock, waiter)| waits(lock, waiter, snapshot, &people)));
-    let circles =
-        || snapshot.deadlocks.iter().filter(|circle| circle.members.iter().any(|by| by.pid == pid));
-    sentences.extend(circles().map(|circle| explain::told_circle(circle, snapshot, &people)));
+    let is_in = |circle: &&Deadlock| circle.members.iter().any(|member| member.pid == pid);
+    let circles: Vec<_> = snapshot.deadlocks.iter().filter(is_in).collect();
+    sentences.extend(several(&circles, |circle| explain::told_circle(circle, snapshot, &people)));
     Explanation {
         headline: format!("{} {}", people.name(pid), summary(held.len(), wanted.len())),
         sentences,
         queue: held.iter().flat_map(|(lock, _)| behind(lock, pid)).collect(),
-        next: next(process, &wanted, circles().filter_map(|circle| advice::open(circle, snapshot))),
+        next: next(process, &held, &wanted, advice::open(&circles, snapshot)),
         unseen: explain::unseen(snapshot),
     }
 }
@@ -59,7 +59,7 @@ fn summary(held: usize, wanted: usize) -> String {
 /// `rsync (pid 3244) sleeps in do_select, run by backup, in the unit cron.service.`
 fn introduction(process: &Process) -> String {
     let doing = phrase::doing(process).map_or_else(String::new, |doing| format!(" {doing}"));
-    format!("{}{doing}{}.", phrase::name(process), explain::circumstances(process))
+    format!("{}{doing}{}.", phrase::name(process), portrait::circumstances(process))
 }
 
 fn holds(lock: &Lock, holder: &Holder) -> String {
@@ -85,13 +85,13 @@ fn holds(lock: &Lock, holder: &Holder) -> String {
 }
 
 fn waits(lock: &Lock, waiter: &Waiter, snapshot: &Snapshot, people: &People<'_>) -> String {
-    let waited = waiter.waited.sentence().map_or_else(String::new, |span| format!(" for {span}"));
+    let span = waiter.waited.sentence().map_or_else(String::new, |span| format!(" for {span}"));
     let place = waiter
         .position
         .map_or_else(String::new, |place| format!(", at place {place} of its queue"));
     let behind = explain::behind(lock, waiter, snapshot, people);
     format!(
-        "Waits{waited} to have {}{} {}{place}{behind}.",
+        "Waits{span} to have {}{} {}{place}{behind}.",
         lock.label(),
         phrase::bytes(waiter.range),
         phrase::manner(waiter.mode)
@@ -116,12 +116,22 @@ fn behind(lock: &Lock, pid: Pid) -> Vec<QueueLine> {
 
 fn next(
     process: Option<&Process>,
+    held: &[(&Lock, &Holder)],
     wanted: &[(&Lock, &Waiter)],
-    circles: impl Iterator<Item = Advice>,
+    circles: Vec<Advice>,
 ) -> Vec<Advice> {
     let mut next: Vec<_> = process.map(|process| advice::resume(&[process])).unwrap_or_default();
+    let in_circles = !circles.is_empty();
     next.extend(circles);
     next.extend(wanted.iter().take(LOCKS).map(|(lock, _)| advice::see(lock)));
+    let proven = held.iter().all(|(_, holder)| holder.certainty == Certainty::Proven);
+    let in_the_way = held.iter().any(|(lock, _)| !lock.waiters.is_empty());
+    if in_the_way && next.is_empty() {
+        next.push(Advice::plain("Wait until it is done."));
+    }
+    if in_the_way && proven && !in_circles {
+        next.extend(process.map(|process| advice::end_all(&[process])));
+    }
     next
 }
 

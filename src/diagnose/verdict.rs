@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use crate::model::{
-    Certainty, Deadlock, Facts, Grant, LockFacts, LockId, Mechanism, Naming, Pid, Process, Sharer,
-    Taker, Verdict,
+    Certainty, Deadlock, Facts, Grant, LockFacts, LockId, Mechanism, Naming, PathBytes, Pid,
+    Process, Sharer, Taker, Verdict, harmless,
 };
 
 use super::phrase;
@@ -13,6 +13,9 @@ use super::stuck::Stuck;
 
 /// So many are told by name, the others by their number.
 const NAMED: usize = 3;
+
+/// A circle of at most so many is told step by step.
+pub(super) const STEPS: usize = 4;
 
 /// A verdict's reason: a sentence without its full stop if the verdict applies.
 type Rule<'a> = fn(&Judge<'a>, &LockFacts) -> Option<String>;
@@ -25,7 +28,7 @@ pub(super) struct Judge<'a> {
     /// The circles that each lock is part of.
     circles: HashMap<&'a LockId, Vec<&'a Deadlock>>,
     /// Those locks themselves.
-    circled: HashMap<&'a LockId, &'a LockFacts>,
+    in_circles: HashMap<&'a LockId, &'a LockFacts>,
     /// All locks of each path that some locked file has lost to another.
     halves: HashMap<&'a Path, Vec<&'a LockFacts>>,
 }
@@ -49,13 +52,13 @@ impl<'a> Judge<'a> {
                 circles.entry(id).or_default().push(deadlock);
             }
         }
-        let circled = facts
+        let in_circles = facts
             .locks
             .iter()
             .filter(|lock| circles.contains_key(&lock.id))
             .map(|lock| (&lock.id, lock))
             .collect();
-        let path = |lock: &'a LockFacts| lock.path.as_ref().map(|path| path.as_path());
+        let path = |lock: &'a LockFacts| lock.path.as_ref().map(PathBytes::as_path);
         let lost = facts.locks.iter().filter(|lock| lock.naming == Naming::Another);
         let mut halves: HashMap<_, Vec<_>> =
             lost.filter_map(path).map(|path| (path, Vec::new())).collect();
@@ -66,7 +69,7 @@ impl<'a> Judge<'a> {
                 }
             }
         }
-        Self { facts, stuck, circles, circled, halves }
+        Self { facts, stuck, circles, in_circles, halves }
     }
 
     /// The verdict and why.
@@ -74,7 +77,13 @@ impl<'a> Judge<'a> {
         let decided =
             Self::RULES.iter().find_map(|(verdict, rule)| Some((*verdict, rule(self, lock)?)));
         let (verdict, mut why) = decided.unwrap_or_else(|| (Verdict::Held, self.keeping(lock)));
-        for aside in [self.other_half(lock), self.waits_for_itself(lock)].into_iter().flatten() {
+        let asides = [
+            remark(lock).filter(|_| verdict != Verdict::Unknown),
+            self.other_half(lock),
+            unsure_name(lock),
+            self.waits_for_itself(lock),
+        ];
+        for aside in asides.into_iter().flatten() {
             why.push_str("; ");
             why.push_str(&aside);
         }
@@ -82,25 +91,23 @@ impl<'a> Judge<'a> {
     }
 
     fn deadlock(&self, lock: &LockFacts) -> Option<String> {
-        let circles = self.circles.get(&lock.id)?;
-        let circle = circles.first()?;
-        let mut why = self.circle(circle);
-        if circles.len() > 1 {
-            let more = circles.len() - 1;
-            why += &format!(
-                "; it is part of {more} more {}",
-                phrase::plural(more, "circle", "circles")
-            );
-        }
-        if !circle.certain {
-            why += "; not certain: a thread or process that was not seen waiting could open the circle";
-        }
-        Some(why)
+        let (circle, others) = self.circles.get(&lock.id)?.split_first()?;
+        let more = match others.len() {
+            0 => String::new(),
+            1 => "; it is part of 1 more circle".into(),
+            count => format!("; it is part of {count} more circles"),
+        };
+        let unsure = if circle.certain {
+            ""
+        } else {
+            "; not certain: a thread or process that was not seen waiting could open the circle"
+        };
+        Some(format!("{}{more}{unsure}", self.circle(circle)))
     }
 
     fn circle(&self, circle: &Deadlock) -> String {
         let label = |id: &LockId| {
-            self.circled.get(id).map_or_else(|| id.to_string(), |lock| phrase::label(lock))
+            self.in_circles.get(id).map_or_else(|| id.to_string(), |lock| phrase::label(lock))
         };
         match &*circle.members {
             [one] => format!(
@@ -108,7 +115,7 @@ impl<'a> Judge<'a> {
                 phrase::who(self.facts, one.pid),
                 label(&one.wants)
             ),
-            members if members.len() <= 4 => {
+            members if members.len() <= STEPS => {
                 let steps = members.iter().map(|member| {
                     format!(
                         "{} has {} and waits for {}",
@@ -189,7 +196,7 @@ impl<'a> Judge<'a> {
         };
         let others: Vec<_> = lock.grants.iter().flat_map(|grant| &grant.sharers).cloned().collect();
         let told = match &grant.remark {
-            Some(remark) => format!("{told}: {remark}"),
+            Some(remark) => format!("{told}: {}", harmless(remark)),
             None => told,
         };
         Some(match &*others {
@@ -209,19 +216,18 @@ impl<'a> Judge<'a> {
             (1, false) => "1 waits".into(),
             (_, false) => format!("{count} wait"),
         };
-        let mut why = format!("{waiting}; {}", self.keeping(lock));
         let mut sharers = lock.grants.iter().flat_map(|grant| &grant.sharers);
-        if let (Some(only), None) = (sharers.next(), sharers.next())
-            && let Some(doing) = self.process(only.pid).and_then(phrase::doing)
-        {
-            why += &format!(" and {doing}");
-        }
-        Some(why)
+        let only = sharers.next().filter(|_| sharers.next().is_none());
+        let doing = only
+            .filter(|only| only.certainty != Certainty::Recorded)
+            .and_then(|only| self.process(only.pid).and_then(phrase::doing))
+            .map_or_else(String::new, |doing| format!(" and {doing}"));
+        Some(format!("{waiting}; {}{doing}", self.keeping(lock)))
     }
 
     /// Who keeps the lock, and what became of the one who took it.
     fn keeping(&self, lock: &LockFacts) -> String {
-        let keeping = match &*lock.grants {
+        match &*lock.grants {
             [] => "nobody was seen to keep it".into(),
             [grant] => self.keeping_grant(lock, grant),
             grants => {
@@ -235,9 +241,7 @@ impl<'a> Judge<'a> {
                     _ => format!("{} keep it together", self.names(sharers)),
                 }
             }
-        };
-        let remarks = lock.grants.iter().filter_map(|grant| grant.remark.as_deref());
-        remarks.take(1).fold(keeping, |keeping, remark| format!("{keeping}; {remark}"))
+        }
     }
 
     fn keeping_grant(&self, lock: &LockFacts, grant: &Grant) -> String {
@@ -267,10 +271,10 @@ impl<'a> Judge<'a> {
         let processes = || sharers.iter().filter_map(|sharer| self.process(sharer.pid));
         let service = processes().find(|process| in_service(process));
         if let Some(unit) = service.and_then(|process| process.unit.as_deref()) {
-            return Some(format!(" and left it to {}", crate::model::harmless(unit)));
+            return Some(format!(" and left it to {}", harmless(unit)));
         }
         if let Some(container) = processes().find_map(|process| process.container.as_deref()) {
-            let container = crate::model::harmless(container);
+            let container = harmless(container);
             return Some(format!(" and left it to the container {container}"));
         }
         let led = processes().any(|process| process.group_leader_alive == Some(true));
@@ -315,9 +319,9 @@ impl<'a> Judge<'a> {
             .iter()
             .find_map(|request| sharers().find(|sharer| Some(sharer.pid) == request.pid))?;
         Some(format!(
-            "{} waits for it and {} at the same time",
+            "{}, which waits, itself keeps it{}",
             phrase::who(self.facts, sharer.pid),
-            keeps(std::slice::from_ref(sharer))
+            phrase::through(&sharer.fds)
         ))
     }
 
@@ -341,6 +345,21 @@ fn keeps(sharers: &[Sharer]) -> String {
     }
 }
 
+/// What the source found odd about those who keep it.
+fn remark(lock: &LockFacts) -> Option<String> {
+    let remark = lock.grants.iter().find_map(|grant| grant.remark.as_deref())?;
+    Some(harmless(remark).into_owned())
+}
+
+/// That a split could not be seen.
+fn unsure_name(lock: &LockFacts) -> Option<String> {
+    let Naming::Unknown(reason) = &lock.naming else { return None };
+    let reason = harmless(reason);
+    lock.path
+        .as_ref()
+        .map(|_| format!("whether its path still names it could not be told: {reason}"))
+}
+
 /// `whoever took it (pid 3246)`.
 fn taker(grant: &Grant) -> String {
     let pid = grant.recorded_pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
@@ -351,3 +370,6 @@ fn taker(grant: &Grant) -> String {
 fn in_service(process: &Process) -> bool {
     process.unit.as_deref().is_some_and(|unit| unit.ends_with(".service"))
 }
+
+#[cfg(test)]
+mod tests;

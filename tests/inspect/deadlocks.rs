@@ -16,7 +16,8 @@ fn a_circle_of_three_is_told_once() {
     for actor in &actors {
         let circles = report.deadlocks_of(actor.pid);
         let [circle] = circles[..] else { panic!("{} circles", circles.len()) };
-        assert_eq!(circle["certain"], true);
+        // A process that nobody may read could share a descriptor.
+        assert_eq!(circle["certain"], report.document["complete"]);
         assert_eq!(circle["locks"].as_array().unwrap().len(), 3);
         let members = circle["members"].as_array().unwrap();
         assert_eq!(members.len(), 3);
@@ -64,7 +65,8 @@ fn a_program_that_waits_for_its_own_inherited_descriptor_is_a_circle_of_one() {
     let circles = report.deadlocks_of(script.pid);
     let [circle] = circles[..] else { panic!("{} circles", circles.len()) };
     assert_eq!(pids(&circle["members"]), [Some(script.pid)]);
-    assert_eq!(circle["certain"], true);
+    // A process that nobody may read could share a descriptor.
+    assert_eq!(circle["certain"], report.document["complete"]);
 }
 
 #[test]

@@ -72,7 +72,7 @@ fn a_file_system_that_does_not_answer_holds_nobody_up() {
     scene.has_private_mounts();
     let stage = scene.stage();
     stage.does("os.mkdir('below'); os.mkdir('fuse'); write('below/was-here', '')");
-    let server = stage.does("spawn('bindfs', '-f', 'below', 'fuse')");
+    let server = stage.does("spawn('bindfs', '-f', '-o', 'entry_timeout=0', 'below', 'fuse')");
     wait_until("the file system is mounted", || {
         (stage.does("os.path.exists('fuse/was-here')") == json!(true)).then_some(())
     });
@@ -96,15 +96,18 @@ fn a_file_system_that_does_not_answer_holds_nobody_up() {
     assert_eq!(pids(&seen["holders"]), [Some(holder.pid)]);
     assert_ne!(seen["verdict"], "split");
     assert_eq!(pids(&report.at(&scene.path("l"))["holders"]), [Some(bystander.pid)]);
-    let unanswered = seen["why"].to_string() + &report.document["notes"].to_string();
-    assert!(unanswered.contains("answer"), "the reader is told what is unknown: {report:?}");
+    let why = seen["why"].as_str().unwrap();
+    assert!(why.contains("does not answer"), "the reader is told what is unknown: {why}");
 
     // Naming the file asks the file system, which must not hang either.
     let start = Instant::now();
-    scene.locktop(Viewer::Ourselves, &["ls", lock.to_str().unwrap()]);
-    scene.locktop(Viewer::Ourselves, &["explain", lock.to_str().unwrap()]);
+    let output = scene.locktop(Viewer::Ourselves, &["ls", lock.to_str().unwrap()]);
     let took = start.elapsed();
-    assert!(took < Duration::from_secs(8), "{took:?}");
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert_eq!(output.status.code(), Some(5), "{output:?}");
+    let report = scene.look_as(Viewer::Ourselves, &[seen["id"].as_str().unwrap()]);
+    assert_eq!(pids(&report.at(&lock)["holders"]), [Some(holder.pid)]);
+
     stage.does(format!("os.kill({server}, {})", Signal::CONT.as_raw()));
 }
 
@@ -137,4 +140,36 @@ fn the_same_path_in_two_mount_namespaces_is_not_split() {
     for lock in both {
         assert_eq!(lock["verdict"], "held", "{lock:#}");
     }
+}
+
+#[test]
+fn a_file_that_is_mounted_in_two_places_is_one_lock_under_both_names() {
+    let Some(scene) = Scene::with(&[Need::Root]) else { return };
+    scene.has_private_mounts();
+    let stage = scene.stage();
+    stage.does("os.mkdir('here'); os.mkdir('there'); run('mount', '--bind', 'here', 'there')");
+    let [one, other] = [scene.actor(), scene.actor()];
+    one.does("flock('here/l', SH)");
+    other.does("flock('there/l', SH)");
+    for name in ["here/l", "there/l"] {
+        let target = scene.path(name);
+        let report = scene.look_as(Viewer::Ourselves, &[target.to_str().unwrap()]);
+        let [lock] = &report.locks()[..] else { panic!("{:#}", report.document) };
+        let mut holders = pids(&lock["holders"]);
+        holders.sort();
+        assert_eq!(holders, [Some(one.pid), Some(other.pid)]);
+        assert_eq!(lock["verdict"], "held");
+    }
+}
+
+#[test]
+fn the_path_of_a_holder_in_a_changed_root_is_the_one_from_outside() {
+    let Some(scene) = Scene::with(&[Need::Root]) else { return };
+    let holder = scene.actor();
+    holder.does("os.mkdir('jail'); os.chroot('jail'); flock('/l', EX)");
+    let report = scene.look();
+    let seen = report.at(&scene.path("jail/l"));
+    assert_eq!(pids(&seen["holders"]), [Some(holder.pid)]);
+    assert_eq!(seen["verdict"], "held");
+    assert_eq!(seen["deleted"], false);
 }

@@ -138,3 +138,33 @@ fn a_symbolic_link_names_what_it_points_to() {
     assert_eq!(pids(&report.at(&scene.path("l"))["holders"]), [Some(holder.pid)]);
     assert_eq!(report.locks().len(), 1);
 }
+
+#[test]
+fn files_that_never_had_a_name_are_told() {
+    let Some(scene) = Scene::with(&[]) else { return };
+    let holder = scene.actor();
+    holder.does("flock(os.memfd_create('secret (deleted)'), EX)");
+    holder.does("flock(os.open('.', os.O_TMPFILE | os.O_RDWR), EX)");
+    let report = scene.look_as(Viewer::Ourselves, &[&format!("pid:{}", holder.pid)]);
+    assert_eq!(report.locks().len(), 2, "{:#}", report.document);
+    for lock in report.locks() {
+        assert_eq!(pids(&lock["holders"]), [Some(holder.pid)]);
+        assert_ne!(lock["verdict"], "split");
+        assert_eq!(lock["deleted"], true, "it has no name: {lock:#}");
+    }
+}
+
+#[test]
+fn a_path_too_long_to_be_told_costs_nothing_but_the_path() {
+    let Some(scene) = Scene::with(&[]) else { return };
+    let holder = scene.actor();
+    holder.does("name = 'n' * 200");
+    holder.does("[(os.mkdir(name), os.chdir(name)) for _ in range(25)]");
+    holder.does("flock('l', EX)");
+    let report = scene.look_as(Viewer::Ourselves, &[&format!("pid:{}", holder.pid)]);
+    assert_eq!(report.locks().len(), 1);
+    assert_eq!(report.locks()[0]["path"], Value::Null);
+    assert_eq!(pids(&report.locks()[0]["holders"]), [Some(holder.pid)]);
+    let output = scene.locktop(Viewer::Ourselves, &["ls", &"n/".repeat(3000)]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+}

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Scene, pids, records};
+use crate::support::{Scene, pids, records, state, wait_until};
 
 /// The grants and descriptors of the holders, in order of their grant.
 fn grants(lock: &Value) -> Vec<(i64, i64, Value)> {
@@ -212,4 +212,45 @@ fn facts_about_a_holder_are_true() {
     let started: jiff::Timestamp = holder["started_at"].as_str().unwrap().parse().unwrap();
     let age = jiff::Timestamp::now().duration_since(started).as_secs_f64();
     assert!((-0.1..60.0).contains(&age), "started {age} s ago");
+}
+
+#[test]
+fn a_thread_with_descriptors_of_its_own_holds_what_it_locked() {
+    let Some(scene) = Scene::with(&[]) else { return };
+    let actor = scene.actor();
+    let tid = actor.does("in_thread(lambda: (unshare(FILES), flock('l', EX), signal.pause()))");
+    wait_until("the thread has locked", || (!records(&scene.path("l")).is_empty()).then_some(()));
+    assert_ne!(tid, actor.pid);
+    let report = scene.look();
+    let seen = report.at(&scene.path("l"));
+    assert_eq!(pids(&seen["holders"]), [Some(actor.pid)]);
+    assert_eq!(seen["holders"][0]["certainty"], "proven");
+}
+
+#[test]
+fn a_process_whose_first_thread_has_ended_holds_its_locks() {
+    let Some(scene) = Scene::with(&[]) else { return };
+    let actor = scene.actor();
+    actor.does("flock('l', EX); posix('m')");
+    actor.does("in_thread(signal.pause)");
+    actor.begins("libc.syscall(60 if platform.machine() == 'x86_64' else 93, 0)");
+    wait_until("the first thread has ended", || (state(actor.pid) == Some('Z')).then_some(()));
+    let report = scene.look();
+    for name in ["l", "m"] {
+        let seen = report.at(&scene.path(name));
+        assert_eq!(pids(&seen["holders"]), [Some(actor.pid)], "{seen:#}");
+        assert_eq!(seen["holders"][0]["certainty"], "proven");
+    }
+}
+
+#[test]
+fn a_command_name_that_looks_like_a_record_deceives_nobody() {
+    let Some(scene) = Scene::with(&[]) else { return };
+    let actor = scene.actor();
+    actor.does("flock('l', EX); write('/proc/self/comm', 'x) T 1 (y')");
+    let report = scene.look();
+    let holder = &report.at(&scene.path("l"))["holders"][0];
+    assert_eq!(holder["command"], "x) T 1 (y");
+    assert_eq!(holder["state"], "sleeping");
+    assert_eq!(holder["parent"]["pid"], scene.stage().pid);
 }

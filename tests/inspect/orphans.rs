@@ -71,7 +71,8 @@ fn a_stranger_with_the_pid_of_the_dead_locker_is_not_accused() {
     let Some(scene) = Scene::with(&[Need::Root]) else { return };
     scene.leaves_services();
     let lock = scene.path("l");
-    let locker = scene.actor();
+    // Of another process group than its own, whose number would stay taken.
+    let locker = scene.stage().forks();
     locker.does("flock('l', EX)");
     let heir = locker.forks();
     let dead = locker.pid;

@@ -79,10 +79,10 @@ impl Scene {
         self.stage.as_ref().expect("the stage stands until the scene is dropped")
     }
 
-    /// A new actor.
+    /// A new actor, who leads a session of its own.
     #[track_caller]
     pub fn actor(&self) -> Actor {
-        self.stage().forks()
+        self.stage().makes("new_session()")
     }
 
     /// A new actor with the rights of the user `nobody`; needs root.

@@ -32,7 +32,7 @@ SH, EX, NB, UN = fcntl.LOCK_SH, fcntl.LOCK_EX, fcntl.LOCK_NB, fcntl.LOCK_UN
 READ, WRITE, UNLOCK = fcntl.F_RDLCK, fcntl.F_WRLCK, fcntl.F_UNLCK
 OFD_SETLK, OFD_SETLKW = 37, 38
 PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 4, 36
-NEWNS, NEWUSER, NEWPID = 0x20000, 0x10000000, 0x20000000
+NEWNS, NEWUSER, NEWPID, FILES = 0x20000, 0x10000000, 0x20000000, 0x400
 MS_REC, MS_PRIVATE, MNT_DETACH = 0x4000, 0x40000, 2
 CLONE_VFORK = 0x4000
 
@@ -98,6 +98,15 @@ def fork():
     """Makes another actor that inherits all descriptors; returns its pid."""
     pid = os.fork()
     if pid == 0:
+        raise Reborn
+    return pid
+
+
+def new_session():
+    """As `fork`, in a session and process group of its own."""
+    pid = os.fork()
+    if pid == 0:
+        os.setsid()
         raise Reborn
     return pid
 

@@ -25,9 +25,8 @@ pub(super) fn bound(locks: &mut [Sighting], anatomy: &BTreeMap<Pid, Anatomy>, at
             })
             .collect();
         let mut age = oldest(&spans);
-        let birth = lock.keeper.and_then(|keeper| keeper.stat.birth);
         if let Some(since_birth) =
-            birth.and_then(|birth| Duration::try_from(at.wall.duration_since(birth)).ok())
+            lock.birth.and_then(|birth| Duration::try_from(at.wall.duration_since(birth)).ok())
         {
             age.at_most(since_birth + CLOCK_TICK, Evidence::FileTimes);
         }

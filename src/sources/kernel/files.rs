@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::Sighting;
 use crate::model::{Device, FileId, Naming, PathBytes, Pid};
 use crate::system::procfs::mounts::Mount;
-use crate::system::{Answer, Ask, Descriptors, FileStat, System};
+use crate::system::{Answer, Ask, FileStat, System};
 
 /// What the kernel puts behind the path of a file whose name is gone.
 const DELETED: &str = " (deleted)";
@@ -86,18 +86,11 @@ struct Lies {
 pub(super) fn name(system: &System, files: &Files, locks: &mut [Sighting]) {
     let mut trees: HashMap<Pid, Tree> = HashMap::new();
     let mut folders: HashMap<(Option<Pid>, PathBuf), Option<Lies>> = HashMap::new();
-    // A process with many locks is opened once, but not all of them are kept open.
-    let mut open: Option<(Pid, Descriptors)> = None;
     let (mut pending, mut asks) = (Vec::new(), Vec::new());
     for (index, lock) in locks.iter_mut().enumerate() {
         note_file_system(files, lock);
-        let Some(keeper) = lock.keeper else { continue };
-        if open.as_ref().is_none_or(|(pid, _)| *pid != keeper.pid) {
-            open = system.descriptors(keeper.pid).ok().map(|descriptors| (keeper.pid, descriptors));
-        }
-        let Some(path) = open.as_ref().and_then(|(_, open)| open.path(keeper.fd).ok()) else {
-            continue;
-        };
+        let Some(keeper) = &lock.keeper else { continue };
+        let Some(path) = &keeper.path else { continue };
         let tree = trees.entry(keeper.pid).or_insert_with(|| tree_of(system, keeper.pid));
         let (path, suffixed) = without_suffix(path);
         lock.facts.path = Some(PathBytes(path.clone()));
@@ -198,11 +191,11 @@ fn tree_of(system: &System, pid: Pid) -> Tree {
     }
 }
 
-fn without_suffix(path: PathBuf) -> (PathBuf, bool) {
+fn without_suffix(path: &Path) -> (PathBuf, bool) {
     let bytes = path.as_os_str().as_encoded_bytes();
     match bytes.strip_suffix(DELETED.as_bytes()) {
         Some(bare) if !bare.is_empty() => (crate::system::path_from_bytes(bare.to_vec()), true),
-        _ => (path, false),
+        _ => (path.to_path_buf(), false),
     }
 }
 

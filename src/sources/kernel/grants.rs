@@ -37,8 +37,10 @@ pub(super) fn group(system: &System, files: &Files, table: &Table, scan: &Scan) 
         let lock = &mut locks[at];
         let number = u32::try_from(lock.facts.grants.len() + 1).unwrap_or(u32::MAX);
         lock.facts.grants.push(grant(system, scan, record, number, place, &keepers));
-        lock.keeper = lock.keeper.or_else(|| keepers.first().copied());
-        lock.birth = lock.keeper.and_then(|keeper| keeper.stat.birth);
+        if lock.keeper.is_none() {
+            lock.keeper = keepers.first().cloned();
+            lock.birth = keepers.first().and_then(|keeper| keeper.stat.birth);
+        }
         lock.entries.push(place);
     }
     locks
@@ -134,7 +136,7 @@ fn why_nobody(record: &Record, scan: &Scan) -> String {
         );
     }
     match scan.in_flight.as_slice() {
-        [] if scan.looked_for_flights => {
+        [] if scan.was_searched_for(record) => {
             "no process has it open: it can be registered with io_uring or be behind a loop device"
                 .into()
         }

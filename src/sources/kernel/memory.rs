@@ -17,6 +17,9 @@ use crate::system::procfs::locks::{Entry, Record, Table};
 /// After so many looks everything has been read again.
 const ROUNDS: usize = 10;
 
+/// The names of so many locked files are read at every look, those of more in turn.
+const FEW: usize = 2_000;
+
 /// The descriptors that were read, and who was alive then.
 #[derive(Debug)]
 pub(super) struct Memory {
@@ -79,6 +82,9 @@ impl Memory {
         let alive: HashSet<Pid> = alive.iter().copied().collect();
         let mut scan = self.scan;
         scan.forget(|pid| !alive.contains(&pid) || to_read.contains(&pid));
+        if scan.len() <= FEW {
+            scan.renew_paths(system);
+        }
         scan.read_all(system, worth, to_read.iter().copied());
         // Whoever took a lock that is new to us is likely to keep it.
         let takers: HashSet<Pid> = unknown

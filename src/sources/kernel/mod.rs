@@ -17,7 +17,7 @@ use std::time::Instant;
 use super::Source;
 use crate::error::Error;
 use crate::model::{LockFacts, Look, Note, Pid, Process};
-use crate::system::procfs::locks::Table;
+use crate::system::procfs::locks::{Record, Table};
 use crate::system::{Anatomy, System, TableText};
 use files::Files;
 use memory::Memory;
@@ -99,28 +99,43 @@ struct Sighting {
     entries: Vec<usize>,
 }
 
-/// Whoever seems to hold a lock that no process has open may have released it meanwhile, or handed
-/// it to a process that was read before: look once more before saying so.
+/// Whoever seems to hold a lock that no process has open may have released it meanwhile, or taken it
+/// after its descriptors were read: look again, ever harder, before saying so.
 fn settle(system: &System, worth: &Worth, table: &mut Table, scan: &mut Scan) {
-    let without_keeper = |table: &Table, scan: &Scan| {
-        table
-            .entries
-            .iter()
-            .any(|entry| grants::needs_keeper(&entry.granted) && !scan.keeps(&entry.granted))
-    };
-    if !without_keeper(table, scan) {
+    if !drop_released(system, table, scan) {
         return;
     }
-    let Ok(again) = system.lock_table() else { return };
-    let still: HashSet<_> =
+    let takers: HashSet<Pid> = without_keeper(table, scan).map(|record| record.pid).collect();
+    scan.forget(|pid| takers.contains(&pid));
+    scan.read_all(system, worth, takers.into_iter().filter(|pid| *pid > 0));
+    let searched = without_keeper(table, scan).all(|record| scan.was_searched_for(record));
+    if searched || !scan.unreadable.is_empty() {
+        return;
+    }
+    *scan = Scan::of(system, worth, &system.pids().unwrap_or_default());
+    if drop_released(system, table, scan) {
+        let nowhere = without_keeper(table, scan).copied().collect();
+        scan.give_up_on(system, nowhere);
+    }
+}
+
+/// The locks that somebody must have open, but nobody was seen to.
+fn without_keeper<'a>(table: &'a Table, scan: &'a Scan) -> impl Iterator<Item = &'a Record> {
+    let granted = table.entries.iter().map(|entry| &entry.granted);
+    granted.filter(|record| grants::needs_keeper(record) && !scan.keeps(record))
+}
+
+/// Reads the table once more if a keeper is missing, and drops those locks without one that are not
+/// held any more. Whether any are left.
+fn drop_released(system: &System, table: &mut Table, scan: &Scan) -> bool {
+    if without_keeper(table, scan).next().is_none() {
+        return false;
+    }
+    let Ok(again) = system.lock_table() else { return true };
+    let still: HashSet<Record> =
         Table::parse(&again.text).entries.into_iter().map(|entry| entry.granted).collect();
     table.entries.retain(|entry| scan.keeps(&entry.granted) || still.contains(&entry.granted));
-    if without_keeper(table, scan) && scan.unreadable.is_empty() {
-        *scan = Scan::of(system, worth, &system.pids().unwrap_or_default());
-        if without_keeper(table, scan) {
-            scan.find_descriptors_in_flight(system);
-        }
-    }
+    without_keeper(table, scan).next().is_some()
 }
 
 /// What is known of every process that matters for these locks.

@@ -32,7 +32,7 @@ pub(super) fn enqueue(system: &System, locks: &mut [Sighting], table: &Table, be
             let waiter = threads.behind(
                 system,
                 &request,
-                lock.keeper.map(|keeper| keeper.stat.file),
+                lock.keeper.as_ref().map(|keeper| keeper.stat.file),
                 nameless,
             );
             let mechanism = request.kind.mechanism();
@@ -162,7 +162,7 @@ impl Threads {
             let range = wanted.range.unwrap_or(Range::WHOLE);
             let file = sleeper.file;
             let blocks = |lock: &&mut Sighting| {
-                lock.keeper.is_some_and(|keeper| keeper.stat.file == file)
+                lock.keeper.as_ref().is_some_and(|keeper| keeper.stat.file == file)
                     && lock.facts.mechanism.conflicts_with(wanted.mechanism)
                     && lock.facts.mode().conflicts_with(mode)
                     && lock.facts.range.overlaps(&range)

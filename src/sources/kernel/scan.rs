@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
+use std::path::Path;
+use std::sync::Arc;
 
 use super::files::Files;
 use crate::model::{Device, Pid};
@@ -10,11 +12,13 @@ use crate::system::procfs::mounts::Mount;
 use crate::system::{Descriptors, FileStat, System};
 
 /// A descriptor that has a lock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Keeper {
     pub(super) pid: Pid,
     pub(super) fd: i32,
     pub(super) stat: FileStat,
+    /// What its link says; unknown where it was closed meanwhile.
+    pub(super) path: Option<Arc<Path>>,
 }
 
 /// Which descriptors are worth reading: reading one costs ten times what telling its inode does.
@@ -73,8 +77,8 @@ pub(super) struct Scan {
     pub(super) unreadable: HashSet<Pid>,
     /// Processes with a Unix socket over which descriptors are in flight.
     pub(super) in_flight: Vec<Pid>,
-    /// Whether those were looked for.
-    pub(super) looked_for_flights: bool,
+    /// Locks that no process at all was seen to have open, when everybody was asked.
+    nowhere: HashSet<Record>,
 }
 
 impl Scan {
@@ -113,8 +117,28 @@ impl Scan {
             !keepers.is_empty()
         });
         self.unreadable.retain(|pid| !whom(*pid));
-        self.in_flight.clear();
-        self.looked_for_flights = false;
+    }
+
+    /// Reads again what the links of the descriptors say and whether their files still have names.
+    pub(super) fn renew_paths(&mut self, system: &System) {
+        let mut open: Option<(Pid, Descriptors)> = None;
+        for keeper in self.keepers.values_mut().flatten() {
+            if open.as_ref().is_none_or(|(pid, _)| *pid != keeper.pid) {
+                open = system.descriptors(keeper.pid).ok().map(|all| (keeper.pid, all));
+            }
+            // What cannot be read any more is about to go from the table too.
+            let Some((_, descriptors)) = &open else { continue };
+            if let (Ok(stat), Ok(path)) = (descriptors.stat(keeper.fd), descriptors.path(keeper.fd))
+            {
+                keeper.stat = stat;
+                keeper.path = Some(path.into());
+            }
+        }
+    }
+
+    /// How many locks are kept.
+    pub(super) fn len(&self) -> usize {
+        self.keepers.len()
     }
 
     /// Everybody who keeps a lock.
@@ -167,9 +191,16 @@ impl Scan {
         table.entries.extend(missing.into_iter().map(entry));
     }
 
-    /// Looks for descriptors that have been sent over a Unix socket and not been received yet.
-    pub(super) fn find_descriptors_in_flight(&mut self, system: &System) {
-        self.looked_for_flights = true;
+    /// Whether everybody was asked for it, now or at an earlier look.
+    pub(super) fn was_searched_for(&self, record: &Record) -> bool {
+        self.nowhere.contains(record)
+    }
+
+    /// Nobody has these open: looks for descriptors that have been sent over a Unix socket and not
+    /// been received yet.
+    pub(super) fn give_up_on(&mut self, system: &System, nowhere: HashSet<Record>) {
+        self.nowhere = nowhere;
+        self.in_flight.clear();
         let mut buffer = Vec::new();
         for pid in system.pids().unwrap_or_default() {
             // A process that ends meanwhile has nothing in flight that we could name.
@@ -226,8 +257,12 @@ impl ProcessScan<'_> {
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(error),
                 Err(_) => continue,
             };
-            let keeper = Keeper { pid: self.pid, fd, stat };
-            kept.extend(info.locks.into_iter().map(|record| (record, keeper)));
+            if info.locks.is_empty() {
+                continue;
+            }
+            let path = self.descriptors.path(fd).ok().map(Arc::from);
+            let keeper = Keeper { pid: self.pid, fd, stat, path };
+            kept.extend(info.locks.into_iter().map(|record| (record, keeper.clone())));
         }
         Ok(kept)
     }

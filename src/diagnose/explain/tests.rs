@@ -1,0 +1,517 @@
+use std::time::Duration;
+
+use crate::diagnose::sketch::{Sketch, flock, ofd, posix};
+use crate::diagnose::{Explanation, explain, explain_process};
+use crate::model::{
+    Evidence, Mechanism, Mode, Naming, Note, Parent, PathBytes, Pid, Process, Span, State, Taker,
+};
+
+/// The whole explanation, a line for each thing that it says.
+fn text(told: &Explanation) -> String {
+    let queue = told.queue.iter();
+    let queue = queue.map(|line| format!("{}{}", "> ".repeat(line.depth as usize), line.text));
+    let next = told.next.iter().map(|advice| match &advice.command {
+        Some(command) => format!("* {}\n$ {command}", advice.text),
+        None => format!("* {}", advice.text),
+    });
+    let unseen = told.unseen.iter().map(|unseen| format!("? {unseen}"));
+    let lines = [told.headline.clone()].into_iter().chain(told.sentences.iter().cloned());
+    lines.chain(queue).chain(next).chain(unseen).collect::<Vec<_>>().join("\n")
+}
+
+/// What is said of the lock at `/a`.
+fn told(sketch: Sketch) -> String {
+    let snapshot = sketch.judged();
+    let lock = snapshot.locks.iter().find(|lock| lock.label() == "/a").unwrap();
+    text(&explain(lock, &snapshot))
+}
+
+/// What is said of a process.
+fn told_process(sketch: Sketch, pid: Pid) -> String {
+    text(&explain_process(pid, &sketch.judged()))
+}
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn stopped(process: &mut Process) {
+    process.state = Some(State::Stopped);
+}
+
+/// A lock that somebody left to rsync, with a queue of two.
+fn backup() -> Sketch {
+    let lock = flock("/a")
+        .held_by(&[3244])
+        .grant(|grant| {
+            grant.recorded_pid = Some(3246);
+            grant.taker = Taker::Gone;
+        })
+        .wanted_by(3247)
+        .request(|request| {
+            request.waited = Span { min: seconds(62), max: Some(seconds(63)), evidence: vec![] };
+        })
+        .wanted_by(3260)
+        .request(|request| {
+            request.depth = 2;
+            request.waited = Span::default();
+            request.mode = Mode::Shared;
+        })
+        .with(|lock| {
+            lock.name = Some("nightly backup".into());
+            let evidence = vec![Evidence::Observed, Evidence::Seen(4)];
+            lock.age = Span { min: seconds(63), max: None, evidence };
+        });
+    Sketch::new()
+        .lock(lock)
+        .process(3244, |process| {
+            let words = ["rsync", "-a", "/srv", "nas:\x1b[2J"];
+            *process = Process {
+                command: Some("rsync".into()),
+                cmdline: Some(words.map(Into::into).into()),
+                user: Some("backup".into()),
+                login_user: Some("alice".into()),
+                wchan: Some("do_select".into()),
+                cwd: Some(PathBytes("/srv".into())),
+                tty: Some("pts/3".into()),
+                parent: Some(Parent { pid: 1, command: Some("systemd".into()) }),
+                group_leader_alive: Some(false),
+                last_ran: Some(seconds(2)),
+                ..process.clone()
+            };
+        })
+        .process(3247, |process| {
+            process.command = Some("flock".into());
+            process.user = Some("root".into());
+        })
+}
+
+/// A circle of two.
+fn circle() -> Sketch {
+    Sketch::new()
+        .lock(flock("/a").held_by(&[1]).wanted_by(2))
+        .lock(flock("/b").held_by(&[2]).wanted_by(1))
+}
+
+/// As somebody who may not read everybody's descriptors.
+fn unprivileged(facts: &mut crate::model::Facts) {
+    facts.complete = false;
+    facts.notes.push(Note {
+        code: "unreadable_processes",
+        text: "14 processes of other users could not be read".into(),
+        would_help: Some("run as root".into()),
+    });
+}
+
+#[test]
+fn an_orphan_with_all_that_is_known() {
+    let told = told(backup());
+    insta::assert_snapshot!(told, @r"
+    /a (nightly backup): orphaned (flock lock, held exclusively)
+    Held by rsync (pid 3244) through descriptor 9, run by backup (logged in as alice), on the terminal pts/3, in the folder /srv, started by systemd (pid 1), as: rsync -a /srv nas:\x1b[2J.
+    Held for at least 1m03s; seen 4 times, and it may have been released and retaken in between.
+    rsync (pid 3244) sleeps in do_select, last ran 2.0s ago.
+    Judged orphaned: whoever took it (pid 3246) has ended; rsync (pid 3244), left behind, keeps it through descriptor 9.
+    > flock 3247 (root) waits 1m03s in the kernel's queue, wants it exclusively, behind rsync (pid 3244)
+    > > p3260 3260 waits in the kernel's queue, wants it shared, behind rsync (pid 3244)
+    * Wait in the queue: this returns when the lock was free, having had it for an instant.
+    $ flock /a true
+    * Ask alice, in whose session it was started.
+    * End rsync (pid 3244) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. SIGKILL only if that is ignored: then nothing is cleaned up.
+    $ kill 3244
+    * Do not remove the lock's file: that frees nothing, and lets a second holder in beside the first.
+    ");
+}
+
+#[test]
+fn a_holder_as_a_process() {
+    let told = told_process(backup(), 3244);
+    insta::assert_snapshot!(told, @r"
+    rsync (pid 3244) holds 1 lock and waits for none
+    rsync (pid 3244) sleeps in do_select, run by backup (logged in as alice), on the terminal pts/3, in the folder /srv, started by systemd (pid 1), as: rsync -a /srv nas:\x1b[2J.
+    Holds /a (nightly backup) exclusively through descriptor 9, for at least 1m03s; 2 wait for it; orphaned, since whoever took it (pid 3246) has ended; rsync (pid 3244), left behind, keeps it through descriptor 9.
+    > flock 3247 (root) waits 1m03s in the kernel's queue, wants it exclusively, for /a (nightly backup)
+    > > p3260 3260 waits in the kernel's queue, wants it shared, for /a (nightly backup)
+    * Wait until it is done.
+    * End rsync (pid 3244) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. SIGKILL only if that is ignored: then nothing is cleaned up.
+    $ kill 3244
+    ");
+}
+
+#[test]
+fn a_waiter_as_a_process() {
+    let told = told_process(backup(), 3247);
+    insta::assert_snapshot!(told, @"
+    flock (pid 3247) waits for 1 lock and holds none
+    flock (pid 3247) sleeps, run by root.
+    Waits for 1m03s to have /a exclusively, at place 1 of its queue, behind rsync (pid 3244).
+    * See first to /a, for which it waits.
+    $ locktop explain @flock:fe:00:101:~
+    ");
+}
+
+#[test]
+fn a_process_without_locks() {
+    let told = told_process(backup(), 9);
+    insta::assert_snapshot!(told, @"pid 9 holds no lock and waits for none, as far as could be seen");
+}
+
+#[test]
+fn a_lock_that_nobody_wants() {
+    let told = told(Sketch::new().lock(flock("/a").held_by(&[1])));
+    insta::assert_snapshot!(told, @"
+    /a: held (flock lock, held exclusively)
+    Held by p1 (pid 1) through descriptor 9.
+    For how long could not be told.
+    p1 (pid 1) sleeps.
+    * Nothing needs to be done: nobody waits for it.
+    ");
+}
+
+#[test]
+fn a_stopped_holder() {
+    let told = told(Sketch::new().lock(flock("/a").held_by(&[1]).wanted_by(2)).process(1, stopped));
+    insta::assert_snapshot!(told, @"
+    /a: stuck (flock lock, held exclusively)
+    Held by p1 (pid 1) through descriptor 9.
+    For how long could not be told.
+    Judged stuck: p1 (pid 1) is stopped by a signal.
+    > p2 2 waits at least 1m00s in the kernel's queue, wants it exclusively, behind p1 (pid 1)
+    * Let p1 (pid 1) go on from where a signal stopped it.
+    $ kill -CONT 1
+    * End p1 (pid 1) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. A stopped process takes the signal when it is continued. SIGKILL only if that is ignored: then nothing is cleaned up.
+    $ kill 1; kill -CONT 1
+    * Do not remove the lock's file: that frees nothing, and lets a second holder in beside the first.
+    ");
+}
+
+#[test]
+fn a_stopped_process() {
+    let told = told_process(
+        Sketch::new().lock(flock("/a").held_by(&[1]).wanted_by(2)).process(1, stopped),
+        1,
+    );
+    insta::assert_snapshot!(told, @"
+    p1 (pid 1) holds 1 lock and waits for none
+    p1 (pid 1) is stopped by a signal.
+    Holds /a exclusively through descriptor 9; 1 waits for it; stuck, since p1 (pid 1) is stopped by a signal.
+    > p2 2 waits at least 1m00s in the kernel's queue, wants it exclusively, for /a
+    * Let p1 (pid 1) go on from where a signal stopped it.
+    $ kill -CONT 1
+    * End p1 (pid 1) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. A stopped process takes the signal when it is continued. SIGKILL only if that is ignored: then nothing is cleaned up.
+    $ kill 1; kill -CONT 1
+    ");
+}
+
+#[test]
+fn a_frozen_holder_in_a_unit() {
+    let told = told(Sketch::new().lock(flock("/a").held_by(&[1])).process(1, |process| {
+        process.state = Some(State::Frozen);
+        process.unit = Some("cron.service".into());
+    }));
+    insta::assert_snapshot!(told, @"
+    /a: stuck (flock lock, held exclusively)
+    Held by p1 (pid 1) through descriptor 9, in the unit cron.service.
+    For how long could not be told.
+    Judged stuck: p1 (pid 1) is frozen (its control group).
+    * Thaw the control group of p1 (pid 1), or the one above it that was frozen.
+    $ systemctl thaw cron.service
+    * End p1 (pid 1) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. A frozen process takes the signal when it is thawed. The unit cron.service may start it again. SIGKILL only if that is ignored: then nothing is cleaned up.
+    $ kill 1
+    * Do not remove the lock's file: that frees nothing, and lets a second holder in beside the first.
+    ");
+}
+
+#[test]
+fn a_frozen_holder_elsewhere() {
+    let told = told(Sketch::new().lock(flock("/a").held_by(&[1])).process(1, |process| {
+        process.state = Some(State::Frozen);
+    }));
+    insta::assert_snapshot!(told, @r#"
+    /a: stuck (flock lock, held exclusively)
+    Held by p1 (pid 1) through descriptor 9.
+    For how long could not be told.
+    Judged stuck: p1 (pid 1) is frozen (its control group).
+    * Thaw the control group of p1 (pid 1), or the one above it that was frozen.
+    $ echo 0 > "/sys/fs/cgroup$(sed -n s/^0:://p /proc/1/cgroup)/cgroup.freeze"
+    * End p1 (pid 1) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. A frozen process takes the signal when it is thawed. SIGKILL only if that is ignored: then nothing is cleaned up.
+    $ kill 1
+    * Do not remove the lock's file: that frees nothing, and lets a second holder in beside the first.
+    "#);
+}
+
+#[test]
+fn a_holder_that_no_signal_reaches() {
+    let told = told(Sketch::new().lock(flock("/a").held_by(&[1])).process(1, |process| {
+        process.state = Some(State::Uninterruptible);
+        process.wchan = Some("nfs_wait".into());
+        process.last_ran = Some(seconds(4000));
+    }));
+    insta::assert_snapshot!(told, @"
+    /a: stuck (flock lock, held exclusively)
+    Held by p1 (pid 1) through descriptor 9.
+    For how long could not be told.
+    Judged stuck: p1 (pid 1) is in uninterruptible sleep in nfs_wait for 1h06m.
+    * See to the device or file system that p1 (pid 1) waits for: until that answers, no signal reaches it.
+    $ sudo cat /proc/1/stack
+    * End p1 (pid 1) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. In uninterruptible sleep it takes the signal when that sleep ends. SIGKILL only if that is ignored: then nothing is cleaned up.
+    $ kill 1
+    * Do not remove the lock's file: that frees nothing, and lets a second holder in beside the first.
+    ");
+}
+
+#[test]
+fn a_holder_that_waits_for_the_stuck() {
+    let told = told(
+        Sketch::new()
+            .lock(flock("/a").held_by(&[1]).wanted_by(3))
+            .lock(flock("/b").held_by(&[2]).wanted_by(1))
+            .process(2, stopped),
+    );
+    insta::assert_snapshot!(told, @"
+    /a: stuck (flock lock, held exclusively)
+    Held by p1 (pid 1) through descriptor 9.
+    For how long could not be told.
+    p1 (pid 1) sleeps.
+    Judged stuck: p1 (pid 1) itself waits for /b, held by p2 (pid 2), which is stopped by a signal.
+    > p3 3 waits at least 1m00s in the kernel's queue, wants it exclusively, behind p1 (pid 1)
+    * See first to /b, for which it waits.
+    $ locktop explain @flock:fe:00:102:~
+    * End p1 (pid 1) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. SIGKILL only if that is ignored: then nothing is cleaned up.
+    $ kill 1
+    * Do not remove the lock's file: that frees nothing, and lets a second holder in beside the first.
+    ");
+}
+
+#[test]
+fn a_holder_that_waits_for_one_at_work() {
+    let told = told(
+        Sketch::new()
+            .lock(flock("/a").held_by(&[1]).wanted_by(3))
+            .lock(flock("/b").held_by(&[2]).wanted_by(1)),
+    );
+    insta::assert_snapshot!(told, @"
+    /a: contended (flock lock, held exclusively)
+    Held by p1 (pid 1) through descriptor 9.
+    For how long could not be told.
+    p1 (pid 1) sleeps.
+    p1 (pid 1) itself waits for /b.
+    Judged contended: 1 waits; p1 (pid 1) keeps it through descriptor 9 and sleeps.
+    > p3 3 waits at least 1m00s in the kernel's queue, wants it exclusively, behind p1 (pid 1)
+    * See first to /b, for which it waits.
+    $ locktop explain @flock:fe:00:102:~
+    * Wait in the queue: this returns when the lock was free, having had it for an instant.
+    $ flock /a true
+    * End p1 (pid 1) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. SIGKILL only if that is ignored: then nothing is cleaned up.
+    $ kill 1
+    ");
+}
+
+#[test]
+fn a_deadlock() {
+    let told = told(circle());
+    insta::assert_snapshot!(told, @"
+    /a: deadlock (flock lock, held exclusively)
+    Held by p1 (pid 1) through descriptor 9.
+    For how long could not be told.
+    p1 (pid 1) sleeps.
+    Judged deadlock: p1 (pid 1) has /a and waits for /b; p2 (pid 2) has /b and waits for /a.
+    > p2 2 waits at least 1m00s in the kernel's queue, wants it exclusively, behind p1 (pid 1)
+    * End p2 (pid 2) with SIGTERM: that opens the circle. It is the youngest in it, so it is likely to lose the least.
+    $ kill 2
+    * So that it does not come back: let all programs take these locks in the same order.
+    * Do not remove the lock's file: that frees nothing, and lets a second holder in beside the first.
+    ");
+}
+
+#[test]
+fn an_uncertain_deadlock_of_a_process() {
+    let told = told_process(circle().process(1, |process| process.threads = Some(8)), 1);
+    insta::assert_snapshot!(told, @"
+    p1 (pid 1) holds 1 lock and waits for 1
+    p1 (pid 1) sleeps.
+    Holds /a exclusively through descriptor 9; 1 waits for it; deadlock, since p1 (pid 1) has /a and waits for /b; p2 (pid 2) has /b and waits for /a; not certain: a thread or process that was not seen waiting could open the circle.
+    Waits for at least 1m00s to have /b exclusively, at place 1 of its queue, behind p2 (pid 2).
+    In a circle: p1 (pid 1) waits for /b, which p2 (pid 2) keeps; p2 (pid 2) waits for /a, which p1 (pid 1) keeps; whether a thread or process that was not seen waiting can open this circle is not certain.
+    > p2 2 waits at least 1m00s in the kernel's queue, wants it exclusively, for /a
+    * Look again before anybody is ended: it is not certain that this lasts.
+    * End p2 (pid 2) with SIGTERM: that opens the circle. It is the youngest in it, so it is likely to lose the least.
+    $ kill 2
+    * See first to /b, for which it waits.
+    $ locktop explain @flock:fe:00:102:~
+    ");
+}
+
+#[test]
+fn a_deadlock_with_oneself() {
+    let told = told(Sketch::new().lock(flock("/a").held_by(&[1]).wanted_by(1)));
+    insta::assert_snapshot!(told, @"
+    /a: deadlock (flock lock, held exclusively)
+    Held by p1 (pid 1) through descriptor 9.
+    For how long could not be told.
+    p1 (pid 1) sleeps.
+    Judged deadlock: p1 (pid 1) waits for /a, which it keeps itself.
+    > p1 1 waits at least 1m00s in the kernel's queue, wants it exclusively, behind p1 (pid 1)
+    * End p1 (pid 1) with SIGTERM: it waits for what it keeps itself.
+    $ kill 1
+    * So that it does not come back: close the inherited descriptor before the program runs that takes the lock again, as flock -o does.
+    * Do not remove the lock's file: that frees nothing, and lets a second holder in beside the first.
+    ");
+}
+
+#[test]
+fn a_deadlock_of_sharers() {
+    let told = told(
+        Sketch::new()
+            .lock(flock("/a").held_by(&[1, 3]).wanted_by(2))
+            .lock(flock("/b").held_by(&[2, 4]).wanted_by(1).wanted_by(3))
+            .lock(flock("/c").held_by(&[2]).wanted_by(4)),
+    );
+    insta::assert_snapshot!(told, @"
+    /a: deadlock (flock lock, held exclusively)
+    Held by p1 (pid 1) through descriptor 9.
+    Held by p3 (pid 3) through descriptor 9.
+    For how long could not be told.
+    p1 (pid 1) sleeps.
+    p3 (pid 3) sleeps.
+    Judged deadlock: p1 (pid 1) has /a and waits for /b; p2 (pid 2) has /b and waits for /a; it is part of 2 more circles.
+    In a circle: p2 (pid 2) waits for /a, which p3 (pid 3) keeps; p3 (pid 3) waits for /b, which p2 (pid 2) keeps; by themselves they never go on.
+    In a circle: p1 (pid 1) waits for /b, which p4 (pid 4) keeps; p4 (pid 4) waits for /c, which p2 (pid 2) keeps; p2 (pid 2) waits for /a, which p1 (pid 1) keeps; by themselves they never go on.
+    > p2 2 waits at least 1m00s in the kernel's queue, wants it exclusively, behind p1 (pid 1) and p3 (pid 3)
+    * End p2 (pid 2) with SIGTERM: that opens the circle.
+    $ kill 2
+    * End p2 (pid 2) and p4 (pid 4) together: they keep one open file, and the lock goes with the last.
+    $ kill 2 4
+    * So that it does not come back: let all programs take these locks in the same order.
+    * Do not remove the lock's file: that frees nothing, and lets a second holder in beside the first.
+    ");
+}
+
+#[test]
+fn a_split_lock() {
+    let told =
+        told(Sketch::new().lock(
+            flock("/a").held_by(&[1]).wanted_by(2).with(|lock| lock.naming = Naming::Another),
+        ));
+    insta::assert_snapshot!(told, @"
+    /a: split (flock lock, held exclusively)
+    Held by p1 (pid 1) through descriptor 9.
+    For how long could not be told.
+    Its file has been removed from that path, but is still locked.
+    p1 (pid 1) sleeps.
+    Judged split: the path names another file by now, so whoever opens it does not see this lock; p1 (pid 1) keeps it through descriptor 9.
+    > p2 2 waits at least 1m00s in the kernel's queue, wants it exclusively, behind p1 (pid 1)
+    * See who holds the file that is at the path now: the two do not keep each other out.
+    $ locktop explain /a
+    * Let those who keep the old file finish.
+    * End p1 (pid 1) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. SIGKILL only if that is ignored: then nothing is cleaned up.
+    $ kill 1
+    * Do not remove the file at the path: that frees nothing, and is how a lock is split.
+    ");
+}
+
+#[test]
+fn a_holder_nobody_could_see() {
+    let told = told(
+        Sketch::new()
+            .lock(
+                ofd("/a", 0, 9)
+                    .held_by(&[])
+                    .wanted_by(2)
+                    .with(|lock| lock.naming = Naming::Nothing),
+            )
+            .with(unprivileged),
+    );
+    insta::assert_snapshot!(told, @"
+    /a bytes 0-9: unknown (ofd lock, held exclusively)
+    Who holds it could not be seen.
+    For how long could not be told.
+    Its file has been removed from that path, but is still locked.
+    Judged unknown: the kernel does not say whose it is, and nobody was seen to keep it.
+    > p2 2 waits at least 1m00s in the kernel's queue, wants bytes 0-9 exclusively, behind somebody unseen
+    * See who holds it: look with the right to read every process's descriptors.
+    $ sudo locktop explain @ofd:fe:00:101:0-9
+    ? 14 processes of other users could not be read (run as root)
+    ");
+}
+
+#[test]
+fn a_holder_by_the_record() {
+    let told = told(
+        Sketch::new()
+            .lock(posix("/a", 0, 9).held_by(&[]).wanted_by(2).grant(|grant| {
+                grant.recorded_pid = Some(1);
+                grant.taker = Taker::Unreadable;
+            }))
+            .with(unprivileged),
+    );
+    insta::assert_snapshot!(told, @"
+    /a bytes 0-9: contended (posix lock, held exclusively)
+    By the record held by pid 1; whether it really keeps the lock could not be checked.
+    For how long could not be told.
+    Judged contended: 1 waits; the kernel names pid 1, whose descriptors could not be read.
+    > p2 2 waits at least 1m00s in the kernel's queue, wants bytes 0-9 exclusively, behind pid 1
+    * Wait until its holder is done.
+    * Before anybody is ended, make sure who holds it: look with the right to read every process's descriptors.
+    $ sudo locktop explain @posix:fe:00:101:0-9
+    ? 14 processes of other users could not be read (run as root)
+    ");
+}
+
+#[test]
+fn a_thread_of_the_kernel_with_a_lease() {
+    let told = told(
+        Sketch::new()
+            .lock(
+                flock("/a")
+                    .with(|lock| lock.mechanism = Mechanism::Lease)
+                    .held_by(&[1])
+                    .wanted_by(2),
+            )
+            .process(1, |process| process.kernel_thread = true),
+    );
+    insta::assert_snapshot!(told, @"
+    /a: contended (flock lock, held exclusively)
+    Held by p1 (pid 1) through descriptor 9, a thread of the kernel that acts for others, such as clients of a file server.
+    For how long could not be told.
+    p1 (pid 1) sleeps.
+    Judged contended: 1 waits; p1 (pid 1) keeps it through descriptor 9 and sleeps.
+    > p2 2 waits at least 1m00s in the kernel's queue, wants it exclusively, behind p1 (pid 1)
+    * Wait: the kernel takes a lease away by itself, so many seconds after somebody else opened the file.
+    $ cat /proc/sys/fs/lease-break-time
+    * A thread of the kernel cannot be ended: see to those for whom it acts, such as the clients of a file server.
+    ");
+}
+
+#[test]
+fn many_readers_and_a_cut_queue() {
+    let told = told(
+        Sketch::new().lock(
+            (1..=12)
+                .fold(flock("/a"), |lock, pid| lock.read_by(&[pid]))
+                .wanted_by(90)
+                .with(|lock| lock.queue_cut = true),
+        ),
+    );
+    insta::assert_snapshot!(told, @"
+    /a: contended (flock lock, held shared)
+    Held by p1 (pid 1) through descriptor 9.
+    Held by p2 (pid 2) through descriptor 9.
+    Held by p3 (pid 3) through descriptor 9.
+    Held by p4 (pid 4) through descriptor 9.
+    Held by p5 (pid 5) through descriptor 9.
+    7 more hold it with them.
+    For how long could not be told.
+    p1 (pid 1) sleeps.
+    p2 (pid 2) sleeps.
+    p3 (pid 3) sleeps.
+    p4 (pid 4) sleeps.
+    p5 (pid 5) sleeps.
+    Judged contended: at least 1 wait; p1 (pid 1), p2 (pid 2), p3 (pid 3) and 9 more keep it together.
+    > p90 90 waits at least 1m00s in the kernel's queue, wants it exclusively, behind p1 (pid 1), p2 (pid 2), p3 (pid 3) and 9 more
+    > more wait: the queue was too long to be read to its end
+    * Wait in the queue: this returns when the lock was free, having had it for an instant.
+    $ flock /a true
+    * End p1 (pid 1), p2 (pid 2), p3 (pid 3), p4 (pid 4), p5 (pid 5), p6 (pid 6), p7 (pid 7), p8 (pid 8) and 4 more with SIGTERM, which leaves time to clean up; what was under way stays unfinished. The lock goes when the last of them has gone. SIGKILL only if that is ignored: then nothing is cleaned up.
+    ");
+}
