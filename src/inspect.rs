@@ -7,7 +7,7 @@ use crate::diagnose::diagnose;
 use crate::error::Error;
 use crate::families::Families;
 use crate::ledger::Ledger;
-use crate::model::{FileId, Lock, LockId, Pid, Snapshot, Target, harmless_bytes};
+use crate::model::{FileId, Lock, LockId, PathBytes, Pid, Snapshot, Target, harmless_bytes};
 use crate::sources::{Kernel, Scope, Source};
 use crate::system::{Resolved, System};
 
@@ -79,14 +79,13 @@ impl Inspector {
     /// # Errors
     /// When the system's lock table cannot be read.
     pub fn snapshot(&mut self) -> Result<Snapshot, Error> {
-        let at = self.system.now();
         let mut looks = Vec::with_capacity(self.sources.len());
         for source in &mut self.sources {
             let mut look = source.look(&self.scope, &self.system)?;
             self.families.interpret(&mut look);
             looks.push(look);
         }
-        Ok(diagnose(self.ledger.enter(at, looks)))
+        Ok(diagnose(self.ledger.enter(self.system.now(), looks)))
     }
 
     /// What the targets mean now: turns paths into the files that they name, without ever blocking
@@ -231,7 +230,7 @@ impl Pick {
 
 impl Place {
     fn contains(&self, lock: &Lock) -> bool {
-        if let Some(path) = lock.path.as_ref().map(|path| path.as_path())
+        if let Some(path) = lock.path.as_ref().map(PathBytes::as_path)
             && (path == self.path || self.below && path.starts_with(&self.path))
         {
             return true;

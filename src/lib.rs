@@ -8,7 +8,10 @@ mod ledger;
 pub mod model;
 mod sources;
 mod system;
+pub mod watch;
 
 pub use error::Error;
 pub use inspect::{Folders, Inspector, Selection};
 pub use model::{Snapshot, Target, TargetError};
+#[doc(hidden)]
+pub use system::children;

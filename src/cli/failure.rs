@@ -4,6 +4,7 @@ use std::io;
 use std::process::ExitCode;
 
 use super::stderr;
+use crate::tui;
 
 /// The exit statuses of what this version can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +39,15 @@ impl Failure {
         Self { status: Status::Usage, text: Some(text.into()) }
     }
 
+    /// What the system refused.
+    pub(crate) fn refused(text: impl Into<String>, kind: io::ErrorKind) -> Self {
+        let status = match kind {
+            io::ErrorKind::PermissionDenied => Status::NotPermitted,
+            _ => Status::Unreadable,
+        };
+        Self { status, text: Some(text.into()) }
+    }
+
     /// A failure that has been said already.
     pub(crate) fn told(status: Status) -> Self {
         Self { status, text: None }
@@ -68,6 +78,18 @@ impl From<locktop::Error> for Failure {
 impl From<locktop::TargetError> for Failure {
     fn from(error: locktop::TargetError) -> Self {
         locktop::Error::from(error).into()
+    }
+}
+
+impl From<tui::Failure> for Failure {
+    fn from(failure: tui::Failure) -> Self {
+        match failure {
+            tui::Failure::Look(error) => error.into(),
+            tui::Failure::Terminal(error) => Self {
+                status: Status::Unreadable,
+                text: Some(format!("cannot use the terminal: {error}")),
+            },
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 mod args;
 mod cell;
 mod columns;
+mod demo;
 mod explain;
 mod failure;
 mod future;
@@ -19,12 +20,13 @@ mod tree;
 mod wrap;
 
 use std::ffi::OsString;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
 use locktop::model::harmless;
 
+use crate::tui;
 use args::{Args, Command, Ls};
 use failure::{Failure, Status};
 
@@ -47,9 +49,28 @@ fn run(arguments: &[OsString]) -> Result<Status, Failure> {
     match args.command {
         Some(Command::Ls(ls)) => ls::run(&ls, args.global),
         Some(Command::Explain(explain)) => explain::run(&explain, args.global),
-        // The dashboard's place, where standard output is a terminal.
-        None => ls::run(&Ls::of(args.targets), args.global),
+        Some(Command::Demo) => demo::run(|folder| show(vec![folder.into()], args.global)),
+        Some(Command::DemoJanitor { folder }) => demo::keep_house(&folder),
+        Some(Command::DemoActor { name, role, files }) => demo::act(&name, role, &files),
+        None => show(args.targets, args.global),
     }
+}
+
+/// The dashboard, where there is a terminal for it; else as `ls`.
+fn show(targets: Vec<OsString>, global: args::Global) -> Result<Status, Failure> {
+    if std::io::stdout().is_terminal() {
+        dashboard(&targets, global)
+    } else {
+        ls::run(&Ls::of(targets), global)
+    }
+}
+
+/// Shows the locks until somebody leaves.
+fn dashboard(targets: &[OsString], global: args::Global) -> Result<Status, Failure> {
+    let targets = pick::parse(targets)?;
+    let colour = page::Page::stdout(global).colour;
+    tui::run(tui::Options { targets, colour, ascii: global.ascii })?;
+    Ok(Status::Done)
 }
 
 /// Prints the help or the version if that was asked for; else the complaint about the arguments.

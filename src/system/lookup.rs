@@ -175,7 +175,9 @@ fn resolve_now(path: &Path) -> Resolved {
             Ok(found) => Resolved::Found { is_folder: path.is_dir(), path, file: found.file },
             Err(error) => Resolved::Failed(error),
         },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+        {
             Resolved::Missing { path: resolve_folder(path).unwrap_or_else(|| path.to_path_buf()) }
         }
         Err(error) => Resolved::Failed(error),
@@ -193,7 +195,7 @@ fn resolve_folder(path: &Path) -> Option<PathBuf> {
 mod tests {
     use super::*;
 
-    fn ask(path: &std::path::Path) -> Ask {
+    fn ask(path: &Path) -> Ask {
         Ask { path: path.into(), root: None, mount: "/".into() }
     }
 

@@ -3,6 +3,7 @@
 //! A [`System`] is handed to everything that looks, so that tests can hand in another root of
 //! `/proc`.
 
+pub mod children;
 mod lookup;
 mod people;
 pub(crate) mod procfs;
@@ -67,6 +68,11 @@ pub(crate) struct TableText {
     pub(crate) at_once: bool,
     /// It was too long to be read to its end.
     pub(crate) cut: bool,
+}
+
+/// The processor time that this process has spent, where that can be told.
+pub(crate) fn cpu_time() -> Option<Duration> {
+    platform::cpu_time()
 }
 
 /// The operating system, as far as it is asked.
@@ -187,6 +193,11 @@ impl System {
     /// The open descriptors of a process.
     pub(crate) fn descriptors(&self, pid: Pid) -> io::Result<Descriptors> {
         Descriptors::open(&self.proc.join(pid.to_string()))
+    }
+
+    /// The open descriptors of a thread, which can have a table of its own.
+    pub(crate) fn thread_descriptors(&self, pid: Pid, tid: Pid) -> io::Result<Descriptors> {
+        Descriptors::open(&self.proc.join(format!("{pid}/task/{tid}")))
     }
 
     /// The file that one descriptor of a process has open: asks no other machine.
@@ -331,9 +342,9 @@ impl System {
     }
 
     /// What is known of each of these processes.
-    pub(crate) fn anatomy(&self, pids: &[Pid], now: Moment) -> HashMap<Pid, Anatomy> {
+    pub(crate) fn anatomy(&self, pids: &[Pid]) -> HashMap<Pid, Anatomy> {
         let mut people = self.people.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        people.examine(self, pids, now)
+        people.examine(self, pids, self.now())
     }
 
     /// Clock ticks a second, in which processes' starts are counted.

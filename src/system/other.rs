@@ -16,6 +16,10 @@ pub(super) fn uptime() -> Duration {
     Duration::from_secs(sysinfo::System::uptime())
 }
 
+pub(super) fn cpu_time() -> Option<Duration> {
+    None
+}
+
 pub(super) fn ticks_per_second() -> u64 {
     100
 }

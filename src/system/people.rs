@@ -180,12 +180,16 @@ fn anatomy(
 
 /// The scheduler's state; a task of a frozen control group sleeps by its account.
 fn state(system: &System, stat: &Stat, pid: Pid, wchan: Option<&str>) -> Option<State> {
-    let sleeps = matches!(stat.state, Some(State::Sleeping | State::Uninterruptible));
-    // Frozen tasks sit in one of these; where that may not be known, the control group is asked.
-    let may_be_frozen = wchan
-        .is_none_or(|wchan| matches!(wchan, "get_signal" | "do_freezer_trap" | "__refrigerator"));
-    if sleeps && may_be_frozen && system.cgroup(pid).is_some_and(|cgroup| system.is_frozen(&cgroup))
-    {
+    // The older freezer leaves a task where it sleeps and shows it as uninterruptible. Else frozen
+    // tasks sit in one of these; where that may not be known, the control group is asked.
+    let may_be_frozen = match stat.state {
+        Some(State::Uninterruptible) => true,
+        Some(State::Sleeping) => wchan.is_none_or(|wchan| {
+            matches!(wchan, "get_signal" | "do_freezer_trap" | "__refrigerator")
+        }),
+        _ => false,
+    };
+    if may_be_frozen && system.cgroup(pid).is_some_and(|cgroup| system.is_frozen(&cgroup)) {
         return Some(State::Frozen);
     }
     stat.state

@@ -96,7 +96,11 @@ impl Scan {
         pids: impl Iterator<Item = Pid>,
     ) {
         for pid in pids {
-            match self.read(system, worth, pid) {
+            let read = system
+                .descriptors(pid)
+                .and_then(|descriptors| self.read(system, worth, pid, &descriptors));
+            match read {
+                Ok(1..) => {}
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                     // Threads of the kernel and processes on their way out have no descriptors.
                     let stat = system.stat(pid);
@@ -104,9 +108,21 @@ impl Scan {
                         self.unreadable.insert(pid);
                     }
                 }
-                // Whatever else it is, the process has ended.
-                Ok(()) | Err(_) => {}
+                // The first thread of a process can end, and its descriptors live on in the others.
+                Ok(0) | Err(_) => self.read_threads(system, worth, pid),
             }
+        }
+    }
+
+    /// Adds what the descriptors of a process's threads say, which can have tables of their own.
+    pub(super) fn read_threads(&mut self, system: &System, worth: &Worth, pid: Pid) {
+        // A process that has ended has no threads, and one thread has no other table.
+        let tids = system.threads(pid).unwrap_or_default();
+        for tid in tids.into_iter().filter(|tid| *tid != pid) {
+            // What ends or is refused here was not refused for the process: it has ended.
+            let _ = system
+                .thread_descriptors(pid, tid)
+                .and_then(|descriptors| self.read(system, worth, pid, &descriptors));
         }
     }
 
@@ -146,9 +162,15 @@ impl Scan {
         self.keepers.values().flatten().map(|keeper| keeper.pid).collect()
     }
 
-    fn read(&mut self, system: &System, worth: &Worth, pid: Pid) -> io::Result<()> {
-        let descriptors = system.descriptors(pid)?;
-        let process = ProcessScan { system, worth, pid, descriptors: &descriptors };
+    /// Adds what these descriptors say. How many there are.
+    fn read(
+        &mut self,
+        system: &System,
+        worth: &Worth,
+        pid: Pid,
+        descriptors: &Descriptors,
+    ) -> io::Result<usize> {
+        let process = ProcessScan { system, worth, pid, descriptors };
         let numbers = descriptors.numbers()?;
         // Threads cost less than what they read in a process with very many descriptors.
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
@@ -166,9 +188,13 @@ impl Scan {
             Ok(kept)
         })?;
         for (record, keeper) in kept {
-            self.keepers.entry(record).or_default().push(keeper);
+            let keepers = self.keepers.entry(record).or_default();
+            // Threads mostly share one table.
+            if !keepers.contains(&keeper) {
+                keepers.push(keeper);
+            }
         }
-        Ok(())
+        Ok(numbers.len())
     }
 
     /// Whether somebody was seen to keep it.

@@ -1,0 +1,189 @@
+//! Which key does what, as a table: the keymap, the help and the key bar are made from it.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use super::action::{Action, Step};
+use super::theme::Glyphs;
+
+/// What has the keyboard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// The table, or who waits for whom.
+    List,
+    /// The explanation on the whole screen.
+    Detail,
+    /// A page of text over everything.
+    Page,
+    /// The line that takes the filter.
+    Filter,
+    /// The menu of columns.
+    Sort,
+}
+
+impl Mode {
+    /// All of them with their heads in the help.
+    pub(super) const ALL: [(Self, &'static str); 5] = [
+        (Self::List, "List"),
+        (Self::Detail, "Explanation"),
+        (Self::Filter, "Filter"),
+        (Self::Sort, "Sort menu"),
+        (Self::Page, "Pages"),
+    ];
+}
+
+/// A key, with Ctrl or without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Key {
+    code: KeyCode,
+    ctrl: bool,
+}
+
+const fn key(code: KeyCode) -> Key {
+    Key { code, ctrl: false }
+}
+
+const fn char(c: char) -> Key {
+    key(KeyCode::Char(c))
+}
+
+const fn ctrl(c: char) -> Key {
+    Key { code: KeyCode::Char(c), ctrl: true }
+}
+
+impl Key {
+    /// Its name.
+    pub(super) fn name(self, glyphs: &Glyphs) -> String {
+        match self.code {
+            KeyCode::Char(' ') => "space".into(),
+            KeyCode::Char(c) if self.ctrl => format!("^{}", c.to_ascii_uppercase()),
+            KeyCode::Char(c) => c.to_string(),
+            KeyCode::F(n) => format!("F{n}"),
+            KeyCode::Up => glyphs.up.into(),
+            KeyCode::Down => glyphs.down.into(),
+            KeyCode::Enter => glyphs.enter.into(),
+            KeyCode::Esc => "esc".into(),
+            KeyCode::Backspace => "backspace".into(),
+            KeyCode::PageUp => "pgup".into(),
+            KeyCode::PageDown => "pgdn".into(),
+            KeyCode::Home => "home".into(),
+            KeyCode::End => "end".into(),
+            other => format!("{other:?}").to_lowercase(),
+        }
+    }
+}
+
+impl From<KeyEvent> for Key {
+    fn from(event: KeyEvent) -> Self {
+        Self { code: event.code, ctrl: event.modifiers.contains(KeyModifiers::CONTROL) }
+    }
+}
+
+/// Keys that do the same in some modes.
+#[derive(Debug)]
+pub(super) struct Binding {
+    pub(super) modes: &'static [Mode],
+    pub(super) keys: &'static [Key],
+    pub(super) action: Action,
+    /// Its word in the key bar, if it is there.
+    pub(super) bar: Option<&'static str>,
+}
+
+const EVERYWHERE: &[Mode] = &[Mode::List, Mode::Detail, Mode::Page, Mode::Filter, Mode::Sort];
+const READING: &[Mode] = &[Mode::List, Mode::Detail];
+const MOVING: &[Mode] = &[Mode::List, Mode::Detail, Mode::Page, Mode::Sort];
+
+const fn bind(
+    modes: &'static [Mode],
+    keys: &'static [Key],
+    action: Action,
+    bar: Option<&'static str>,
+) -> Binding {
+    Binding { modes, keys, action, bar }
+}
+
+static BINDINGS: &[Binding] = &[
+    bind(MOVING, &[key(KeyCode::Up), char('k')], Action::Move(Step::Lines(-1)), None),
+    bind(MOVING, &[key(KeyCode::Down), char('j')], Action::Move(Step::Lines(1)), Some("move")),
+    bind(MOVING, &[key(KeyCode::PageUp), ctrl('b')], Action::Move(Step::Pages(-1)), None),
+    bind(MOVING, &[key(KeyCode::PageDown), ctrl('f')], Action::Move(Step::Pages(1)), None),
+    bind(MOVING, &[key(KeyCode::Home)], Action::Move(Step::First), None),
+    bind(MOVING, &[key(KeyCode::End), char('G')], Action::Move(Step::Last), None),
+    bind(&[Mode::List], &[key(KeyCode::Enter)], Action::Open, Some("open")),
+    bind(&[Mode::Detail], &[key(KeyCode::Enter)], Action::Open, Some("back")),
+    bind(&[Mode::Sort, Mode::Filter], &[key(KeyCode::Enter)], Action::Accept, Some("take")),
+    bind(&[Mode::Page, Mode::Sort, Mode::Filter], &[key(KeyCode::Esc)], Action::Back, Some("back")),
+    bind(READING, &[key(KeyCode::Esc)], Action::Back, None),
+    bind(&[Mode::List], &[char('K')], Action::ScrollDetail(Step::Lines(-1)), None),
+    bind(&[Mode::List], &[char('J')], Action::ScrollDetail(Step::Lines(1)), None),
+    bind(READING, &[char('/')], Action::Filter, Some("filter")),
+    bind(READING, &[char('s')], Action::SortMenu, Some("sort")),
+    bind(READING, &[char('S')], Action::Reverse, None),
+    bind(READING, &[char('!')], Action::Problems, Some("problems")),
+    bind(READING, &[char('t')], Action::Tree, Some("tree")),
+    bind(READING, &[char('p')], Action::Freeze, Some("freeze")),
+    bind(READING, &[char('y')], Action::CopyPath, Some("copy")),
+    bind(READING, &[char('Y')], Action::CopyExplanation, None),
+    bind(READING, &[char('n')], Action::Notes, None),
+    bind(READING, &[key(KeyCode::F(5)), ctrl('l')], Action::Refresh, None),
+    bind(&[Mode::Filter], &[key(KeyCode::Backspace), ctrl('h')], Action::Erase, None),
+    bind(&[Mode::Filter], &[ctrl('w')], Action::EraseWord, None),
+    bind(&[Mode::Filter], &[ctrl('u')], Action::EraseAll, Some("clear")),
+    bind(READING, &[char('?'), key(KeyCode::F(1))], Action::Help, Some("help")),
+    bind(&[Mode::Page], &[char('?')], Action::Back, None),
+    bind(MOVING, &[char('q')], Action::Quit, Some("quit")),
+    bind(EVERYWHERE, &[ctrl('z')], Action::Suspend, None),
+    bind(EVERYWHERE, &[ctrl('c')], Action::Interrupt, None),
+];
+
+/// The bindings of a mode.
+pub(super) fn of(mode: Mode) -> impl Iterator<Item = &'static Binding> {
+    BINDINGS.iter().filter(move |binding| binding.modes.contains(&mode))
+}
+
+/// What a key does in a mode.
+pub(super) fn action(mode: Mode, event: KeyEvent) -> Option<Action> {
+    let key = Key::from(event);
+    if let Some(binding) = of(mode).find(|binding| binding.keys.contains(&key)) {
+        return Some(binding.action.clone());
+    }
+    let altered = event.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT);
+    match event.code {
+        KeyCode::Char(c) if mode == Mode::Filter && !altered => Some(Action::Type(c)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn no_key_means_two_things() {
+        for (mode, name) in Mode::ALL {
+            let mut seen = HashSet::new();
+            for key in of(mode).flat_map(|binding| binding.keys) {
+                assert!(seen.insert(format!("{key:?}")), "{name}: {key:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn there_is_a_way_out_of_every_mode() {
+        for (mode, name) in Mode::ALL {
+            let out = |action: &Action| matches!(action, Action::Quit | Action::Back);
+            assert!(of(mode).any(|binding| out(&binding.action)), "{name}");
+        }
+    }
+
+    #[test]
+    fn letters_are_typed_where_text_is_taken() {
+        let press = |mode, c| action(mode, KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE));
+        assert_eq!(press(Mode::Filter, 'q'), Some(Action::Type('q')));
+        assert_eq!(press(Mode::List, 'q'), Some(Action::Quit));
+        let ctrl_c = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
+        for (mode, _) in Mode::ALL {
+            assert_eq!(action(mode, ctrl_c), Some(Action::Interrupt));
+        }
+    }
+}

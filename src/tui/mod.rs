@@ -1,0 +1,250 @@
+//! The dashboard: events → actions → state → picture.
+
+mod action;
+mod cells;
+mod events;
+mod filter;
+mod keys;
+mod rows;
+#[cfg(test)]
+mod samples;
+mod sort;
+mod state;
+mod terminal;
+mod text;
+mod theme;
+mod tree;
+mod update;
+mod view;
+
+use std::io;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use crossterm::event::{Event as Input, KeyEventKind, MouseButton, MouseEvent, MouseEventKind};
+use locktop::model::Target;
+use locktop::watch::{Report, Watcher};
+use locktop::{Error, Folders};
+use ratatui::layout::Position;
+
+use action::{Action, Step};
+use events::Event;
+use state::{Overlay, State};
+use terminal::Terminal;
+use theme::Theme;
+use update::{Effect, update};
+
+/// Ages grow once a second.
+const TICK: Duration = Duration::from_secs(1);
+/// So many lines for a turn of the wheel.
+const WHEEL: i32 = 3;
+
+/// What the dashboard shows, and how.
+#[derive(Debug, Default)]
+pub(crate) struct Options {
+    /// Only these locks; none: all.
+    pub(crate) targets: Vec<Target>,
+    /// Whether colours may be used.
+    pub(crate) colour: bool,
+    /// Whether only ASCII may be drawn.
+    pub(crate) ascii: bool,
+}
+
+/// Why the dashboard could not go on.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Nothing could be seen at all, or the targets make no sense.
+    Look(Error),
+    /// The terminal did not play along.
+    Terminal(io::Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Look(error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Terminal(error)
+    }
+}
+
+/// How the dashboard ended.
+enum End {
+    Quit,
+    Signal(i32),
+}
+
+impl End {
+    /// The terminal is gone; as if the one who would tell us had.
+    const LOST: Self = Self::Signal(signal_hook::consts::SIGHUP);
+}
+
+/// Runs the dashboard on the terminal until somebody leaves it. A signal that ends it ends the
+/// process, once the terminal is as it was.
+pub(crate) fn run(options: Options) -> Result<(), Failure> {
+    let theme = Theme::new(options.colour, options.ascii);
+    let (send, events) = channel();
+    let mut terminal = Terminal::take()?;
+    events::signals(send.clone())?;
+    events::input(send.clone())?;
+    let watcher = Watcher::start(options.targets, Folders::Below, move |report| {
+        // The dashboard is about to end when it does not listen any more.
+        let _ = send.send(Event::Report(report));
+    })?;
+    let dashboard = Dashboard { state: State::default(), theme, watcher };
+    let end = dashboard.run(&mut terminal, &events);
+    drop(terminal);
+    match end? {
+        End::Quit => Ok(()),
+        End::Signal(signal) => events::die(signal),
+    }
+}
+
+struct Dashboard {
+    state: State,
+    theme: Theme,
+    watcher: Watcher,
+}
+
+impl Dashboard {
+    fn run(mut self, terminal: &mut Terminal, events: &Receiver<Event>) -> Result<End, Failure> {
+        loop {
+            let end = self.paint(terminal).and_then(|()| self.wait(terminal, events));
+            match end {
+                Ok(None) => {}
+                Ok(Some(end)) => return Ok(end),
+                Err(Failure::Terminal(error)) if is_loss(&error) => return Ok(End::LOST),
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+
+    fn paint(&mut self, terminal: &mut Terminal) -> Result<(), Failure> {
+        let area = terminal.area()?;
+        let picture = view::draw(&self.state, &self.theme, Instant::now(), area);
+        self.state.screen = picture.screen.clone();
+        Ok(terminal.show(picture)?)
+    }
+
+    /// Waits for something to happen, and takes in everything that has by then.
+    fn wait(
+        &mut self,
+        terminal: &mut Terminal,
+        events: &Receiver<Event>,
+    ) -> Result<Option<End>, Failure> {
+        match events.recv_timeout(TICK) {
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Ok(Some(End::LOST)),
+            Ok(first) => {
+                for event in [first].into_iter().chain(events.try_iter()) {
+                    if let Some(end) = self.take(event, terminal)? {
+                        return Ok(Some(end));
+                    }
+                }
+            }
+        }
+        self.state.tick(Instant::now());
+        Ok(None)
+    }
+
+    fn take(&mut self, event: Event, terminal: &mut Terminal) -> Result<Option<End>, Failure> {
+        let action = match event {
+            Event::Signal(signal) => return Ok(Some(End::Signal(signal))),
+            Event::Lost => return Ok(Some(End::LOST)),
+            Event::Resized => None,
+            Event::Report(report) => {
+                self.receive(report)?;
+                None
+            }
+            Event::Continued => {
+                terminal.resume()?;
+                self.watcher.look_now();
+                None
+            }
+            Event::Stop => Some(Action::Suspend),
+            Event::Input(input) => self.action(&input),
+        };
+        let effect = action.and_then(|action| update(&mut self.state, action, Instant::now()));
+        match effect {
+            Some(effect) => self.carry_out(effect, terminal),
+            None => Ok(None),
+        }
+    }
+
+    /// A failure of the first look is the answer; later ones pass.
+    fn receive(&mut self, report: Report) -> Result<(), Failure> {
+        let first = self.state.rows.snapshot().is_none();
+        let mut report = report;
+        if first {
+            match report.outcome {
+                Err(error) => return Err(error.into()),
+                Ok(mut seen) => {
+                    let selection = seen.selection?;
+                    seen.selection = Ok(selection);
+                    report.outcome = Ok(seen);
+                }
+            }
+        }
+        self.state.receive(report);
+        Ok(())
+    }
+
+    fn action(&self, input: &Input) -> Option<Action> {
+        match input {
+            Input::Key(key) if key.kind != KeyEventKind::Release => {
+                keys::action(self.state.mode(), *key)
+            }
+            Input::Mouse(mouse) => self.click(*mouse),
+            _ => None,
+        }
+    }
+
+    fn click(&self, mouse: MouseEvent) -> Option<Action> {
+        let screen = &self.state.screen;
+        let at = Position { x: mouse.column, y: mouse.row };
+        let wheel = |lines| {
+            let over_detail = self.state.overlays.is_empty() && screen.detail.area.contains(at);
+            let step = Step::Lines(lines);
+            Some(if over_detail { Action::ScrollDetail(step) } else { Action::Move(step) })
+        };
+        match mouse.kind {
+            MouseEventKind::ScrollUp => wheel(-WHEEL),
+            MouseEventKind::ScrollDown => wheel(WHEEL),
+            MouseEventKind::Down(MouseButton::Left) => {
+                let hit = screen.hits.iter().rev().find(|(area, _)| area.contains(at));
+                let (_, action) = hit?;
+                // Under a menu or page only what belongs to it can be clicked.
+                let page = matches!(self.state.overlays.last(), Some(Overlay::Page { .. }));
+                (!page).then(|| action.clone())
+            }
+            _ => None,
+        }
+    }
+
+    fn carry_out(
+        &mut self,
+        effect: Effect,
+        terminal: &mut Terminal,
+    ) -> Result<Option<End>, Failure> {
+        match effect {
+            Effect::Quit => return Ok(Some(End::Quit)),
+            Effect::Die(signal) => return Ok(Some(End::Signal(signal))),
+            Effect::Suspend => terminal.suspend()?,
+            Effect::Copy(text) => terminal.copy(&text)?,
+            Effect::Refresh => {
+                self.watcher.look_now();
+                terminal.forget()?;
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Whether the error means that the terminal is gone.
+fn is_loss(error: &io::Error) -> bool {
+    let lost = [rustix::io::Errno::IO, rustix::io::Errno::NXIO, rustix::io::Errno::PIPE];
+    error.raw_os_error().is_some_and(|code| lost.iter().any(|errno| errno.raw_os_error() == code))
+}

@@ -1,0 +1,189 @@
+//! Made-up machines for tests.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use locktop::model::{
+    AsSeen, Blocker, Certainty, Deadlock, Device, Evidence, FileId, Holder, Host, How, Lock,
+    LockId, Mechanism, Member, Mode, Moment, Note, Parent, PathBytes, Pid, Process, Range,
+    Snapshot, Span, State, Verdict, Waiter,
+};
+
+/// A process.
+pub(super) fn process(pid: Pid, command: &str, user: &str) -> Arc<Process> {
+    Arc::new(Process {
+        pid: Some(pid),
+        started_at: "2026-11-21T06:00:01Z".parse().ok(),
+        command: Some(command.into()),
+        cmdline: Some(vec![command.into(), "--now".into()]),
+        user: Some(user.into()),
+        uid: Some(1000),
+        state: Some(State::Sleeping),
+        cwd: Some(PathBytes("/var/cache/apt".into())),
+        parent: Some(Parent { pid: 1, command: Some("systemd".into()) }),
+        start: Some(100),
+        ..Process::default()
+    })
+}
+
+/// At least so many seconds, and at most.
+pub(super) fn span(min: u64, max: Option<u64>) -> Span {
+    Span {
+        min: Duration::from_secs(min),
+        max: max.map(Duration::from_secs),
+        evidence: vec![Evidence::Observed],
+    }
+}
+
+/// A lock that nobody waits for, held by its holders.
+pub(super) fn lock(inode: u64, path: &str, holders: &[Arc<Process>]) -> Lock {
+    let file = FileId { device: Device { major: 0xfe, minor: 0 }, inode };
+    Lock {
+        id: LockId::of_file("flock", file, Range::WHOLE),
+        as_seen: AsSeen::of([inode]),
+        family: Cow::Borrowed("flock"),
+        mechanism: Mechanism::Flock,
+        name: None,
+        path: Some(PathBytes(path.into())),
+        path_base64: None,
+        url: None,
+        deleted: false,
+        mode: Mode::Exclusive,
+        range: Some(Range::WHOLE),
+        verdict: Verdict::Held,
+        normal: false,
+        why: None,
+        age: span(22, Some(22)),
+        recorded_pid: holders.first().and_then(|process| process.pid),
+        holders: holders
+            .iter()
+            .map(|process| Holder {
+                process: Arc::clone(process),
+                host: None,
+                certainty: Certainty::Proven,
+                grant: 1,
+                fds: vec![9],
+                token: None,
+            })
+            .collect(),
+        waiters: Vec::new(),
+        lease: None,
+        fencing: None,
+        details: BTreeMap::new(),
+        methods: Vec::new(),
+        file: Some(file),
+        table_file: Some(file),
+    }
+}
+
+/// The lock with a queue: who waits, for how many seconds, and how deep in the queue's tree.
+pub(super) fn queued(mut lock: Lock, queue: &[(Arc<Process>, u64, u32)]) -> Lock {
+    let blockers: Arc<[Blocker]> = lock
+        .holders
+        .iter()
+        .map(|holder| Blocker { id: lock.id.clone(), pid: holder.process.pid })
+        .collect();
+    lock.verdict = Verdict::Contended;
+    lock.waiters = queue
+        .iter()
+        .zip(1..)
+        .map(|((process, seconds, depth), position)| Waiter {
+            process: Arc::clone(process),
+            host: None,
+            position: Some(position),
+            tid: process.pid,
+            token: None,
+            mode: Mode::Exclusive,
+            range: Some(Range::WHOLE),
+            waited: span(*seconds, Some(*seconds)),
+            how: How::Kernel,
+            tries: None,
+            blocked_by: Arc::clone(&blockers),
+            depth: *depth,
+        })
+        .collect();
+    lock
+}
+
+/// The lock, judged.
+pub(super) fn judged(mut lock: Lock, verdict: Verdict, why: &str) -> Lock {
+    lock.verdict = verdict;
+    lock.why = Some(why.into());
+    lock
+}
+
+/// A snapshot of these locks, looked at so many seconds after boot.
+pub(super) fn snapshot(uptime: u64, locks: Vec<Lock>) -> Snapshot {
+    let mut snapshot = Snapshot {
+        host: Host { name: "web-01".into(), boot_id: None },
+        at: Moment {
+            wall: "2026-11-21T06:40:12Z".parse().unwrap(),
+            uptime: Duration::from_secs(uptime),
+        },
+        cost: Duration::from_millis(4),
+        complete: true,
+        notes: Vec::new(),
+        locks,
+        deadlocks: Vec::new(),
+    };
+    snapshot.sort();
+    snapshot
+}
+
+/// A machine with one of everything.
+pub(super) fn busy_machine() -> Snapshot {
+    let (python, worker) = (process(4121, "python3", "alice"), process(4122, "python3", "alice"));
+    let orders = lock(101, "/srv/app/orders.lock", &[Arc::clone(&python)]);
+    let orders = queued(orders, &[(Arc::clone(&worker), 660, 1)]);
+    let stock = queued(lock(102, "/srv/app/stock.lock", &[worker]), &[(python, 661, 1)]);
+    let circle = "two processes wait for each other in a circle";
+    let (orders, stock) =
+        (judged(orders, Verdict::Deadlock, circle), judged(stock, Verdict::Deadlock, circle));
+
+    let apt = process(991, "apt-get", "root");
+    let queue = [(process(1203, "apt", "alice"), 724, 1), (process(1377, "dpkg", "root"), 190, 2)];
+    let mut dpkg = queued(lock(103, "/var/lib/dpkg/lock-frontend", &[apt]), &queue);
+    dpkg.family = Cow::Borrowed("posix");
+    dpkg.mechanism = Mechanism::Posix;
+    dpkg.id = LockId::of_file("posix", dpkg.file.unwrap(), Range::WHOLE);
+    dpkg.name = Some("dpkg frontend lock".into());
+    dpkg.age = span(2460, None);
+    let dpkg = judged(dpkg, Verdict::Stuck, "its holder is in uninterruptible sleep");
+
+    let volumes = "/var/lib/nerdctl/1935db59/volumes/default";
+    let nerdctl = lock(104, volumes, &[process(2231, "nerdctl", "root")]);
+    let nerdctl = queued(nerdctl, &[(process(2240, "nerdctl", "root"), 3, 1)]);
+    let index = lock(105, "/home/bob/shop/.git/index.lock", &[]);
+    let index = judged(index, Verdict::Stale, "nothing alive keeps it");
+    let shared = [process(70, "postgres", "postgres"), process(71, "postgres", "postgres")];
+    let mut shared = lock(106, "/var/lib/postgresql/shared.lock", &shared);
+    shared.mode = Mode::Shared;
+    let wide = lock(
+        107,
+        "/home/bob/日本語の長い名前のフォルダ/ロック.lock",
+        &[process(80, "a\u{1b}[31m\u{202e}", "bob")],
+    );
+
+    let members = [(4121, &orders, &stock), (4122, &stock, &orders)];
+    let members = members.map(|(pid, holds, wants)| Member {
+        pid,
+        holds: holds.id.clone(),
+        wants: wants.id.clone(),
+    });
+    let circle = Deadlock {
+        locks: vec![orders.id.clone(), stock.id.clone()],
+        members: members.to_vec(),
+        certain: true,
+    };
+    let mut snapshot = snapshot(10_000, vec![orders, stock, dpkg, nerdctl, index, shared, wide]);
+    snapshot.deadlocks.push(circle);
+    snapshot.complete = false;
+    snapshot.notes.push(Note {
+        code: "unreadable_processes",
+        text: "14 processes of other users could not be read".into(),
+        would_help: Some("run as root, or give the binary cap_sys_ptrace".into()),
+    });
+    snapshot
+}

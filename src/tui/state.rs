@@ -1,0 +1,305 @@
+//! What the dashboard knows.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use locktop::Selection;
+use locktop::model::{LockId, Note, Pid, Snapshot};
+use locktop::watch::Report;
+use ratatui::layout::Rect;
+
+use super::action::Action;
+use super::filter::Filter;
+use super::keys::Mode;
+use super::rows::{Rows, Shown};
+use super::sort::Sort;
+use super::tree::{self, Node};
+
+/// How long a short message stays.
+const MESSAGE: Duration = Duration::from_secs(4);
+
+/// Everything that a picture is drawn from.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) rows: Rows,
+    pub(super) view: View,
+    /// The lines of [`View::Tree`].
+    pub(super) tree: Vec<Node>,
+    pub(super) chosen: Option<Choice>,
+    pub(super) filter: Filter,
+    pub(super) sort: Sort,
+    /// Whether only what needs a person is shown.
+    pub(super) problems: bool,
+    pub(super) detail: Detail,
+    /// What lies over the rest, the topmost last.
+    pub(super) overlays: Vec<Overlay>,
+    pub(super) frozen: Option<Frozen>,
+    pub(super) feed: Feed,
+    pub(super) message: Option<Message>,
+    /// What the last picture put where.
+    pub(super) screen: Screen,
+    selection: Selection,
+}
+
+/// What the upper part shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum View {
+    /// All locks.
+    #[default]
+    Table,
+    /// Who waits for whom.
+    Tree,
+}
+
+/// The chosen line: it stays with its lock, wherever that goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Choice {
+    pub(super) lock: LockId,
+    /// In the tree: the waiter whose line it is.
+    pub(super) waiter: Option<Pid>,
+    /// Where it was last, for when it is gone.
+    pub(super) place: usize,
+}
+
+/// The explanation of the chosen lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Detail {
+    /// Whether it has the whole screen.
+    pub(super) open: bool,
+    pub(super) scroll: usize,
+}
+
+/// What lies over the rest.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Overlay {
+    /// A page of text.
+    Page { page: Page, scroll: usize },
+    /// The line that takes a filter, and the filter to return to.
+    Filter { before: Filter },
+    /// The menu of columns, and the place in it.
+    Sort { at: usize },
+}
+
+/// A page of text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Page {
+    Help,
+    Notes,
+}
+
+/// A picture that is held.
+#[derive(Debug)]
+pub(super) struct Frozen {
+    pub(super) since: Instant,
+    /// What was seen meanwhile.
+    next: Option<(Arc<Snapshot>, Selection, Instant)>,
+}
+
+/// How the looks are going.
+#[derive(Debug, Default)]
+pub(super) struct Feed {
+    /// When the last report came.
+    pub(super) at: Option<Instant>,
+    pub(super) cost: Duration,
+    pub(super) interval: Duration,
+    /// Why the last look failed, if it did.
+    pub(super) error: Option<String>,
+    note: Option<Note>,
+}
+
+/// A short message.
+#[derive(Debug)]
+pub(super) struct Message {
+    pub(super) text: String,
+    until: Instant,
+}
+
+/// What a picture put where: for the mouse, and for moving by pages.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Screen {
+    /// What a click does; the topmost last.
+    pub(super) hits: Vec<(Rect, Action)>,
+    pub(super) list: Extent,
+    pub(super) detail: Extent,
+    pub(super) page: Extent,
+}
+
+/// A part of the screen that shows some lines of many.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Extent {
+    pub(super) area: Rect,
+    /// The first line that is shown.
+    pub(super) first: usize,
+    pub(super) lines: usize,
+}
+
+impl Extent {
+    /// Shows `lines` from `first` on, but no emptiness behind the last one.
+    pub(super) fn scrolled(area: Rect, first: usize, lines: usize) -> Self {
+        Self { area, first: first.min(lines.saturating_sub(area.height.into())), lines }
+    }
+
+    /// Shows `lines` so that the line `at` is among them, moving as little as possible.
+    pub(super) fn around(area: Rect, first: usize, lines: usize, at: usize) -> Self {
+        let height = usize::from(area.height);
+        let lowest = (at + 1).saturating_sub(height);
+        Self::scrolled(area, first.clamp(lowest, at.max(lowest)), lines)
+    }
+}
+
+impl State {
+    /// What has the keyboard.
+    pub(super) fn mode(&self) -> Mode {
+        match self.overlays.last() {
+            Some(Overlay::Page { .. }) => Mode::Page,
+            Some(Overlay::Filter { .. }) => Mode::Filter,
+            Some(Overlay::Sort { .. }) => Mode::Sort,
+            None if self.detail.open => Mode::Detail,
+            None => Mode::List,
+        }
+    }
+
+    /// The moment that the picture shows.
+    pub(super) fn moment(&self, now: Instant) -> Instant {
+        self.frozen.as_ref().map_or(now, |frozen| frozen.since)
+    }
+
+    /// The chosen lock.
+    pub(super) fn chosen_lock(&self) -> Option<Shown<'_>> {
+        self.rows.get(self.rows.position(&self.chosen.as_ref()?.lock)?).or_else(|| {
+            let lock = self.rows.snapshot()?.lock(&self.chosen.as_ref()?.lock)?;
+            Some(Shown { lock, ended: None })
+        })
+    }
+
+    /// How many lines the list has.
+    pub(super) fn lines(&self) -> usize {
+        match self.view {
+            View::Table => self.rows.len(),
+            View::Tree => self.tree.len(),
+        }
+    }
+
+    /// The place of the chosen line in the list.
+    pub(super) fn place(&self) -> Option<usize> {
+        let chosen = self.chosen.as_ref()?;
+        match self.view {
+            View::Table => self.rows.position(&chosen.lock),
+            View::Tree => {
+                let exact = |at: &usize| self.choice(*at).is_some_and(|line| line.is_same(chosen));
+                let lock =
+                    |at: &usize| self.choice(*at).is_some_and(|line| line.lock == chosen.lock);
+                (0..self.tree.len()).find(exact).or_else(|| (0..self.tree.len()).find(lock))
+            }
+        }
+    }
+
+    /// What choosing the line at a place chooses.
+    pub(super) fn choice(&self, place: usize) -> Option<Choice> {
+        match self.view {
+            View::Table => {
+                let lock = self.rows.get(place)?.lock.id.clone();
+                Some(Choice { lock, waiter: None, place })
+            }
+            View::Tree => {
+                let node = self.tree.get(place)?;
+                let lock = self.rows.snapshot()?.locks.get(node.lock)?;
+                let waiter = node.waiter.and_then(|at| lock.waiters.get(at)?.process.pid);
+                Some(Choice { lock: lock.id.clone(), waiter, place })
+            }
+        }
+    }
+
+    /// What cannot be seen.
+    pub(super) fn notes(&self) -> impl Iterator<Item = &Note> {
+        let seen = self.rows.snapshot().into_iter().flat_map(|snapshot| &snapshot.notes);
+        seen.chain(&self.feed.note)
+    }
+
+    /// Shows a short message.
+    pub(super) fn say(&mut self, text: impl Into<String>, now: Instant) {
+        self.message = Some(Message { text: text.into(), until: now + MESSAGE });
+    }
+
+    /// Takes what a look brought.
+    pub(super) fn receive(&mut self, report: Report) {
+        let Report { outcome, at, cost, interval, note } = report;
+        let error = match outcome {
+            Err(error) => Some(error.to_string()),
+            Ok(seen) => {
+                let (selection, error) = match seen.selection {
+                    Ok(selection) => (selection, None),
+                    Err(error) => (self.selection.clone(), Some(error.to_string())),
+                };
+                match &mut self.frozen {
+                    Some(frozen) => frozen.next = Some((seen.snapshot, selection, at)),
+                    None => self.show(seen.snapshot, selection, at),
+                }
+                error
+            }
+        };
+        self.feed = Feed { at: Some(at), cost, interval, error, note };
+    }
+
+    /// Holds the picture, or goes on to what was seen meanwhile.
+    pub(super) fn freeze(&mut self, now: Instant) {
+        match self.frozen.take() {
+            None => self.frozen = Some(Frozen { since: now, next: None }),
+            Some(Frozen { next: Some((snapshot, selection, at)), .. }) => {
+                self.show(snapshot, selection, at);
+            }
+            Some(Frozen { next: None, .. }) => {}
+        }
+    }
+
+    /// What time alone changes.
+    pub(super) fn tick(&mut self, now: Instant) {
+        if self.message.as_ref().is_some_and(|message| message.until <= now) {
+            self.message = None;
+        }
+        if self.frozen.is_none() && self.rows.prune(now) {
+            self.arrange();
+        }
+    }
+
+    fn show(&mut self, snapshot: Arc<Snapshot>, selection: Selection, at: Instant) {
+        self.rows.advance(snapshot, &selection, at);
+        self.selection = selection;
+        self.arrange();
+    }
+
+    /// Brings the lines in line with snapshot, filter and order; the choice follows its lock.
+    pub(super) fn arrange(&mut self) {
+        self.rows.arrange(&self.filter, self.problems, self.sort);
+        self.tree = match (self.view, self.rows.snapshot()) {
+            (View::Tree, Some(snapshot)) => {
+                let place = |at| {
+                    let lock = self.rows.get(at)?.lock;
+                    snapshot.locks.iter().position(|other| other.id == lock.id)
+                };
+                tree::forest(snapshot, (0..self.rows.len()).filter_map(place))
+            }
+            _ => Vec::new(),
+        };
+        let last = self.chosen.as_ref().map_or(0, |chosen| chosen.place);
+        let place = self.place().unwrap_or(last.min(self.lines().saturating_sub(1)));
+        self.choose(place);
+    }
+
+    /// Chooses the line at a place.
+    pub(super) fn choose(&mut self, place: usize) {
+        let next = self.choice(place);
+        let lock = |choice: &Option<Choice>| choice.as_ref().map(|choice| choice.lock.clone());
+        if lock(&next) != lock(&self.chosen) {
+            self.detail.scroll = 0;
+        }
+        self.chosen = next;
+    }
+}
+
+impl Choice {
+    /// Whether both are about the same thing, wherever that is.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        (&self.lock, self.waiter) == (&other.lock, other.waiter)
+    }
+}

@@ -1,0 +1,243 @@
+//! Wakes to looks: a thread that looks at the locks whenever that is worth its cost.
+//!
+//! Three things wake it: the clock, changes of watched lock files, and [`Watcher::look_now`]. It
+//! does one look at a time, with at most one queued behind it, and all looks together take no more
+//! than a hundredth of the time.
+//!
+//! ```no_run
+//! use locktop::watch::Watcher;
+//! use locktop::Folders;
+//!
+//! let (send, reports) = std::sync::mpsc::channel();
+//! let watcher = Watcher::start(Vec::new(), Folders::Below, move |report| {
+//!     // Nobody listens any more: the watcher is about to be dropped.
+//!     let _ = send.send(report);
+//! })?;
+//! for report in reports.iter().take(3) {
+//!     let seen = report.outcome?;
+//!     println!("{} locks, {:?} until the next look", seen.snapshot.locks.len(), report.interval);
+//! }
+//! drop(watcher);
+//! # Ok::<(), locktop::Error>(())
+//! ```
+
+mod files;
+mod pace;
+
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::error::Error;
+use crate::inspect::{Folders, Inspector, Selection};
+use crate::model::{Note, Snapshot, Target};
+use crate::system::cpu_time;
+use files::Files;
+use pace::{Asked, Pace};
+
+/// How long a look that hangs may delay [`Watcher`]'s drop.
+const PATIENCE: Duration = Duration::from_millis(300);
+
+/// One look, and how often there are any.
+#[derive(Debug)]
+pub struct Report {
+    /// What was seen, or why nothing could be.
+    pub outcome: Result<Seen, Error>,
+    /// When the look ended.
+    pub at: Instant,
+    /// What it took of the machine: its time, less what it spent waiting.
+    pub cost: Duration,
+    /// From one look to the next by the clock, as things are now.
+    pub interval: Duration,
+    /// Why changes of lock files are not noticed at once, if they are not.
+    pub note: Option<Note>,
+}
+
+/// What a look showed.
+#[derive(Debug)]
+pub struct Seen {
+    /// All locks.
+    pub snapshot: Arc<Snapshot>,
+    /// Those of them that were asked for, or why that cannot be told.
+    pub selection: Result<Selection, Error>,
+}
+
+/// Looks again and again in a thread of its own, until dropped.
+#[derive(Debug)]
+pub struct Watcher {
+    wakes: Arc<Wakes>,
+    ended: Receiver<()>,
+}
+
+impl Watcher {
+    /// Starts to look at once; `deliver` is called with each report, in the watcher's thread.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
+    pub fn start(
+        targets: Vec<Target>,
+        folders: Folders,
+        deliver: impl FnMut(Report) + Send + 'static,
+    ) -> Result<Self, Error> {
+        let mut inspector = None;
+        Self::start_with(move || look(&mut inspector, &targets, folders), deliver)
+    }
+
+    fn start_with(
+        look: impl FnMut() -> Result<Seen, Error> + Send + 'static,
+        deliver: impl FnMut(Report) + Send + 'static,
+    ) -> Result<Self, Error> {
+        let wakes = Arc::new(Wakes::default());
+        let (end, ended) = sync_channel(1);
+        let shared = Arc::clone(&wakes);
+        thread::Builder::new()
+            .name("looks".into())
+            .spawn(move || {
+                run(&shared, look, deliver);
+                // Whoever dropped the watcher may have lost patience.
+                let _ = end.send(());
+            })
+            .map_err(|error| Error::unreachable(format!("cannot start a thread: {error}")))?;
+        Ok(Self { wakes, ended })
+    }
+
+    /// Looks as soon as the look that is under way, if any, has ended.
+    pub fn look_now(&self) {
+        self.wakes.change(|wishes| wishes.asked.now = true);
+    }
+
+    /// Stops looking until [`resume`](Self::resume); a look that is under way is still reported.
+    pub fn pause(&self) {
+        self.wakes.change(|wishes| wishes.paused = true);
+    }
+
+    /// Goes on looking.
+    pub fn resume(&self) {
+        self.wakes.change(|wishes| wishes.paused = false);
+    }
+}
+
+/// Ends the thread, and waits for it unless its look hangs.
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.wakes.change(|wishes| wishes.stop = true);
+        // An error is as good: patience is over, or the thread is gone.
+        let _ = self.ended.recv_timeout(PATIENCE);
+    }
+}
+
+fn look(
+    inspector: &mut Option<Inspector>,
+    targets: &[Target],
+    folders: Folders,
+) -> Result<Seen, Error> {
+    let inspector = match inspector {
+        Some(inspector) => inspector,
+        None => inspector.insert(Inspector::new()?),
+    };
+    let snapshot = inspector.snapshot()?;
+    let selection = match targets {
+        [] => Ok(Selection::all()),
+        targets => inspector.select(&snapshot, targets, folders),
+    };
+    Ok(Seen { snapshot: Arc::new(snapshot), selection })
+}
+
+fn run(
+    wakes: &Arc<Wakes>,
+    mut look: impl FnMut() -> Result<Seen, Error>,
+    mut deliver: impl FnMut(Report),
+) {
+    let mut files = Files::new(Arc::clone(wakes));
+    let mut pace = Pace::new(Instant::now());
+    let mut fingerprint = None;
+    while wakes.wait(&pace) {
+        let (begun, before) = (Instant::now(), cpu_time());
+        let outcome = look();
+        let (at, after) = (Instant::now(), cpu_time());
+        let cost = spent(at - begun, before.zip(after));
+        let seen = outcome.as_ref().ok().map(|seen| fingerprint_of(&seen.snapshot));
+        let changed = fingerprint.is_some_and(|before| seen.is_some_and(|seen| seen != before));
+        fingerprint = seen.or(fingerprint);
+        pace.looked(begun, at, cost, changed);
+        if let Ok(seen) = &outcome {
+            files.follow(&seen.snapshot);
+        }
+        let (interval, note) = (pace.interval(), files.note());
+        deliver(Report { outcome, at, cost, interval, note });
+    }
+}
+
+/// What a look took: on a busy machine it waits for most of its time, and costs nobody anything.
+fn spent(time: Duration, cpu: Option<(Duration, Duration)>) -> Duration {
+    cpu.map_or(time, |(before, after)| time.min(after.saturating_sub(before)))
+}
+
+/// Tells looks apart by who has and wants which lock, whatever their order.
+fn fingerprint_of(snapshot: &Snapshot) -> u64 {
+    snapshot.locks.iter().fold(0, |sum, lock| {
+        let mut hasher = DefaultHasher::new();
+        (&lock.id, lock.as_seen, lock.verdict, lock.waiters.len()).hash(&mut hasher);
+        sum ^ hasher.finish()
+    })
+}
+
+/// What the watcher's thread is told by others, and sleeps on.
+#[derive(Debug, Default)]
+struct Wakes {
+    wishes: Mutex<Wishes>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Wishes {
+    asked: Asked,
+    paused: bool,
+    stop: bool,
+}
+
+impl Wakes {
+    /// A watched file was touched.
+    fn touch(&self) {
+        let mut wishes = self.lock();
+        if wishes.asked.touched.is_none() {
+            wishes.asked.touched = Some(Instant::now());
+            self.changed.notify_one();
+        }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Wishes)) {
+        change(&mut self.lock());
+        self.changed.notify_one();
+    }
+
+    /// Sleeps until a look is due, and takes what was asked for. Whether to go on.
+    fn wait(&self, pace: &Pace) -> bool {
+        let mut wishes = self.lock();
+        loop {
+            if wishes.stop {
+                return false;
+            }
+            let now = Instant::now();
+            let due = pace.due(wishes.asked);
+            if !wishes.paused && due <= now {
+                wishes.asked = Asked::default();
+                return true;
+            }
+            wishes = if wishes.paused {
+                self.changed.wait(wishes).unwrap_or_else(PoisonError::into_inner)
+            } else {
+                let sleep = self.changed.wait_timeout(wishes, due - now);
+                sleep.unwrap_or_else(PoisonError::into_inner).0
+            };
+        }
+    }
+
+    /// The wishes are plain values: whoever panicked while changing them left them usable.
+    fn lock(&self) -> MutexGuard<'_, Wishes> {
+        self.wishes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,174 @@
+//! When to look: by the clock, by events, by request, and never for more than a share of the time.
+
+use std::time::{Duration, Instant};
+
+/// Looking may take one part in so many of the time: reading the lock table stalls every program
+/// that locks.
+const SHARE: u32 = 100;
+/// What may be spent at once after a quiet time.
+const BURST: Duration = Duration::from_millis(30);
+/// From look to look when nothing happens.
+const CALM: Duration = Duration::from_secs(1);
+/// From look to look for a while after something happened.
+const EAGER: Duration = Duration::from_millis(250);
+/// How long that while is.
+const EAGER_FOR: Duration = Duration::from_secs(3);
+/// From an event to its look: whoever opened the file has it locked by then.
+const SETTLE: Duration = Duration::from_millis(10);
+/// From a look to the next one that an event asks for.
+const GAP: Duration = Duration::from_millis(50);
+
+/// What asks for a look besides the clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Asked {
+    /// When a watched file was first touched since the last look.
+    pub(super) touched: Option<Instant>,
+    /// Whether somebody wants to see now.
+    pub(super) now: bool,
+}
+
+/// Decides when the next look is due.
+///
+/// Time to look is earned at one part in [`SHARE`], saved up to [`BURST`], and spent by looks; the
+/// next one has to wait until the debt is paid.
+#[derive(Debug)]
+pub(super) struct Pace {
+    /// Seconds of looking that are saved, or owed when negative, at `ended`.
+    credit: f64,
+    begun: Instant,
+    ended: Instant,
+    /// What the last look took.
+    cost: Duration,
+    eager_until: Instant,
+    first: bool,
+}
+
+impl Pace {
+    pub(super) fn new(now: Instant) -> Self {
+        let credit = BURST.as_secs_f64();
+        let cost = Duration::ZERO;
+        Self { credit, begun: now, ended: now, cost, eager_until: now, first: true }
+    }
+
+    /// Notes a look: `cost` is what it took of the machine, which is less than its time where it
+    /// had to wait; `changed` when it showed something new.
+    pub(super) fn looked(&mut self, begun: Instant, ended: Instant, cost: Duration, changed: bool) {
+        let earned = begun.saturating_duration_since(self.ended).as_secs_f64() / f64::from(SHARE);
+        self.credit = (self.credit + earned).min(BURST.as_secs_f64()) - cost.as_secs_f64();
+        (self.begun, self.ended, self.cost, self.first) = (begun, ended, cost, false);
+        if changed {
+            self.eager_until = ended + EAGER_FOR;
+        }
+    }
+
+    /// When the next look is due.
+    pub(super) fn due(&self, asked: Asked) -> Instant {
+        if self.first {
+            return self.begun;
+        }
+        if asked.now {
+            // A person may overdraw, not monopolize.
+            return self.ended + self.cost * 9;
+        }
+        let by_event = asked.touched.map(|at| (at + SETTLE).max(self.ended + GAP));
+        by_event.map_or(self.tick(), |at| at.min(self.tick())).max(self.affordable())
+    }
+
+    /// From the last look to the next one by the clock.
+    pub(super) fn interval(&self) -> Duration {
+        self.tick().max(self.affordable()).saturating_duration_since(self.begun)
+    }
+
+    fn tick(&self) -> Instant {
+        let pause = if self.ended < self.eager_until { EAGER } else { CALM };
+        // A look that had to wait for long is no reason to begin the next one at once.
+        (self.begun + pause).max(self.ended + GAP)
+    }
+
+    fn affordable(&self) -> Instant {
+        self.ended + Duration::from_secs_f64((-self.credit).max(0.0)) * SHARE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    /// Looks whenever it is due for `time`, with `asked` always set, and returns the moments.
+    fn run(cost: Duration, time: Duration, asked: bool, changed: bool) -> Vec<Duration> {
+        let start = Instant::now();
+        let mut now = start;
+        let mut pace = Pace::new(start);
+        let mut looks = Vec::new();
+        loop {
+            let asked = Asked { touched: asked.then_some(now), now: false };
+            let due = pace.due(asked).max(now);
+            if due > start + time {
+                return looks;
+            }
+            looks.push(due - start);
+            now = due + cost;
+            pace.looked(due, now, cost, changed);
+        }
+    }
+
+    #[test]
+    fn calm_is_once_a_second() {
+        let looks = run(4 * MS, Duration::from_secs(10), false, false);
+        assert_eq!(looks.len(), 11);
+        assert_eq!(looks[3], Duration::from_secs(3));
+    }
+
+    #[test]
+    fn whatever_happens_the_share_is_kept() {
+        for cost in [MS / 10, 4 * MS, 40 * MS, 900 * MS] {
+            let time = Duration::from_mins(10);
+            let looks = run(cost, time, true, true);
+            // One look may begin just before its cost can no longer be afforded.
+            let most = time / SHARE + BURST + cost;
+            assert!(cost * looks.len() as u32 <= most, "{cost:?}: {}", looks.len());
+        }
+    }
+
+    #[test]
+    fn an_event_after_a_quiet_time_is_looked_at_soon() {
+        let start = Instant::now();
+        let mut pace = Pace::new(start);
+        pace.looked(start, start + 4 * MS, 4 * MS, false);
+        let touched = start + 300 * MS;
+        let asked = Asked { touched: Some(touched), now: false };
+        assert_eq!(pace.due(asked), touched + SETTLE);
+    }
+
+    #[test]
+    fn an_event_never_delays_the_clock() {
+        let start = Instant::now();
+        let mut pace = Pace::new(start);
+        pace.looked(start, start + MS, MS, false);
+        let asked = Asked { touched: Some(start + 999 * MS), now: false };
+        assert_eq!(pace.due(asked), start + CALM);
+    }
+
+    #[test]
+    fn after_a_change_looks_come_faster_for_a_while() {
+        let start = Instant::now();
+        let mut pace = Pace::new(start);
+        pace.looked(start, start + MS, MS, true);
+        assert_eq!(pace.interval(), EAGER);
+        let later = start + EAGER_FOR + 2 * MS;
+        pace.looked(later, later + MS, MS, false);
+        assert_eq!(pace.interval(), CALM);
+    }
+
+    #[test]
+    fn a_person_need_not_wait_for_the_debt() {
+        let start = Instant::now();
+        let mut pace = Pace::new(start);
+        let cost = Duration::from_secs(1);
+        pace.looked(start, start + cost, cost, false);
+        assert!(pace.interval() > Duration::from_secs(90));
+        assert_eq!(pace.due(Asked { touched: None, now: true }), start + 10 * cost);
+    }
+}

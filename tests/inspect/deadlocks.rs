@@ -1,0 +1,119 @@
+//! Circles of waiting.
+
+use crate::support::{Need, Record, Scene, pids, records, wait_until};
+
+#[test]
+fn a_circle_of_three_is_told_once() {
+    let Some(scene) = Scene::with(&[]) else { return };
+    let actors = [(); 3].map(|()| scene.actor());
+    for (actor, name) in actors.iter().zip(["a", "b", "c"]) {
+        actor.does(format!("flock('{name}', EX)"));
+    }
+    for (actor, name) in actors.iter().zip(["b", "c", "a"]) {
+        actor.waits(format!("flock('{name}', EX)"));
+    }
+    let report = scene.look();
+    for actor in &actors {
+        let circles = report.deadlocks_of(actor.pid);
+        let [circle] = circles[..] else { panic!("{} circles", circles.len()) };
+        // A process that nobody may read could share a descriptor.
+        assert_eq!(circle["certain"], report.document["complete"]);
+        assert_eq!(circle["locks"].as_array().unwrap().len(), 3);
+        let members = circle["members"].as_array().unwrap();
+        assert_eq!(members.len(), 3);
+        // Each waits for what the next one holds.
+        for (member, next) in members.iter().zip(members.iter().cycle().skip(1)) {
+            assert_eq!(member["wants"], next["holds"]);
+        }
+    }
+    for (name, actor) in ["a", "b", "c"].into_iter().zip(&actors) {
+        let seen = report.at(&scene.path(name));
+        assert_eq!(seen["verdict"], "deadlock");
+        let member = report.deadlocks_of(actor.pid)[0]["members"].as_array().unwrap();
+        let member = member.iter().find(|member| member["pid"] == actor.pid).unwrap();
+        assert_eq!(member["holds"], seen["id"]);
+    }
+}
+
+#[test]
+fn a_circle_of_open_file_description_locks_is_seen() {
+    let Some(scene) = Scene::with(&[Need::Root]) else { return };
+    let [one, two] = [scene.actor(), scene.actor()];
+    one.does("ofd('a')");
+    two.does("ofd('b')");
+    one.waits("ofd('b', wait=True)");
+    two.waits("ofd('a', wait=True)");
+    let report = scene.look();
+    let circles = report.deadlocks_of(one.pid);
+    assert_eq!(circles.len(), 1, "{:#}", report.document);
+    assert_eq!(report.at(&scene.path("a"))["verdict"], "deadlock");
+}
+
+#[test]
+fn a_program_that_waits_for_its_own_inherited_descriptor_is_a_circle_of_one() {
+    let Some(scene) = Scene::with(&[]) else { return };
+    let lock = scene.path("l");
+    std::fs::write(&lock, "").unwrap();
+    let script = scene.shell("exec 9>l; flock 9; exec flock l true", &[]);
+    wait_until("the script waits for itself", || {
+        let waits = |record: &Record| record.waits && record.pid == script.pid;
+        records(&lock).iter().any(waits).then_some(())
+    });
+    let report = scene.look();
+    let seen = report.at(&lock);
+    assert_eq!(seen["verdict"], "deadlock");
+    let circles = report.deadlocks_of(script.pid);
+    let [circle] = circles[..] else { panic!("{} circles", circles.len()) };
+    assert_eq!(pids(&circle["members"]), [Some(script.pid)]);
+    // A process that nobody may read could share a descriptor.
+    assert_eq!(circle["certain"], report.document["complete"]);
+}
+
+#[test]
+fn a_sharer_outside_can_open_a_circle() {
+    let Some(scene) = Scene::with(&[]) else { return };
+    let outside = scene.actor();
+    outside.does("flock('a', EX)");
+    let inside = outside.forks();
+    let other = scene.actor();
+    other.does("flock('b', EX)");
+    inside.waits("flock('b', EX)");
+    other.waits("flock('a', EX)");
+    let report = scene.look();
+    assert_eq!(report.deadlocks_of(other.pid).len(), 0, "{:#}", report.document["deadlocks"]);
+    assert_eq!(report.at(&scene.path("a"))["verdict"], "contended");
+
+    outside.ends();
+    let report = scene.look();
+    assert_eq!(report.deadlocks_of(other.pid).len(), 1, "nobody outside is left");
+}
+
+#[test]
+fn one_reader_that_is_stuck_is_enough_for_a_circle() {
+    let Some(scene) = Scene::with(&[]) else { return };
+    let [stuck, free, writer] = [(); 3].map(|()| scene.actor());
+    stuck.does("flock('a', SH)");
+    free.does("flock('a', SH)");
+    writer.does("flock('b', EX)");
+    stuck.waits("flock('b', EX)");
+    writer.waits("flock('a', EX)");
+    // The writer needs both readers to go, and one of them never will.
+    let report = scene.look();
+    assert_eq!(report.deadlocks_of(writer.pid).len(), 1, "{:#}", report.document);
+    assert_eq!(report.deadlocks_of(free.pid).len(), 0);
+}
+
+#[test]
+fn a_chain_is_no_circle() {
+    let Some(scene) = Scene::with(&[]) else { return };
+    let [first, second, third] = [(); 3].map(|()| scene.actor());
+    first.does("flock('a', EX)");
+    second.does("flock('b', EX)");
+    second.waits("flock('a', EX)");
+    third.waits("flock('b', EX)");
+    let report = scene.look();
+    for actor in [&first, &second, &third] {
+        assert_eq!(report.deadlocks_of(actor.pid).len(), 0);
+    }
+    assert_eq!(report.at(&scene.path("a"))["verdict"], "contended");
+}
