@@ -14,6 +14,7 @@ import json
 import mmap
 import os
 import platform
+import resource
 import shutil
 import signal
 import socket
@@ -119,6 +120,18 @@ def fork_as(pid):
     if checked(libc.syscall(435, args, len(args))) == 0:
         raise Reborn
     return pid
+
+
+def raise_descriptor_limit():
+    """Raises it as far as we may; returns it."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    try:
+        limit = max(limit, 200_000)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    except (OSError, ValueError):
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    return limit
 
 
 def crowd(count, work):
@@ -294,7 +307,7 @@ def connect():
 # The end.
 
 def clean_up():
-    signal.alarm(30)
+    signal.alarm(120)
     plain_signals()
     for group in control_groups:
         thaw(group)
@@ -313,13 +326,11 @@ def thaw(group):
 
 
 def end_descendants():
-    while True:
-        for pid in own_children():
+    while children := list(own_children()):
+        for pid in children:
             os.kill(pid, signal.SIGKILL)
-        try:
-            os.waitpid(-1, 0)
-        except ChildProcessError:
-            return
+        for pid in children:  # What they leave behind is ours then.
+            os.waitpid(pid, 0)
 
 
 def own_children():
