@@ -7,7 +7,7 @@ use crate::diagnose::diagnose;
 use crate::error::Error;
 use crate::families::Families;
 use crate::ledger::Ledger;
-use crate::model::{FileId, Lock, LockId, Pid, Snapshot, Target, harmless_bytes};
+use crate::model::{FileId, Lock, LockId, PathBytes, Pid, Snapshot, Target, harmless_bytes};
 use crate::sources::{Kernel, Scope, Source};
 use crate::system::{Resolved, System};
 
@@ -231,7 +231,7 @@ impl Pick {
 
 impl Place {
     fn contains(&self, lock: &Lock) -> bool {
-        if let Some(path) = lock.path.as_ref().map(|path| path.as_path())
+        if let Some(path) = lock.path.as_ref().map(PathBytes::as_path)
             && (path == self.path || self.below && path.starts_with(&self.path))
         {
             return true;

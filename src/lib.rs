@@ -13,3 +13,5 @@ pub mod watch;
 pub use error::Error;
 pub use inspect::{Folders, Inspector, Selection};
 pub use model::{Snapshot, Target, TargetError};
+#[doc(hidden)]
+pub use system::children;

@@ -1,8 +1,6 @@
 //! Looking while processes come and go and locks are taken and given back without a pause. Apart from
 //! the other scenarios, whose looks it would disturb.
 
-#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
-
 mod support;
 
 use std::collections::BTreeMap;

@@ -1,10 +1,12 @@
 //! The command line as types. What is listed here works.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 
 use super::columns::Column;
+use super::demo::Role;
 
 /// Who really holds a lock, for how long, who waits, and what to do about it.
 ///
@@ -34,6 +36,14 @@ pub(crate) enum Command {
     Ls(Ls),
     /// Tell in sentences who has a lock, who waits, why it does not move, and what can be done
     Explain(Explain),
+    /// Watch real processes contend for real locks in a temporary folder; leaves nothing behind
+    Demo,
+    /// Owns the folder and the processes of the demo.
+    #[command(hide = true)]
+    DemoJanitor { folder: PathBuf },
+    /// One of those processes.
+    #[command(hide = true)]
+    DemoActor { name: String, role: Role, files: Vec<PathBuf> },
 }
 
 /// `locktop ls`.

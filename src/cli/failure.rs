@@ -39,6 +39,15 @@ impl Failure {
         Self { status: Status::Usage, text: Some(text.into()) }
     }
 
+    /// What the system refused.
+    pub(crate) fn refused(text: impl Into<String>, kind: io::ErrorKind) -> Self {
+        let status = match kind {
+            io::ErrorKind::PermissionDenied => Status::NotPermitted,
+            _ => Status::Unreadable,
+        };
+        Self { status, text: Some(text.into()) }
+    }
+
     /// A failure that has been said already.
     pub(crate) fn told(status: Status) -> Self {
         Self { status, text: None }

@@ -4,6 +4,7 @@
 mod args;
 mod cell;
 mod columns;
+mod demo;
 mod explain;
 mod failure;
 mod future;
@@ -48,8 +49,19 @@ fn run(arguments: &[OsString]) -> Result<Status, Failure> {
     match args.command {
         Some(Command::Ls(ls)) => ls::run(&ls, args.global),
         Some(Command::Explain(explain)) => explain::run(&explain, args.global),
-        None if std::io::stdout().is_terminal() => dashboard(&args.targets, args.global),
-        None => ls::run(&Ls::of(args.targets), args.global),
+        Some(Command::Demo) => demo::run(|folder| show(vec![folder.into()], args.global)),
+        Some(Command::DemoJanitor { folder }) => demo::keep_house(&folder),
+        Some(Command::DemoActor { name, role, files }) => demo::act(&name, role, &files),
+        None => show(args.targets, args.global),
+    }
+}
+
+/// The dashboard, where there is a terminal for it; else as `ls`.
+fn show(targets: Vec<OsString>, global: args::Global) -> Result<Status, Failure> {
+    if std::io::stdout().is_terminal() {
+        dashboard(&targets, global)
+    } else {
+        ls::run(&Ls::of(targets), global)
     }
 }
 

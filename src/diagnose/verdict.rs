@@ -185,26 +185,19 @@ impl<'a> Judge<'a> {
 
     fn unknown(&self, lock: &LockFacts) -> Option<String> {
         let grant = lock.grants.iter().find(|grant| grant.sharers.is_empty())?;
+        let reason =
+            grant.remark.as_deref().map_or("who keeps it could not be seen".into(), harmless);
         let told = match (grant.taker, grant.recorded_pid) {
-            (Taker::Gone, _) => {
-                format!("{} has ended, and who keeps it could not be seen", taker(grant))
+            (Taker::Gone, _) => format!("{} has ended; {reason}", taker(grant)),
+            (Taker::HoldsNot, Some(pid)) => {
+                format!("the kernel names pid {pid}, but that process does not keep it; {reason}")
             }
-            (Taker::HoldsNot, Some(pid)) => format!(
-                "the kernel names pid {pid}, but that process does not keep it; who does could not be seen"
-            ),
-            _ => "the kernel does not say whose it is, and nobody was seen to keep it".into(),
+            _ => reason.into_owned(),
         };
-        let others: Vec<_> = lock.grants.iter().flat_map(|grant| &grant.sharers).cloned().collect();
-        let told = match &grant.remark {
-            Some(remark) => format!("{told}: {}", harmless(remark)),
-            None => told,
-        };
-        Some(match &*others {
-            [] => told,
-            others => {
-                let names = self.names(others);
-                format!("shared with {names}: {told}")
-            }
+        let others: Vec<_> = lock.grants.iter().flat_map(|grant| &grant.sharers).collect();
+        Some(match others.len() {
+            0 => told,
+            _ => format!("{} and somebody else keep it together; {told}", self.names(others)),
         })
     }
 
@@ -290,8 +283,7 @@ impl<'a> Judge<'a> {
             .get(path.as_path())?
             .iter()
             .filter(|other| {
-                other.file != lock.file
-                    && other.mechanism.conflicts_with(lock.mechanism)
+                other.mechanism.conflicts_with(lock.mechanism)
                     && other.range.overlaps(&lock.range)
                     && (other.naming == Naming::Another) != (lock.naming == Naming::Another)
             })

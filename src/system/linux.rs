@@ -39,6 +39,7 @@ pub(super) fn uptime() -> Duration {
     Duration::new(now.tv_sec.cast_unsigned(), now.tv_nsec as u32)
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "other systems may not tell")]
 pub(super) fn cpu_time() -> Option<Duration> {
     let spent = clock_gettime(ClockId::ProcessCPUTime);
     Some(Duration::new(spent.tv_sec.cast_unsigned(), spent.tv_nsec as u32))

@@ -195,7 +195,7 @@ fn resolve_folder(path: &Path) -> Option<PathBuf> {
 mod tests {
     use super::*;
 
-    fn ask(path: &std::path::Path) -> Ask {
+    fn ask(path: &Path) -> Ask {
         Ask { path: path.into(), root: None, mount: "/".into() }
     }
 

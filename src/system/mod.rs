@@ -3,6 +3,7 @@
 //! A [`System`] is handed to everything that looks, so that tests can hand in another root of
 //! `/proc`.
 
+pub mod children;
 mod lookup;
 mod people;
 pub(crate) mod procfs;

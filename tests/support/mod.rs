@@ -13,11 +13,13 @@
 mod actor;
 mod kernel;
 mod need;
+mod playground;
 mod report;
 mod scene;
 
 pub use actor::Actor;
 pub use kernel::{Record, records, state, wait_until};
-pub use need::Need;
+pub use need::{Need, all_met};
+pub use playground::{Playground, send, somebody_is_in_charge};
 pub use report::{Report, pids};
 pub use scene::{Scene, Shell, Viewer};

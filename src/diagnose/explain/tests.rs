@@ -388,23 +388,52 @@ fn a_deadlock_of_sharers() {
 }
 
 #[test]
+fn a_deadlock_around_one() {
+    let told = told(
+        Sketch::new()
+            .lock(flock("/a").read_by(&[2]).read_by(&[3]).wanted_by(1))
+            .lock(flock("/b").held_by(&[1]).wanted_by(2).wanted_by(3))
+            .with(|facts| {
+                unprivileged(facts);
+                facts.complete = true;
+            }),
+    );
+    insta::assert_snapshot!(told, @"
+    /a: deadlock (flock lock, held shared)
+    Held by p2 (pid 2) through descriptor 9.
+    Held by p3 (pid 3) through descriptor 9.
+    For how long could not be told.
+    p2 (pid 2) sleeps.
+    p3 (pid 3) sleeps.
+    Judged deadlock: p1 (pid 1) has /b and waits for /a; p2 (pid 2) has /a and waits for /b; it is part of 1 more circle.
+    In a circle: p1 (pid 1) waits for /a, which p3 (pid 3) keeps; p3 (pid 3) waits for /b, which p1 (pid 1) keeps; by themselves they never go on.
+    > p1 1 waits at least 1m00s in the kernel's queue, wants it exclusively, behind p2 (pid 2) and p3 (pid 3)
+    * End p1 (pid 1) with SIGTERM: that opens the circle.
+    $ kill 1
+    * So that it does not come back: let all programs take these locks in the same order.
+    * Do not remove the lock's file: that frees nothing, and lets a second holder in beside the first.
+    ");
+}
+
+#[test]
 fn a_split_lock() {
-    let told =
-        told(Sketch::new().lock(
-            flock("/a").held_by(&[1]).wanted_by(2).with(|lock| lock.naming = Naming::Another),
-        ));
+    let told = told(
+        Sketch::new()
+            .lock(flock("/a").held_by(&[1]).wanted_by(2).with(|lock| lock.naming = Naming::Another))
+            .process(1, |process| process.state = Some(State::Uninterruptible)),
+    );
     insta::assert_snapshot!(told, @"
     /a: split (flock lock, held exclusively)
     Held by p1 (pid 1) through descriptor 9.
     For how long could not be told.
     Its file has been removed from that path, but is still locked.
-    p1 (pid 1) sleeps.
+    p1 (pid 1) is in uninterruptible sleep.
     Judged split: the path names another file by now, so whoever opens it does not see this lock; p1 (pid 1) keeps it through descriptor 9.
     > p2 2 waits at least 1m00s in the kernel's queue, wants it exclusively, behind p1 (pid 1)
     * See who holds the file that is at the path now: the two do not keep each other out.
     $ locktop explain /a
     * Let those who keep the old file finish.
-    * End p1 (pid 1) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. SIGKILL only if that is ignored: then nothing is cleaned up.
+    * End p1 (pid 1) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. In uninterruptible sleep it takes the signal when that sleep ends. SIGKILL only if that is ignored: then nothing is cleaned up.
     $ kill 1
     * Do not remove the file at the path: that frees nothing, and is how a lock is split.
     ");
@@ -427,7 +456,7 @@ fn a_holder_nobody_could_see() {
     Who holds it could not be seen.
     For how long could not be told.
     Its file has been removed from that path, but is still locked.
-    Judged unknown: the kernel does not say whose it is, and nobody was seen to keep it.
+    Judged unknown: who keeps it could not be seen.
     > p2 2 waits at least 1m00s in the kernel's queue, wants bytes 0-9 exclusively, behind somebody unseen
     * See who holds it: look with the right to read every process's descriptors.
     $ sudo locktop explain @ofd:fe:00:101:0-9

@@ -105,6 +105,8 @@ fn somebody_in_charge_is_no_orphan() {
     assert_eq!(held, Verdict::Held);
     assert!(why.contains("left it to the container 3f9c"), "{why}");
     assert_eq!(verdict(|process| process.group_leader_alive = None).0, Verdict::Held);
+    let taker_lives = left_behind().grant(|grant| grant.taker = Taker::Unreadable);
+    assert_eq!(judged(Sketch::new().lock(taker_lives).process(3244, rsync)).verdict, Verdict::Held);
     assert_eq!(
         verdict(|process| process.unit = Some("session-3.scope".into())).0,
         Verdict::Orphaned
@@ -140,15 +142,14 @@ fn a_stranger_with_the_number_is_not_accused() {
     let nobody = flock("/a").held_by(&[]).grant(|grant| {
         grant.recorded_pid = Some(77);
         grant.taker = Taker::HoldsNot;
-        grant.remark = Some("its descriptor is on its way through a socket".into());
+        grant.remark = Some("no process has it open".into());
     });
     let lock = judged(Sketch::new().lock(nobody));
     assert_eq!(lock.verdict, Verdict::Unknown);
     assert!(lock.holders.is_empty());
     assert_eq!(
         why(&lock),
-        "the kernel names pid 77, but that process does not keep it; who does could not be seen: \
-         its descriptor is on its way through a socket"
+        "the kernel names pid 77, but that process does not keep it; no process has it open"
     );
 }
 
@@ -172,14 +173,17 @@ fn who_lives_but_cannot_be_read_holds_by_the_record() {
 fn nobody_seen_is_unknown_even_beside_others() {
     let lock = judged(Sketch::new().lock(ofd("/a", 0, 9).held_by(&[]).wanted_by(6)));
     assert_eq!(lock.verdict, Verdict::Unknown);
-    assert_eq!(why(&lock), "the kernel does not say whose it is, and nobody was seen to keep it");
+    assert_eq!(why(&lock), "who keeps it could not be seen");
     let beside = judged(Sketch::new().lock(ofd("/a", 0, 9).read_by(&[1]).read_by(&[])));
     assert_eq!(beside.verdict, Verdict::Unknown);
-    assert!(why(&beside).starts_with("shared with p1 (pid 1): "), "{}", why(&beside));
+    assert_eq!(
+        why(&beside),
+        "p1 (pid 1) and somebody else keep it together; who keeps it could not be seen"
+    );
     let gone = left_behind().grant(|grant| grant.sharers.clear());
     assert_eq!(
         why(&judged(Sketch::new().lock(gone))),
-        "whoever took it (pid 3246) has ended, and who keeps it could not be seen"
+        "whoever took it (pid 3246) has ended; who keeps it could not be seen"
     );
 }
 
@@ -251,8 +255,13 @@ fn who_waits_for_the_stuck_is_stuck() {
 }
 
 #[test]
-fn a_thread_or_a_lease_that_can_move_is_not_stuck() {
+fn a_thread_a_sharer_or_a_lease_that_can_move_is_not_stuck() {
     let verdict = |sketch: Sketch| judged(sketch).verdict;
+    let sharer = chain().with(|facts| {
+        let sharers = &mut facts.locks[2].grants[0].sharers;
+        sharers.push(Sharer { pid: 33, ..sharers[0].clone() });
+    });
+    assert_eq!(verdict(sharer), Verdict::Contended);
     assert_eq!(verdict(chain()), Verdict::Stuck);
     let threads = |threads| chain().process(5, move |process| process.threads = threads);
     assert_eq!(verdict(threads(Some(2))), Verdict::Contended);
@@ -260,6 +269,20 @@ fn a_thread_or_a_lease_that_can_move_is_not_stuck() {
     let lease = chain().with(|facts| facts.locks[1].mechanism = Mechanism::Lease);
     let lease = lease.with(|facts| facts.locks[1].requests[0].mechanism = Mechanism::Lease);
     assert_eq!(verdict(lease), Verdict::Contended);
+}
+
+#[test]
+fn what_a_deadlocked_process_holds_besides_is_stuck_unless_a_thread_is_free() {
+    let sketch = || {
+        Sketch::new()
+            .lock(flock("/a").held_by(&[1]))
+            .lock(flock("/b").held_by(&[1]).wanted_by(2))
+            .lock(flock("/c").held_by(&[2]).wanted_by(1))
+    };
+    let lock = judged(sketch());
+    assert_eq!((lock.verdict, why(&lock)), (Verdict::Stuck, "p1 (pid 1) is in a deadlock"));
+    let free = judged(sketch().process(1, |process| process.threads = Some(2)));
+    assert_eq!(free.verdict, Verdict::Held);
 }
 
 fn file(inode: u64) -> FileId {

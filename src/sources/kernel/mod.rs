@@ -174,7 +174,7 @@ fn notes(system: &System, table: &Table, scan: &Scan, cut: bool) -> Vec<Note> {
         let would_help = if system.is_root() {
             "run it outside the container or sandbox that protects them"
         } else {
-            "run as root, or give the binary cap_sys_ptrace"
+            "run as root, or give the binary cap_sys_ptrace and cap_dac_read_search"
         };
         notes.push(Note {
             code: "unreadable_processes",

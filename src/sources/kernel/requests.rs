@@ -238,13 +238,12 @@ fn bound_waits(system: &System, locks: &mut [Sighting]) {
     let idle = system.last_ran(&threads);
     for request in locks.iter_mut().flat_map(|lock| &mut lock.facts.requests) {
         let Some(pid) = request.pid else { continue };
-        let ran = match request.tid {
-            Some(tid) => idle.get(&tid).map(|idle| idle.at_least),
-            None => {
-                let of = threads.iter().filter(|(of, _)| *of == pid);
-                of.map(|(_, tid)| idle.get(tid).map(|idle| idle.at_least)).min().flatten()
-            }
+        let ran = |tid: Pid| idle.get(&tid).map(|idle| idle.at_least);
+        let last_of_all = || {
+            let of_process = threads.iter().filter(|(of, _)| *of == pid);
+            of_process.map(|(_, tid)| ran(*tid)).min().flatten()
         };
+        let ran = request.tid.map_or_else(last_of_all, ran);
         request.last_ran = ran;
         if let Ok(stat) = system.thread_stat(pid, request.tid.unwrap_or(pid)) {
             let age = uptime.saturating_sub(system.since_boot(stat.start));

@@ -100,9 +100,7 @@ impl Scan {
                 .descriptors(pid)
                 .and_then(|descriptors| self.read(system, worth, pid, &descriptors));
             match read {
-                Ok(count) if count > 0 => {}
-                // The first thread of a process can end, and its descriptors live on in the others.
-                Ok(_) => self.read_threads(system, worth, pid),
+                Ok(1..) => {}
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                     // Threads of the kernel and processes on their way out have no descriptors.
                     let stat = system.stat(pid);
@@ -110,7 +108,8 @@ impl Scan {
                         self.unreadable.insert(pid);
                     }
                 }
-                Err(_) => self.read_threads(system, worth, pid),
+                // The first thread of a process can end, and its descriptors live on in the others.
+                Ok(0) | Err(_) => self.read_threads(system, worth, pid),
             }
         }
     }

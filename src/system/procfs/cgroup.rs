@@ -46,17 +46,18 @@ impl Cgroup {
 
     /// The innermost systemd unit: `cron.service`, `session-3.scope`.
     pub(crate) fn unit(&self) -> Option<String> {
-        self.paths().find_map(|path| {
-            path.rsplit('/')
-                .find(|part| part.ends_with(".service") || part.ends_with(".scope"))
-                .map(unescape)
-        })
+        self.paths().find_map(|path| path.rsplit('/').find(|part| is_unit(part)).map(unescape))
     }
 
     /// The container: an id of 64 hexadecimal digits, or a name that its manager gave.
     pub(crate) fn container(&self) -> Option<String> {
         self.paths().find_map(|path| path.rsplit('/').find_map(container_of))
     }
+}
+
+/// Whether a part of a path names a unit that runs processes.
+fn is_unit(part: &str) -> bool {
+    [".service", ".scope"].iter().any(|suffix| part.ends_with(suffix))
 }
 
 /// The container that one part of a path names.

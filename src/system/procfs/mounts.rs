@@ -1,4 +1,4 @@
-//! `/proc/PID/mountinfo`, after proc_pid_mountinfo(5).
+//! `/proc/PID/mountinfo`, after `proc_pid_mountinfo(5)`.
 
 use std::path::{Path, PathBuf};
 
@@ -105,15 +105,12 @@ fn unescape(word: &[u8]) -> PathBuf {
                 matches!(digit, b'0'..=b'7').then(|| number * 8 + u32::from(digit - b'0'))
             })
         });
-        match octal.and_then(|number| u8::try_from(number).ok()) {
-            Some(plain) => {
-                bytes.push(plain);
-                rest = &tail[3..];
-            }
-            None => {
-                bytes.push(byte);
-                rest = tail;
-            }
+        if let Some(plain) = octal.and_then(|number| u8::try_from(number).ok()) {
+            bytes.push(plain);
+            rest = &tail[3..];
+        } else {
+            bytes.push(byte);
+            rest = tail;
         }
     }
     crate::system::path_from_bytes(bytes)

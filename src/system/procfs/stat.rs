@@ -1,4 +1,4 @@
-//! `/proc/PID/stat` and `/proc/PID/task/TID/stat`, after proc_pid_stat(5).
+//! `/proc/PID/stat` and `/proc/PID/task/TID/stat`, after `proc_pid_stat(5)`.
 
 use crate::model::{Pid, State};
 
@@ -37,9 +37,6 @@ impl Stat {
         // Field 3 of the manual is the first here.
         let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
         let field = |number: usize| fields.get(number - 3).copied();
-        fn read<T: std::str::FromStr>(text: Option<&str>) -> Option<T> {
-            text?.parse().ok()
-        }
         let flags = read::<u64>(field(9))?;
         Some(Self {
             command,
@@ -68,6 +65,10 @@ impl Stat {
             _ => Some(format!("{major}:{minor}")),
         }
     }
+}
+
+fn read<T: std::str::FromStr>(text: Option<&str>) -> Option<T> {
+    text?.parse().ok()
 }
 
 fn state(word: &str) -> Option<State> {

@@ -1,0 +1,198 @@
+//! What the README says of other tools, mostly of the demo's act in which the taker of a lock is gone
+//! and somebody waits for it.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod support;
+
+use std::path::PathBuf;
+use std::process::{Child, Command};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use support::{Need, Playground, Report, Scene, all_met, pids, wait_until};
+
+/// One test at a time: what lslocks prints depends on all locks of the machine.
+static LSLOCKS: Mutex<()> = Mutex::new(());
+
+/// The scene, and who is in it.
+struct Act {
+    playground: Playground,
+    demo: Child,
+    /// Ends the demo when it is dropped.
+    unread: Option<std::io::PipeReader>,
+    lock: PathBuf,
+    /// Has the lock.
+    orphan: i32,
+    waiter: i32,
+}
+
+impl Act {
+    fn set(tool: &'static str) -> Option<Self> {
+        if !all_met(&[Need::Program(tool)]) {
+            return None;
+        }
+        let playground = Playground::new();
+        let (demo, unread) = playground.set_demo();
+        Some(Self {
+            lock: playground.folder().join("orphan.lock"),
+            orphan: playground.pid_of("orphan keep orphan.lock"),
+            waiter: playground.pid_of("waiter wait orphan.lock"),
+            playground,
+            demo,
+            unread: Some(unread),
+        })
+    }
+
+    /// What the kernel names: a process that is no more.
+    fn taker(&self) -> i32 {
+        let records = support::records(&self.lock);
+        let taker = records.iter().find(|record| !record.waits).unwrap().pid;
+        assert_eq!(support::state(taker), None, "the taker is gone");
+        taker
+    }
+}
+
+impl Drop for Act {
+    fn drop(&mut self) {
+        self.unread = None;
+        self.demo.wait().unwrap();
+        self.playground.wait_for_nothing();
+    }
+}
+
+fn printed(command: &mut Command) -> String {
+    String::from_utf8(command.env("LC_ALL", "C").output().unwrap().stdout).unwrap()
+}
+
+/// The line that has the pid as a word.
+fn line_of(pid: i32, text: &str) -> Option<Vec<&str>> {
+    let pid = pid.to_string();
+    let words = |line| str::split_whitespace(line).collect::<Vec<_>>();
+    text.lines().map(words).find(|words| words.contains(&&*pid))
+}
+
+#[test]
+fn locktop_names_the_one_who_has_it_and_the_one_who_waits() {
+    let Some(act) = Act::set("true") else { return };
+    let mut ls = Command::new(env!("CARGO_BIN_EXE_locktop"));
+    let report = Report::of(ls.args(["ls", "--json"]).arg(&act.lock).output().unwrap());
+    let lock = report.at(&act.lock);
+    assert_eq!(pids(&lock["holders"]), [Some(act.orphan)]);
+    assert_eq!(pids(&lock["waiters"]), [Some(act.waiter)]);
+    assert_eq!(lock["recorded_pid"], act.taker());
+}
+
+#[test]
+fn lslocks_names_the_dead_taker() {
+    let _alone = LSLOCKS.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(act) = Act::set("lslocks") else { return };
+    let table =
+        printed(Command::new("lslocks").args(["-u", "-o", "COMMAND,PID,MODE,BLOCKER,PATH"]));
+    let taker = act.taker().to_string();
+    let held = table.lines().find(|line| line.starts_with("(unknown)") && line.contains(&taker));
+    let held = held.unwrap_or_else(|| panic!("no unknown holder in {table}"));
+    assert!(!held.contains("orphan.lock"), "{held}");
+    let waits = line_of(act.waiter, &table).unwrap();
+    assert_eq!(waits[2..4], ["WRITE*", &taker], "{table}");
+    assert_eq!(line_of(act.orphan, &table), None, "{table}");
+}
+
+#[test]
+fn lslocks_prints_nothing_while_somebody_breaks_a_lease() {
+    let _alone = LSLOCKS.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(scene) = Scene::with(&[Need::Program("lslocks")]) else { return };
+    let holder = scene.actor();
+    holder.does("flock('lock', EX); lease('leased')");
+    let pid = holder.pid.to_string();
+    let table = || printed(Command::new("lslocks").args(["-o", "PID,PATH"]));
+    assert!(table().contains(&pid), "{}", table());
+
+    let breaker = scene.actor();
+    breaker.waits("open('leased')");
+    assert!(!table().contains(&pid), "{}", table());
+    let report = scene.look();
+    assert_eq!(pids(&report.at(&scene.path("lock"))["holders"]), [Some(holder.pid)]);
+}
+
+#[test]
+fn lsof_shows_holder_and_waiter_alike() {
+    let Some(act) = Act::set("lsof") else { return };
+    let table = printed(Command::new("lsof").args(["-n", "-w"]).arg(&act.lock));
+    for pid in [act.orphan, act.waiter] {
+        // Behind the descriptor's `u` for reading and writing comes W where it shows a lock.
+        assert_eq!(line_of(pid, &table).unwrap()[3], "3u", "{table}");
+    }
+    let stopped = act.playground.pid_of("stopped stop stopped.lock");
+    let lock = act.lock.with_file_name("stopped.lock");
+    let table = printed(Command::new("lsof").args(["-n", "-w"]).arg(lock));
+    assert_eq!(line_of(stopped, &table).unwrap()[3], "3uW", "{table}");
+}
+
+#[test]
+fn fuser_shows_holder_and_waiter_alike() {
+    let Some(act) = Act::set("fuser") else { return };
+    let pids = printed(Command::new("fuser").arg(&act.lock));
+    let mut pids: Vec<i32> = pids.split_whitespace().map(|pid| pid.parse().unwrap()).collect();
+    pids.sort_unstable();
+    let mut both = [act.orphan, act.waiter];
+    both.sort_unstable();
+    assert_eq!(pids, both);
+}
+
+#[test]
+fn htop_shows_the_locks_that_a_selected_process_has() {
+    let Some(act) = Act::set("htop") else { return };
+    let shown = htop(act.orphan);
+    assert!(shown.contains("FLOCK"), "{shown}");
+    let shown = htop(act.waiter);
+    assert!(shown.contains("No locks have been found"), "{shown}");
+}
+
+/// What htop's list of the file locks of a process shows.
+fn htop(pid: i32) -> String {
+    let home = tempfile::tempdir().unwrap();
+    let size = portable_pty::PtySize { rows: 20, cols: 120, pixel_width: 0, pixel_height: 0 };
+    let pty = portable_pty::native_pty_system().openpty(size).unwrap();
+    let mut command = portable_pty::CommandBuilder::new("htop");
+    command.args(["-p", &pid.to_string()]);
+    command.env("TERM", "xterm");
+    command.env("HOME", home.path());
+    command.env_remove("XDG_CONFIG_HOME");
+    let mut htop = pty.slave.spawn_command(command).unwrap();
+    drop(pty.slave);
+
+    let (pieces, received) = std::sync::mpsc::channel();
+    let mut output = pty.master.try_clone_reader().unwrap();
+    let reader = std::thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(length @ 1..) = output.read(&mut buffer) {
+            if pieces.send(buffer[..length].to_vec()).is_err() {
+                break;
+            }
+        }
+    });
+    let mut screen = vt100::Parser::new(20, 120, 0);
+    let mut wait_for = |words: &str| {
+        wait_until(words, || {
+            if let Ok(piece) = received.recv_timeout(Duration::from_millis(10)) {
+                screen.process(&piece);
+            }
+            let contents = screen.screen().contents();
+            contents.contains(words).then_some(contents)
+        })
+    };
+    let mut keys = pty.master.take_writer().unwrap();
+    wait_for("demo-actor");
+    keys.write_all(b"x").unwrap();
+    // The footer comes after the list.
+    wait_for("Snapshot of file locks");
+    let shown = wait_for("Refresh");
+    keys.write_all(b"q").unwrap();
+    keys.write_all(b"q").unwrap();
+    htop.wait().unwrap();
+    drop(keys);
+    drop(pty.master);
+    reader.join().unwrap();
+    shown
+}

@@ -1,0 +1,134 @@
+//! `locktop demo`: what it plays, and that nothing of it stays, whatever ends it.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::Signal;
+use support::{Playground, send, somebody_is_in_charge};
+
+fn end(demo: &mut Child, signal: Signal) {
+    send(signal, demo.id().cast_signed());
+    demo.wait().unwrap();
+}
+
+#[test]
+fn every_act_is_shown_and_nothing_stays() {
+    let playground = Playground::new();
+    let output = playground.demo().output().unwrap();
+    let shown = String::from_utf8(output.stdout).unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    for (file, word) in [
+        ("/orphan.lock", if somebody_is_in_charge() { "contended" } else { "orphaned" }),
+        ("/stopped.lock", "stuck"),
+        ("/deadlock-a.lock", "deadlock"),
+        ("/deadlock-b.lock", "deadlock"),
+        ("/split.lock", "split"),
+        ("/queue.lock", "contended"),
+        ("/queue.lock", "5"),
+    ] {
+        let tells = |line: &str| line.contains(file) && line.split(' ').any(|it| it == word);
+        assert!(shown.lines().any(tells), "no {word} {file} in:\n{shown}\n{said}");
+    }
+    assert!(shown.contains("/contention.lock"), "{shown}");
+    assert_eq!(playground.company(), BTreeMap::new());
+    assert_eq!(playground.folders(), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn nothing_stays_after_a_signal() {
+    for signal in [Signal::TERM, Signal::KILL] {
+        let playground = Playground::new();
+        let (mut demo, _unread) = playground.held_demo();
+        playground.wait_for_company(Playground::COMPANY);
+        end(&mut demo, signal);
+        playground.wait_for_nothing();
+    }
+}
+
+#[test]
+fn nothing_stays_when_killed_while_the_scene_is_set() {
+    for size in [1, 2, 6, 11] {
+        let playground = Playground::new();
+        let (mut demo, _unread) = playground.held_demo();
+        playground.wait_for_company(size);
+        end(&mut demo, Signal::KILL);
+        playground.wait_for_nothing();
+    }
+}
+
+#[test]
+fn actors_die_with_the_janitor_and_the_demo_removes_the_folder() {
+    let playground = Playground::new();
+    let (mut demo, mut unread) = playground.held_demo();
+    playground.wait_for_company(Playground::COMPANY);
+    send(Signal::KILL, playground.pid_of(" demo-janitor "));
+    playground.wait_for_silence();
+    unread.read_to_end(&mut Vec::new()).unwrap();
+    assert_eq!(demo.wait().unwrap().code(), Some(5));
+    assert_eq!(playground.folders(), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn no_process_outlives_both_demo_and_janitor() {
+    let playground = Playground::new();
+    let (mut demo, _unread) = playground.held_demo();
+    playground.wait_for_company(Playground::COMPANY);
+    let janitor = playground.pid_of(" demo-janitor ");
+    // While it is stopped it cannot notice that the demo ends.
+    send(Signal::STOP, janitor);
+    end(&mut demo, Signal::KILL);
+    send(Signal::KILL, janitor);
+    playground.wait_for_silence();
+}
+
+#[test]
+fn nobody_else_may_enter_the_folder() {
+    let playground = Playground::new();
+    let (mut demo, _unread) = playground.held_demo();
+    playground.wait_for_company(Playground::COMPANY);
+    let mode = fs::metadata(playground.folder()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+    end(&mut demo, Signal::TERM);
+    playground.wait_for_nothing();
+}
+
+#[test]
+fn without_a_folder_for_temporary_files_it_says_so() {
+    let playground = Playground::new();
+    let missing = playground.temporary().join("missing");
+    let output = playground.demo().env("TMPDIR", &missing).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(5), "{said}");
+    assert!(said.contains(missing.to_str().unwrap()), "{said}");
+    assert_eq!(output.stdout, b"");
+}
+
+#[test]
+fn where_it_may_not_write_it_says_so() {
+    let playground = Playground::new();
+    let folder = playground.temporary();
+    let program = folder.join("locktop");
+    fs::copy(env!("CARGO_BIN_EXE_locktop"), &program).unwrap();
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o555)).unwrap();
+    let mut demo = Command::new(program);
+    demo.arg("demo").env("TMPDIR", folder).stdin(Stdio::null());
+    if rustix::process::geteuid().is_root() {
+        // Root may write everywhere, nobody may not.
+        demo.uid(65534).gid(65534);
+    }
+    let output = demo.output().unwrap();
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("Permission denied"), "{said}");
+}
