@@ -7,6 +7,7 @@ process ends all its descendants (as their reaper it cannot hit a stranger), unm
 control groups and the folder, and exits 0 only if nothing is left.
 """
 
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -327,10 +328,13 @@ def thaw(group):
 
 def end_descendants():
     while children := list(own_children()):
+        # Some may be on their way out since before we had to wait for them.
         for pid in children:
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         for pid in children:  # What they leave behind is ours then.
-            os.waitpid(pid, 0)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
 
 
 def own_children():
