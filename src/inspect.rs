@@ -79,14 +79,13 @@ impl Inspector {
     /// # Errors
     /// When the system's lock table cannot be read.
     pub fn snapshot(&mut self) -> Result<Snapshot, Error> {
-        let at = self.system.now();
         let mut looks = Vec::with_capacity(self.sources.len());
         for source in &mut self.sources {
             let mut look = source.look(&self.scope, &self.system)?;
             self.families.interpret(&mut look);
             looks.push(look);
         }
-        Ok(diagnose(self.ledger.enter(at, looks)))
+        Ok(diagnose(self.ledger.enter(self.system.now(), looks)))
     }
 
     /// What the targets mean now: turns paths into the files that they name, without ever blocking

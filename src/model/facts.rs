@@ -13,7 +13,7 @@ use super::{
 /// What one source said at one time, and what it could not see.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Look {
-    /// When it began.
+    /// When everything had been read: what lasts may have lasted until now.
     pub at: Moment,
     /// How long it took.
     pub cost: Duration,

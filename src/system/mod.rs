@@ -342,9 +342,9 @@ impl System {
     }
 
     /// What is known of each of these processes.
-    pub(crate) fn anatomy(&self, pids: &[Pid], now: Moment) -> HashMap<Pid, Anatomy> {
+    pub(crate) fn anatomy(&self, pids: &[Pid]) -> HashMap<Pid, Anatomy> {
         let mut people = self.people.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        people.examine(self, pids, now)
+        people.examine(self, pids, self.now())
     }
 
     /// Clock ticks a second, in which processes' starts are counted.

@@ -32,9 +32,8 @@ pub(crate) struct Kernel {
 impl Source for Kernel {
     fn look(&mut self, scope: &super::Scope, system: &System) -> Result<Look, Error> {
         let began = Instant::now();
-        let at = system.now();
         if !system.has_lock_table() {
-            return Ok(Look::blind(at, no_table()));
+            return Ok(Look::blind(system.now(), no_table()));
         }
         let TableText { text, at_once, cut } = system
             .lock_table()
@@ -61,9 +60,10 @@ impl Source for Kernel {
 
         let mut locks = grants::group(system, &files, &table, &scan);
         requests::enqueue(system, &mut locks, &table, !everything_in_table);
-        let anatomy = examine(system, &locks, at);
+        let anatomy = examine(system, &locks);
         files::name(system, &files, &mut locks);
         files::name_unseen(system, &files, &scope.places, &mut locks);
+        let at = system.now();
         ages::bound(&mut locks, &anatomy, at);
 
         let mut notes = notes(system, &table, &scan, cut);
@@ -146,11 +146,7 @@ fn drop_released(system: &System, table: &mut Table, scan: &Scan) -> bool {
 }
 
 /// What is known of every process that matters for these locks.
-fn examine(
-    system: &System,
-    locks: &[Sighting],
-    at: crate::model::Moment,
-) -> BTreeMap<Pid, Anatomy> {
+fn examine(system: &System, locks: &[Sighting]) -> BTreeMap<Pid, Anatomy> {
     let mut pids: Vec<Pid> = locks
         .iter()
         .flat_map(|lock| {
@@ -163,7 +159,7 @@ fn examine(
         .collect();
     pids.sort_unstable();
     pids.dedup();
-    system.anatomy(&pids, at).into_iter().collect()
+    system.anatomy(&pids).into_iter().collect()
 }
 
 fn notes(system: &System, table: &Table, scan: &Scan, cut: bool) -> Vec<Note> {

@@ -48,6 +48,25 @@ pub(super) fn enqueue(system: &System, locks: &mut [Sighting], table: &Table, be
         }
     }
     bound_waits(system, locks);
+    for lock in locks {
+        order_inferred(&mut lock.facts.requests);
+    }
+}
+
+/// The queue is first come, first served: of threads that could stand behind the same requests, the
+/// one that has slept longest stands behind the first.
+fn order_inferred(requests: &mut [Request]) {
+    let same = |a: &Request, b: &Request| {
+        a.inferred && b.inferred && (a.mechanism, a.mode, a.range) == (b.mechanism, b.mode, b.range)
+    };
+    for alike in requests.chunk_by_mut(same) {
+        let mut waiters: Vec<Request> = alike.to_vec();
+        waiters.sort_by_key(|waiter| std::cmp::Reverse(waiter.last_ran));
+        for (request, waiter) in alike.iter_mut().zip(waiters) {
+            let (position, depth) = (request.position, request.depth);
+            *request = Request { position, depth, ..waiter };
+        }
+    }
 }
 
 /// Who stands behind a request.
@@ -141,16 +160,13 @@ impl Threads {
         Waiter { pid: Some(pid), tid, fd: None, inferred: false }
     }
 
-    /// An open-file-description request: the thread that fits, the longest waiting first.
+    /// An open-file-description request: a thread that fits.
     fn nameless(&mut self, request: &Record, file: Option<FileId>, alike: usize) -> Waiter {
-        let mut fitting: Vec<usize> = (0..self.sleepers.len())
-            .filter(|&index| self.sleepers[index].fits(request, file))
-            .collect();
-        fitting.sort_by_key(|&index| self.sleepers[index].tid);
-        let certain = alike == 1 && fitting.len() == 1;
-        match fitting.first() {
-            Some(&index) => self.sleepers[index].take(!certain),
-            None => Waiter::default(),
+        let mut fitting = self.sleepers.iter_mut().filter(|sleeper| sleeper.fits(request, file));
+        match (fitting.next(), fitting.next()) {
+            (Some(only), None) => only.take(alike > 1),
+            (Some(first), Some(_)) => first.take(true),
+            (None, _) => Waiter::default(),
         }
     }
 
@@ -219,7 +235,6 @@ fn breaker(system: &System, pid: Pid) -> Option<Pid> {
 
 /// How long each has waited: since its thread last ran at least, since the thread started at most.
 fn bound_waits(system: &System, locks: &mut [Sighting]) {
-    let uptime = system.now().uptime;
     let mut threads: Vec<(Pid, Pid)> = Vec::new();
     for request in locks.iter().flat_map(|lock| &lock.facts.requests) {
         match (request.pid, request.tid) {
@@ -236,6 +251,7 @@ fn bound_waits(system: &System, locks: &mut [Sighting]) {
     threads.sort_unstable();
     threads.dedup();
     let idle = system.last_ran(&threads);
+    let uptime = system.now().uptime;
     for request in locks.iter_mut().flat_map(|lock| &mut lock.facts.requests) {
         let Some(pid) = request.pid else { continue };
         let ran = |tid: Pid| idle.get(&tid).map(|idle| idle.at_least);
