@@ -31,10 +31,7 @@ pub(crate) fn measure() {
 fn beside(locks: usize) {
     let Some(scene) = Scene::with(&[]) else { return };
     let holder = scene.actor();
-    holder.does(format!(
-        "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, [{}] * 2)",
-        locks + 600
-    ));
+    holder.does("raise_descriptor_limit()");
     holder.does(format!("os.mkdir('many'); [flock(f'many/{{n}}', EX) for n in range({locks})]"));
     wait_until("all locks stand", || (bare::count() >= locks).then_some(()));
 
