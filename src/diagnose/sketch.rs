@@ -27,6 +27,7 @@ impl Sketch {
                 at: Moment { wall: Timestamp::UNIX_EPOCH, uptime: Duration::ZERO },
                 cost: Duration::from_millis(5),
                 complete: true,
+                at_once: false,
                 notes: Vec::new(),
                 locks: Vec::new(),
                 processes: BTreeMap::new(),
