@@ -147,28 +147,38 @@ pub(super) fn name_unseen(
     if locks.iter().all(|lock| lock.facts.path.is_some()) {
         return;
     }
-    let asks: Vec<Ask> = known_places
+    let (mounts, asks): (Vec<&Mount>, Vec<Ask>) = known_places
         .iter()
         .filter_map(|path| {
-            let mount = Mount::of_path(&files.mounts, path)?.point.clone();
-            Some(Ask { path: path.clone(), root: None, mount })
+            let mount = Mount::of_path(&files.mounts, path)?;
+            let ask = Ask { path: path.clone(), root: None, mount: mount.point.clone() };
+            Some((mount, ask))
         })
-        .collect();
+        .unzip();
     let answers = system.look_up(asks.clone());
-    let there: HashMap<FileId, (&Path, &FileStat)> = asks
+    let there: HashMap<FileId, (&Path, &FileStat)> = mounts
         .iter()
+        .zip(&asks)
         .zip(&answers)
-        .filter_map(|(ask, answer)| match answer {
-            Answer::Found(found) => Some((found.file, (ask.path.as_path(), found))),
+        .filter_map(|((mount, ask), answer)| match answer {
+            // As the lock table numbers it: by the device of the whole file system.
+            Answer::Found(found) => {
+                let file = FileId { device: mount.device, inode: found.file.inode };
+                Some((file, (ask.path.as_path(), found)))
+            }
             _ => None,
         })
         .collect();
     for lock in locks.iter_mut().filter(|lock| lock.facts.path.is_none()) {
-        if let Some((path, found)) = lock.facts.table_file.and_then(|file| there.get(&file)) {
-            lock.facts.path = Some(PathBytes(path.to_path_buf()));
-            lock.facts.naming = Naming::Same;
-            lock.birth = found.birth;
-        }
+        let Some(file) = lock.facts.table_file else { continue };
+        let Some((path, found)) = there.get(&file) else { continue };
+        lock.facts.path = Some(PathBytes(path.to_path_buf()));
+        lock.birth = found.birth;
+        lock.facts.naming = if found.file == file {
+            Naming::Same
+        } else {
+            Naming::Unknown("another subvolume can have a file of the same number".into())
+        };
     }
 }
 
