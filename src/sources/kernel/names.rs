@@ -38,7 +38,11 @@ impl Names {
         for lock in locks.iter_mut().filter(|lock| lock.facts.path.is_none()) {
             if let Some((path, stat)) = lock.facts.table_file.and_then(|file| there.get(&file)) {
                 lock.facts.path = Some(PathBytes(path.clone()));
-                lock.facts.naming = Naming::Same;
+                lock.facts.naming = if lock.facts.table_file == Some(stat.file) {
+                    Naming::Same
+                } else {
+                    Naming::Unknown("another subvolume can have a file of the same number".into())
+                };
                 lock.birth = stat.birth;
             }
         }
@@ -72,8 +76,7 @@ fn nameless(locks: &[Sighting]) -> impl Iterator<Item = FileId> {
     facts.filter(|facts| facts.path.is_none()).filter_map(|facts| facts.table_file)
 }
 
-/// The files at these places. On btrfs the table's number is not enough to tell which file it is:
-/// there a place names only a lock that `stat` numbers alike.
+/// The files at these places, as lock tables number them.
 fn look_up<'a>(
     system: &System,
     files: &Files,
@@ -87,10 +90,8 @@ fn look_up<'a>(
     let answers = system.look_up(asks.clone());
     let mut there = HashMap::new();
     for (ask, answer) in asks.into_iter().zip(answers) {
-        if let Answer::Found(stat) = answer
-            && stat.file == files.in_table(&stat)
-        {
-            there.insert(stat.file, (ask.path, stat));
+        if let Answer::Found(stat) = answer {
+            there.insert(files.in_table(&stat), (ask.path, stat));
         }
     }
     there
