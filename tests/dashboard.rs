@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// Long enough even where the lock table is so large or busy that looks are rare.
-const SOON: Duration = Duration::from_secs(120);
+const SOON: Duration = Duration::from_mins(2);
 
 /// A lock file held by flock(1), until dropped.
 struct Held {
@@ -322,13 +322,12 @@ fn it_suspends_and_comes_back() {
     let mut terminal = Terminal::start(&[held.folder()]);
     terminal.shows("nightly.lock");
     terminal.press("\x1a");
-    terminal.is_restored();
     let begun = Instant::now();
     while state(terminal.pid()) != Some('T') {
         assert!(begun.elapsed() < SOON, "not stopped");
         std::thread::yield_now();
     }
-    assert_eq!(settings(&**terminal.master.as_ref().unwrap()), terminal.before);
+    terminal.is_restored();
     kill_process(terminal.pid(), Signal::CONT).unwrap();
     terminal.wait("the dashboard again", |seen| {
         let screen = seen.parser.screen();
