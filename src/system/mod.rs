@@ -23,7 +23,8 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -84,6 +85,8 @@ pub(crate) struct System {
     cgroup_roots: CgroupRoots,
     lookups: Lookups,
     people: Mutex<People>,
+    /// For how many nanoseconds the lock table has been read.
+    stalled: AtomicU64,
 }
 
 /// Where control groups are mounted.
@@ -117,7 +120,13 @@ impl System {
                     && mount.super_options.split(',').any(|option| option == "freezer")
             }),
         };
-        Self { proc, cgroup_roots, lookups: Lookups::default(), people: Mutex::default() }
+        Self {
+            proc,
+            cgroup_roots,
+            lookups: Lookups::default(),
+            people: Mutex::default(),
+            stalled: AtomicU64::new(0),
+        }
     }
 
     /// The machine's name, and what identifies this run of its kernel.
@@ -142,6 +151,18 @@ impl System {
 
     /// The lock table. Reading it holds up everybody's locks for as long as it takes.
     pub(crate) fn lock_table(&self) -> io::Result<TableText> {
+        let began = Instant::now();
+        let table = self.read_lock_table();
+        self.stalled.fetch_add(began.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        table
+    }
+
+    /// For how long everybody's locks have been held up so far.
+    pub(crate) fn stalled(&self) -> Duration {
+        Duration::from_nanos(self.stalled.load(Ordering::Relaxed))
+    }
+
+    fn read_lock_table(&self) -> io::Result<TableText> {
         use io::Read as _;
         let mut file = std::fs::File::open(self.proc.join("locks"))?;
         let mut text = Vec::with_capacity(64 << 10);
@@ -282,8 +303,8 @@ impl System {
         if a == b { Some(std::cmp::Ordering::Equal) } else { platform::compare_open_files(a, b) }
     }
 
-    /// How long ago each thread `(pid, tid)` last ran.
-    pub(crate) fn last_ran(&self, threads: &[(Pid, Pid)]) -> HashMap<Pid, scheduler::Idle> {
+    /// How long each thread `(pid, tid, CPU that it ran on last)` has not run, by its tid.
+    fn last_ran(&self, threads: &[(Pid, Pid, usize)]) -> HashMap<Pid, Duration> {
         scheduler::last_ran(self, threads)
     }
 

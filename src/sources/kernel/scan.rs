@@ -157,11 +157,6 @@ impl Scan {
         self.keepers.len()
     }
 
-    /// Everybody who keeps a lock.
-    pub(super) fn keeping_pids(&self) -> HashSet<Pid> {
-        self.keepers.values().flatten().map(|keeper| keeper.pid).collect()
-    }
-
     /// Adds what these descriptors say. How many there are.
     fn read(
         &mut self,
