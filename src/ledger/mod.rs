@@ -172,6 +172,7 @@ fn join(host: Host, at: Moment, looks: Vec<Look>) -> Facts {
         at,
         cost: Duration::ZERO,
         complete: true,
+        at_once: true,
         notes: Vec::new(),
         locks: Vec::new(),
         processes: BTreeMap::new(),
@@ -179,6 +180,7 @@ fn join(host: Host, at: Moment, looks: Vec<Look>) -> Facts {
     for look in looks {
         facts.cost += look.cost;
         facts.complete &= look.complete;
+        facts.at_once &= look.absence_is_proof;
         facts.notes.extend(look.notes);
         facts.locks.extend(look.locks);
         facts.processes.extend(look.processes);

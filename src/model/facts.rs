@@ -40,6 +40,8 @@ pub struct Facts {
     pub cost: Duration,
     /// Whether everything could be seen.
     pub complete: bool,
+    /// Whether what was seen of locks and requests was all so at one moment.
+    pub at_once: bool,
     /// What a reader has to know.
     pub notes: Vec<Note>,
     /// The locks.

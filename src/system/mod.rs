@@ -6,6 +6,7 @@
 pub mod children;
 mod lookup;
 mod people;
+mod places;
 pub(crate) mod procfs;
 mod scheduler;
 
@@ -18,7 +19,7 @@ mod other;
 #[cfg(not(target_os = "linux"))]
 use other as platform;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -28,9 +29,10 @@ use jiff::Timestamp;
 
 use crate::model::{FileId, Host, Mechanism, Mode, Moment, Pid, Range};
 use lookup::Lookups;
-pub(crate) use lookup::{Answer, Ask, Resolved};
+pub(crate) use lookup::{Answer, Ask};
 pub(crate) use people::Anatomy;
 use people::People;
+pub(crate) use places::{Resolved, Search};
 pub(crate) use platform::Descriptors;
 use procfs::cgroup::Cgroup;
 use procfs::fdinfo::FdInfo;
@@ -294,6 +296,12 @@ impl System {
         std::fs::read(path).map(|text| Mount::parse_table(&text)).unwrap_or_default()
     }
 
+    /// How lock tables number a file of ours.
+    pub(crate) fn number_in_table(&self, stat: &FileStat) -> FileId {
+        let mounts = self.mounts(None);
+        Mount::number_in_table(&mounts, stat)
+    }
+
     /// Whether a process sees the same file tree as we do; `None` where that may not be known.
     pub(crate) fn shares_our_tree(&self, pid: Pid) -> Option<bool> {
         let link = |of: PathBuf| std::fs::read_link(of).ok();
@@ -318,7 +326,19 @@ impl System {
     /// that hangs no longer than a person would.
     #[expect(clippy::unused_self, reason = "asks the file systems")]
     pub(crate) fn resolve(&self, path: &Path) -> Resolved {
-        lookup::resolve(path.to_path_buf())
+        places::resolve(path.to_path_buf())
+    }
+
+    /// Whether the entries of a folder may be read.
+    #[expect(clippy::unused_self, reason = "asks the file systems")]
+    pub(crate) fn may_list(&self, folder: &Path) -> io::Result<()> {
+        places::may_list(folder.to_path_buf())
+    }
+
+    /// Looks below folders for files with these inode numbers.
+    #[expect(clippy::unused_self, reason = "asks the file systems")]
+    pub(crate) fn search(&self, folders: Vec<PathBuf>, inodes: HashSet<u64>) -> Search {
+        places::search(folders, inodes)
     }
 
     /// The control group of a process.

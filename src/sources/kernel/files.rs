@@ -23,6 +23,11 @@ impl Files {
         Self { mounts: system.mounts(None) }
     }
 
+    /// How the lock table numbers a file.
+    pub(super) fn in_table(&self, stat: &FileStat) -> FileId {
+        Mount::number_in_table(&self.mounts, stat)
+    }
+
     pub(super) fn mount_of(&self, device: Device) -> Option<&Mount> {
         self.mounts.iter().find(|mount| mount.device == device)
     }
@@ -133,52 +138,6 @@ pub(super) fn name(system: &System, files: &Files, locks: &mut [Sighting]) {
     }
     for question in pending.iter().filter(|question| question.suffixed && question.stat.links > 0) {
         keep_real_suffix(system, files, question, locks);
-    }
-}
-
-/// Gives locks whose holders may not be asked the path of a well-known lock, or the one by which
-/// somebody who waits has the file open.
-pub(super) fn name_unseen(
-    system: &System,
-    files: &Files,
-    known_places: &[PathBuf],
-    locks: &mut [Sighting],
-) {
-    if locks.iter().all(|lock| lock.facts.path.is_some()) {
-        return;
-    }
-    let (mounts, asks): (Vec<&Mount>, Vec<Ask>) = known_places
-        .iter()
-        .filter_map(|path| {
-            let mount = Mount::of_path(&files.mounts, path)?;
-            let ask = Ask { path: path.clone(), root: None, mount: mount.point.clone() };
-            Some((mount, ask))
-        })
-        .unzip();
-    let answers = system.look_up(asks.clone());
-    let there: HashMap<FileId, (&Path, &FileStat)> = mounts
-        .iter()
-        .zip(&asks)
-        .zip(&answers)
-        .filter_map(|((mount, ask), answer)| match answer {
-            // As the lock table numbers it: by the device of the whole file system.
-            Answer::Found(found) => {
-                let file = FileId { device: mount.device, inode: found.file.inode };
-                Some((file, (ask.path.as_path(), found)))
-            }
-            _ => None,
-        })
-        .collect();
-    for lock in locks.iter_mut().filter(|lock| lock.facts.path.is_none()) {
-        let Some(file) = lock.facts.table_file else { continue };
-        let Some((path, found)) = there.get(&file) else { continue };
-        lock.facts.path = Some(PathBytes(path.to_path_buf()));
-        lock.birth = found.birth;
-        lock.facts.naming = if found.file == file {
-            Naming::Same
-        } else {
-            Naming::Unknown("another subvolume can have a file of the same number".into())
-        };
     }
 }
 

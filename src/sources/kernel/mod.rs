@@ -7,6 +7,7 @@ mod ages;
 mod files;
 mod grants;
 mod memory;
+mod names;
 mod requests;
 mod scan;
 
@@ -21,12 +22,14 @@ use crate::system::procfs::locks::{Record, Table};
 use crate::system::{Anatomy, System, TableText};
 use files::Files;
 use memory::Memory;
+use names::Names;
 use scan::{Scan, Worth};
 
 /// The kernel of this machine.
 #[derive(Debug, Default)]
 pub(crate) struct Kernel {
     memory: Option<Memory>,
+    names: Names,
 }
 
 impl Source for Kernel {
@@ -62,7 +65,7 @@ impl Source for Kernel {
         requests::enqueue(system, &mut locks, &table, !everything_in_table);
         let anatomy = examine(system, &locks);
         files::name(system, &files, &mut locks);
-        files::name_unseen(system, &files, &scope.places, &mut locks);
+        self.names.give(system, &files, scope, &mut locks);
         let at = system.now();
         ages::bound(&mut locks, &anatomy, at);
 
@@ -70,6 +73,7 @@ impl Source for Kernel {
         let hidden = files.hides_processes();
         notes.extend(hidden.then(hidden_processes));
         notes.extend((!everything_in_table).then(inner_pid_namespace));
+        notes.extend(self.names.incomplete.then(search_cut));
         let unseen = !everything_in_table || hidden || cut || !scan.unreadable.is_empty();
         self.memory = Some(Memory::of(system, scan, alive.into_iter().collect(), round));
         Ok(Look {
@@ -216,6 +220,16 @@ fn hidden_processes() -> Note {
         would_help: Some(
             "run as root, or as a member of the group given by the mount's gid=".into(),
         ),
+    }
+}
+
+fn search_cut() -> Note {
+    Note {
+        code: "search_cut",
+        text: "a folder could not be searched to its end for locks of other users: some may be \
+               missing here"
+            .into(),
+        would_help: Some("run as root, or name the lock files".into()),
     }
 }
 
