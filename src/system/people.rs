@@ -10,8 +10,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, UpdateKind, Users};
 
-use super::System;
 use super::procfs::stat::Stat;
+use super::{System, read_record};
 use crate::model::{Moment, Parent, PathBytes, Pid, Process, ProcessId, State};
 
 /// A process, and what only our own reasoning needs of it.
@@ -74,13 +74,14 @@ impl People {
 
         let mut threads: Vec<(Pid, Pid, usize)> = Vec::with_capacity(stats.len());
         for (pid, stat) in &stats {
-            match system.threads(*pid) {
-                Ok(tids) if stat.threads > 1 => {
-                    let cpu = |tid| system.thread_stat(*pid, tid).map_or(stat.cpu, |stat| stat.cpu);
-                    threads.extend(tids.into_iter().map(|tid| (*pid, tid, cpu(tid))));
-                }
-                _ => threads.push((*pid, *pid, stat.cpu)),
+            if stat.threads == 1 {
+                threads.push((*pid, *pid, stat.cpu));
+                continue;
             }
+            // A process that ends meanwhile has no threads, and nothing is known of it.
+            let tids = system.tids(*pid).unwrap_or_default();
+            let cpu = |tid| system.thread_stat(*pid, tid).map_or(stat.cpu, |stat| stat.cpu);
+            threads.extend(tids.into_iter().map(|tid| (*pid, tid, cpu(tid))));
         }
         let idle = system.last_ran(&threads);
         let mut by_pid: HashMap<Pid, Vec<(Pid, Option<Duration>)>> = HashMap::new();
@@ -90,10 +91,10 @@ impl People {
 
         let look = Look { system, relatives: Relatives::of(system, &stats) };
         let examine = |(pid, stat): &(Pid, Stat)| {
-            let threads = by_pid.get(pid)?.clone();
+            let threads = by_pid.get(pid).cloned().unwrap_or_default();
             Some((*pid, look.anatomy(stat, self.known.get(pid)?, threads)))
         };
-        in_parallel(&stats, examine)
+        in_parallel(system.threads, &stats, examine)
     }
 
     fn knows(&self, pid: Pid, stat: &Stat) -> bool {
@@ -130,10 +131,11 @@ impl People {
                 .as_ref()
                 .and_then(|seen| seen.process(sysinfo::Pid::from_u32(pid.cast_unsigned())));
             let uid = seen.and_then(sysinfo::Process::effective_user_id).map(|uid| **uid);
-            let login = std::fs::read_to_string(system.path(*pid, "loginuid")).ok();
+            let login = read_record(&system.path(*pid, "loginuid")).ok();
             // 4294967295 is the kernel's "nobody logged in".
-            let login =
-                login.and_then(|uid| uid.trim().parse().ok()).filter(|uid| *uid != u32::MAX);
+            let login = login
+                .and_then(|uid| str::from_utf8(&uid).ok()?.trim().parse().ok())
+                .filter(|uid| *uid != u32::MAX);
             let cgroup = system.cgroup(*pid).unwrap_or_default();
             let facts = Process {
                 pid: Some(*pid),
@@ -162,10 +164,10 @@ const WORTH_A_THREAD: usize = 64;
 
 /// What `examine` says of each process, with a thread for each CPU where there are many.
 fn in_parallel(
+    threads: usize,
     stats: &[(Pid, Stat)],
     examine: impl Fn(&(Pid, Stat)) -> Option<(Pid, Anatomy)> + Sync,
 ) -> HashMap<Pid, Anatomy> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(4);
     let share = stats.len().div_ceil(threads).max(WORTH_A_THREAD);
     let all = |share: &[(Pid, Stat)]| share.iter().filter_map(&examine).collect::<Vec<_>>();
     std::thread::scope(|scope| {

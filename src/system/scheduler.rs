@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use super::procfs::sched::exec_start;
-use super::{System, platform};
+use super::{System, platform, read_record};
 use crate::model::Pid;
 
 /// What is taken off where the clocks of two CPUs had to be compared.
@@ -48,10 +48,10 @@ fn read_batch(
 ) {
     let skew = if platform::pin_to(cpu) { Duration::ZERO } else { CLOCK_SKEW };
     let own = system.proc.join("thread-self/sched");
-    let Some(now) = std::fs::read(own).ok().and_then(|text| exec_start(&text)) else { return };
+    let Some(now) = read_record(&own).ok().and_then(|text| exec_start(&text)) else { return };
     let read_at = Instant::now();
     for &(pid, tid) in threads {
-        let text = std::fs::read(system.thread_path(pid, tid, "sched"));
+        let text = read_record(&system.thread_path(pid, tid, "sched"));
         if let Some(ran) = text.ok().and_then(|text| exec_start(&text)) {
             let passed = (now + read_at.elapsed()).saturating_sub(ran);
             idle.insert(tid, passed.saturating_sub(skew));

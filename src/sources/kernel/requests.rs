@@ -214,7 +214,7 @@ fn sleepers(system: &System, pid: Pid) -> Vec<Sleeper> {
     let mut sleepers = Vec::new();
     let tids = match system.stat(pid) {
         Ok(stat) if stat.threads == 1 => vec![pid],
-        _ => system.threads(pid).unwrap_or_default(),
+        _ => system.tids(pid).unwrap_or_default(),
     };
     for tid in tids {
         // Where one thread may not be read, none of them may.
@@ -229,7 +229,7 @@ fn sleepers(system: &System, pid: Pid) -> Vec<Sleeper> {
 
 /// The thread of a process that waits for a lease to be given up.
 fn breaker(system: &System, pid: Pid) -> Option<Pid> {
-    let tids = system.threads(pid).ok()?;
+    let tids = system.tids(pid).ok()?;
     tids.into_iter().find(|&tid| system.wchan(pid, tid).as_deref() == Some("__break_lease"))
 }
 
