@@ -86,7 +86,7 @@ impl Painter<'_> {
             return vec![(format!("last look {seen} ago "), pen.style(Role::Alarm))];
         }
         let live = format!("{} live {}", glyphs.live, short(feed.interval));
-        let cost = if roomy { format!("  scan {} ", cost(feed.cost)) } else { " ".into() };
+        let cost = if roomy { format!("  scan {} ", cost(feed.cost.shown)) } else { " ".into() };
         vec![(live, pen.style(Role::Good)), (cost, plain)]
     }
 }
