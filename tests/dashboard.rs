@@ -62,7 +62,7 @@ struct Seen {
 
 /// The program in a terminal.
 struct Terminal {
-    master: Option<Box<dyn MasterPty + Send>>,
+    master: Box<dyn MasterPty + Send>,
     keyboard: Box<dyn Write + Send>,
     child: Box<dyn portable_pty::Child + Send + Sync>,
     seen: Arc<(Mutex<Seen>, Condvar)>,
@@ -92,7 +92,7 @@ impl Terminal {
         read(pty.master.try_clone_reader().unwrap(), Arc::clone(&seen));
         let keyboard = pty.master.take_writer().unwrap();
         // The slave's end stays open with the program only.
-        Self { master: Some(pty.master), keyboard, child, seen, before }
+        Self { master: pty.master, keyboard, child, seen, before }
     }
 
     fn pid(&self) -> Pid {
@@ -105,7 +105,7 @@ impl Terminal {
 
     fn resize(&mut self, width: u16, height: u16) {
         self.seen.0.lock().unwrap().parser.screen_mut().set_size(height, width);
-        self.master.as_ref().unwrap().resize(size(width, height)).unwrap();
+        self.master.resize(size(width, height)).unwrap();
     }
 
     /// Waits until the screen is so, and returns its text.
@@ -143,9 +143,7 @@ impl Terminal {
 
     fn is_restored(&self) {
         self.wait("the screen from before", |seen| is_plain(seen.parser.screen()));
-        if let Some(master) = &self.master {
-            assert_eq!(settings(&**master), self.before);
-        }
+        assert_eq!(settings(&*self.master), self.before);
     }
 }
 
@@ -370,14 +368,22 @@ fn control_c_is_an_interrupt() {
 #[test]
 fn it_ends_with_its_terminal() {
     let held = Held::new();
-    let mut terminal = Terminal::start(&[held.folder()]);
-    terminal.shows("nightly.lock");
-    terminal.keyboard = Box::new(std::io::sink());
-    terminal.master = None;
-    // The reader has a descriptor of the terminal as long as it reads: the hang-up comes from
-    // nobody. This is what a terminal's end sends to its leader.
-    kill_process(terminal.pid(), Signal::HUP).unwrap();
-    assert!(!terminal.child.wait().unwrap().success());
+    let pty = native_pty_system().openpty(size(100, 30)).unwrap();
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_locktop"));
+    command.arg(held.folder());
+    let mut child = pty.slave.spawn_command(command).unwrap();
+    drop(pty.slave);
+    let mut screen = pty.master.try_clone_reader().unwrap();
+    let mut seen = Vec::new();
+    while !seen.windows(12).any(|bytes| bytes == b"nightly.lock") {
+        let mut buffer = [0; 4096];
+        let count = screen.read(&mut buffer).unwrap();
+        seen.extend_from_slice(&buffer[..count]);
+    }
+    // The last descriptors of the terminal's other end.
+    drop((screen, pty.master));
+    let status = child.wait().unwrap();
+    assert!(status.signal().is_some_and(|signal| signal.starts_with("Hangup")), "{status:?}");
 }
 
 #[test]
