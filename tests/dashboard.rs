@@ -76,15 +76,19 @@ impl Terminal {
     }
 
     fn start_with(arguments: &[&Path], environment: &[(&str, &str)]) -> Self {
-        let pty = native_pty_system().openpty(size(100, 30)).unwrap();
-        let before = settings(&*pty.master);
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_locktop"));
         command.args(arguments);
         command.env_remove("NO_COLOR");
-        command.env("TERM", "xterm-256color");
         for (name, value) in environment {
             command.env(name, value);
         }
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: CommandBuilder) -> Self {
+        let pty = native_pty_system().openpty(size(100, 30)).unwrap();
+        let before = settings(&*pty.master);
+        command.env("TERM", "xterm-256color");
         let child = pty.slave.spawn_command(command).unwrap();
         let parser = vt100::Parser::new(30, 100, 0);
         let seen = Seen { parser, bytes: Vec::new(), ended: false };
@@ -187,12 +191,6 @@ fn is_plain(screen: &vt100::Screen) -> bool {
     !screen.alternate_screen()
         && !screen.hide_cursor()
         && screen.mouse_protocol_mode() == vt100::MouseProtocolMode::None
-}
-
-/// The state letter of a process.
-fn state(pid: Pid) -> Option<char> {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
-    stat.rsplit(") ").next()?.chars().next()
 }
 
 fn click(column: usize, row: usize) -> String {
@@ -317,23 +315,41 @@ fn every_size_will_do() {
 #[test]
 fn it_suspends_and_comes_back() {
     let held = Held::new();
-    let mut terminal = Terminal::start(&[held.folder()]);
+    // A shell with job control, which looks at the terminal and comes back at once.
+    let script = r#"
+        before=$(stty -g); set -m
+        "$0" "$1"; echo "stopped: $?"
+        [ "$(stty -g)" = "$before" ] && echo "the terminal is as before"
+        fg; echo "ended: $?""#;
+    let program = Path::new(env!("CARGO_BIN_EXE_locktop"));
+    let mut shell = CommandBuilder::new("sh");
+    shell.args([Path::new("-c"), Path::new(script), program, held.folder()]);
+    let mut terminal = Terminal::spawn(shell);
     terminal.shows("nightly.lock");
     terminal.press("\x1a");
-    let begun = Instant::now();
-    while state(terminal.pid()) != Some('T') {
-        assert!(begun.elapsed() < SOON, "not stopped");
-        std::thread::yield_now();
-    }
-    terminal.is_restored();
-    kill_process(terminal.pid(), Signal::CONT).unwrap();
-    terminal.wait("the dashboard again", |seen| {
+    terminal.wait("the shell, and the dashboard again", |seen| {
+        let told = String::from_utf8_lossy(&seen.bytes);
+        let Some((_, after)) = told.split_once("stopped: 1") else { return false };
         let screen = seen.parser.screen();
-        screen.alternate_screen() && screen.contents().contains("nightly.lock")
+        after.contains("the terminal is as before")
+            && screen.alternate_screen()
+            && screen.contents().contains("nightly.lock")
     });
     // Keys are read as before.
     terminal.press("?");
     terminal.shows("─ Help ─");
+    terminal.press("q");
+    terminal.shows("ended: 0");
+    terminal.ends();
+}
+
+#[test]
+fn it_does_not_stop_where_nobody_could_continue_it() {
+    let held = Held::new();
+    let mut terminal = Terminal::start(&[held.folder()]);
+    terminal.shows("nightly.lock");
+    terminal.press("\x1a");
+    terminal.shows("no shell is there to come back from");
     terminal.press("q");
     assert!(terminal.ends().success());
 }
