@@ -55,21 +55,24 @@ impl Inspector {
     fn of(system: System) -> Result<Self, Error> {
         let families = Families::new()?;
         let ledger = Ledger::new(system.host());
-        let scope = Scope { places: families.well_known_places() };
+        let scope = Scope { places: families.well_known_places(), folders: Vec::new() };
         Ok(Self { system, families, sources: vec![Box::<Kernel>::default()], ledger, scope })
     }
 
     /// Says where locks are that the next looks are for: where holders may not be asked, so that the
     /// kernel tells only numbers, a lock there gets its name back.
-    pub fn expect_at(&mut self, targets: &[Target]) {
+    pub fn expect_at(&mut self, targets: &[Target], folders: Folders) {
         let paths = targets.iter().filter_map(|target| match target {
             Target::Path(path) | Target::Family { path, .. } => Some(path),
             Target::Id(_) | Target::Pid(_) => None,
         });
         for path in paths {
-            if let Resolved::Found { path, .. } = self.system.resolve(path)
-                && !self.scope.places.contains(&path)
-            {
+            let Resolved::Found { path, is_folder, .. } = self.system.resolve(path) else {
+                continue;
+            };
+            if is_folder && folders == Folders::Below {
+                self.scope.folders.push(path);
+            } else {
                 self.scope.places.push(path);
             }
         }
@@ -80,14 +83,13 @@ impl Inspector {
     /// # Errors
     /// When the system's lock table cannot be read.
     pub fn snapshot(&mut self) -> Result<Snapshot, Error> {
-        let at = self.system.now();
         let mut looks = Vec::with_capacity(self.sources.len());
         for source in &mut self.sources {
             let mut look = source.look(&self.scope, &self.system)?;
             self.families.interpret(&mut look);
             looks.push(look);
         }
-        Ok(diagnose(self.ledger.enter(at, looks)))
+        Ok(diagnose(self.ledger.enter(self.system.now(), looks)))
     }
 
     /// For how long the looks so far have held up everybody's locks: the system takes a lock of its
@@ -139,9 +141,13 @@ impl Inspector {
         folders: Folders,
     ) -> Result<Pick, Error> {
         let place = match self.system.resolve(path) {
-            Resolved::Found { path, file, is_folder } => {
+            Resolved::Found { path, stat, is_folder } => {
                 let below = is_folder && folders == Folders::Below;
-                Place { path, file: Some(file), below }
+                if below {
+                    self.system.may_list(&path).map_err(|error| Error::io("list", &path, error))?;
+                }
+                let in_table = self.system.number_in_table(&stat);
+                Place { path, file: Some((stat.file, in_table)), below }
             }
             Resolved::Missing { path: absolute } => {
                 let is_last_name =
@@ -185,8 +191,8 @@ enum Pick {
 struct Place {
     /// Absolute and without links.
     path: PathBuf,
-    /// The file that is there now.
-    file: Option<FileId>,
+    /// The file that is there now, as `stat` numbers it and as lock tables do.
+    file: Option<(FileId, FileId)>,
     /// Everything below this folder.
     below: bool,
 }
@@ -244,6 +250,10 @@ impl Place {
         {
             return true;
         }
-        self.file.is_some() && (lock.file == self.file || lock.table_file == self.file)
+        // A lock of which only the table's number is known can be any of the files that have it.
+        self.file.is_some_and(|(file, in_table)| {
+            lock.file == Some(file)
+                || lock.file == lock.table_file && lock.table_file == Some(in_table)
+        })
     }
 }

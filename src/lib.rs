@@ -15,3 +15,8 @@ pub use inspect::{Folders, Inspector, Selection};
 pub use model::{Snapshot, Target, TargetError};
 #[doc(hidden)]
 pub use system::children;
+
+/// The README's example, kept true.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

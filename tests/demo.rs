@@ -12,8 +12,9 @@ use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
+use portable_pty::CommandBuilder;
 use rustix::process::Signal;
-use support::{Playground, send, somebody_is_in_charge};
+use support::{Playground, Screen, send, somebody_is_in_charge};
 
 fn end(demo: &mut Child, signal: Signal) {
     send(signal, demo.id().cast_signed());
@@ -42,6 +43,29 @@ fn every_act_is_shown_and_nothing_stays() {
     assert!(shown.contains("/contention.lock"), "{shown}");
     assert_eq!(playground.company(), BTreeMap::new());
     assert_eq!(playground.folders(), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn on_a_terminal_it_is_under_the_dashboard() {
+    for signal in [None, Some(Signal::KILL)] {
+        let playground = Playground::new();
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_locktop"));
+        command.arg("demo");
+        command.env("TMPDIR", playground.temporary());
+        let mut screen = Screen::start(command);
+        for file in ["deadlock-a.lock", "queue.lock", "split.lock"] {
+            screen.wait_for(file);
+        }
+        if let Some(signal) = signal {
+            send(signal, screen.pid());
+            screen.ends();
+        } else {
+            screen.types("q");
+            assert!(screen.ends().success());
+            assert_eq!(playground.company(), BTreeMap::new());
+        }
+        playground.wait_for_nothing();
+    }
 }
 
 #[test]

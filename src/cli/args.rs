@@ -10,7 +10,7 @@ use super::demo::Role;
 
 /// Who really holds a lock, for how long, who waits, and what to do about it.
 ///
-/// Without a command: one look at the locks, as 'locktop ls'.
+/// Without a command: the dashboard; where the output is no terminal, as 'locktop ls'.
 #[derive(Debug, Parser)]
 #[command(
     version,

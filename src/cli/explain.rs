@@ -22,7 +22,7 @@ const DEEPEST: u32 = 12;
 pub(crate) fn run(explain: &Explain, global: Global) -> Result<Status, Failure> {
     let target = Target::parse(&explain.target)?;
     let mut inspector = Inspector::new()?;
-    inspector.expect_at(std::slice::from_ref(&target));
+    inspector.expect_at(std::slice::from_ref(&target), Folders::Themselves);
     let snapshot = inspector.snapshot()?;
     stderr::cost(&snapshot, global);
     let pick =

@@ -16,7 +16,7 @@ use super::{json, stderr, table, tree};
 pub(crate) fn run(ls: &Ls, global: Global) -> Result<Status, Failure> {
     let targets = pick::parse(&ls.targets)?;
     let mut inspector = Inspector::new()?;
-    inspector.expect_at(&targets);
+    inspector.expect_at(&targets, Folders::Below);
     let mut snapshot = inspector.snapshot()?;
     stderr::cost(&snapshot, global);
     let pick = Pick::of(&mut inspector, &snapshot, &targets, Folders::Below)?;

@@ -3,11 +3,13 @@
 //! The file of a kernel lock is never to be removed: that frees nothing and lets a second holder in.
 
 use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
 use crate::model::{
-    Certainty, Deadlock, Lock, Mechanism, Member, Pid, Process, Snapshot, State, Verdict, harmless,
+    Certainty, Deadlock, Lock, LockId, Mechanism, Member, Pid, Process, Snapshot, State, Verdict,
+    harmless,
 };
 
 use super::phrase;
@@ -58,15 +60,16 @@ pub(super) fn for_lock(lock: &Lock, snapshot: &Snapshot) -> Vec<Advice> {
         Verdict::Stuck => {
             next.extend((lock.mechanism == Mechanism::Lease).then(|| wait(lock)));
             next.extend(resume(&processes));
-            next.extend(waited_for(&processes, snapshot));
+            next.extend(waited_for(lock, &processes, snapshot));
             next.extend(end(lock, &processes));
         }
         Verdict::Unknown if !snapshot.complete => next.push(look_as_root(lock, "See who holds it")),
         Verdict::Unknown => next.push(wait(lock)),
         Verdict::Held | Verdict::Contended | Verdict::Orphaned | Verdict::Stale => {
-            next.extend(waited_for(&processes, snapshot));
+            next.extend(waited_for(lock, &processes, snapshot));
             next.push(wait(lock));
             next.extend(ask(&processes));
+            next.extend(end_who_waits_for_itself(lock));
             next.extend(end(lock, &processes));
         }
     }
@@ -133,12 +136,13 @@ fn thaw(process: &Process) -> Advice {
 }
 
 /// To look at the locks that the holders wait for.
-fn waited_for(processes: &[&Process], snapshot: &Snapshot) -> Vec<Advice> {
+fn waited_for(held: &Lock, processes: &[&Process], snapshot: &Snapshot) -> Vec<Advice> {
     let waits = |lock: &Lock| {
         let mut waiters = lock.waiters.iter().filter_map(|waiter| waiter.process.pid);
         waiters.any(|pid| processes.iter().any(|process| process.pid == Some(pid)))
     };
-    let locks = snapshot.locks.iter().filter(|lock| waits(lock)).take(AT_ONCE);
+    let locks =
+        snapshot.locks.iter().filter(|lock| lock.id != held.id && waits(lock)).take(AT_ONCE);
     locks.map(see).collect()
 }
 
@@ -162,6 +166,21 @@ fn wait(lock: &Lock) -> Advice {
         ),
         _ => Advice::plain("Wait until its holder is done."),
     }
+}
+
+/// To end a waiter that keeps the lock itself, as `flock l true` does in a shell that has locked `l`.
+fn end_who_waits_for_itself(lock: &Lock) -> Option<Advice> {
+    let holds = |pid| lock.holders.iter().any(|holder| holder.process.pid == Some(pid));
+    let mut waiters = lock.waiters.iter().map(|waiter| &*waiter.process);
+    let waiter = waiters.find(|waiter| {
+        lock.mechanism == Mechanism::Flock && !waiter.kernel_thread && waiter.pid.is_some_and(holds)
+    })?;
+    let text = format!(
+        "End {} with SIGTERM: it waits for what it keeps itself, and if the others who keep it wait \
+         for its end, nothing moves before.",
+        phrase::name(waiter)
+    );
+    Some(Advice::new(text, command("kill", &[waiter])))
 }
 
 fn ask(processes: &[&Process]) -> Option<Advice> {
@@ -246,25 +265,30 @@ fn cheapest<'a>(circle: &Deadlock, snapshot: &'a Snapshot) -> Option<(Vec<&'a Pr
         let is_in = |circle: &&Deadlock| circle.members.iter().any(|member| member.pid == pid);
         snapshot.deadlocks.iter().filter(is_in).count()
     };
+    let ids: HashSet<_> = circle.locks.iter().collect();
+    let locks = snapshot.locks.iter().filter(|lock| ids.contains(&lock.id));
+    let locks: HashMap<_, _> = locks.map(|lock| (&lock.id, lock)).collect();
     let mut ways: Vec<_> = circle
         .members
         .iter()
-        .map(|member| (circles_of(member.pid), sharers(member, snapshot)))
+        .map(|member| (circles_of(member.pid), sharers(member, &locks)))
         .filter(|(_, victims)| !victims.is_empty() && !victims.iter().any(|by| by.kernel_thread))
         .collect();
     // Few to end, for many circles; then the youngest, which has done the least.
     ways.sort_by_key(|(circles, victims)| {
         (victims.len(), Reverse(*circles), Reverse(victims.iter().map(|by| by.start).max()))
     });
-    let (circles, victims) = ways.first()?;
-    let equals = ways.iter().filter(|(c, v)| (c, v.len()) == (circles, victims.len())).count();
-    let known = ways.iter().flat_map(|(_, victims)| victims).all(|by| by.start.is_some());
+    let ((_, victims), others) = ways.split_first()?;
+    let mut others = others.iter().flat_map(|(_, others)| others).peekable();
+    let youngest = others.peek().is_some()
+        && others
+            .all(|other| victims.iter().all(|by| other.start.is_some() && other.start < by.start));
     let names = names(victims);
     let text = if victims.len() > 1 {
         format!("End {names} together: they keep one open file, and the lock goes with the last.")
     } else if circle.members.len() == 1 {
         format!("End {names} with SIGTERM: it waits for what it keeps itself.")
-    } else if equals > 1 && known {
+    } else if youngest {
         format!(
             "End {names} with SIGTERM: that opens the circle. It is the youngest in it, so it is \
              likely to lose the least."
@@ -277,8 +301,8 @@ fn cheapest<'a>(circle: &Deadlock, snapshot: &'a Snapshot) -> Option<(Vec<&'a Pr
 }
 
 /// Everyone who keeps what a member of a circle keeps, through the same open file.
-fn sharers<'a>(member: &Member, snapshot: &'a Snapshot) -> Vec<&'a Process> {
-    let Some(lock) = snapshot.lock(&member.holds) else { return Vec::new() };
+fn sharers<'a>(member: &Member, locks: &HashMap<&LockId, &'a Lock>) -> Vec<&'a Process> {
+    let Some(lock) = locks.get(&member.holds) else { return Vec::new() };
     let mut grants = lock.holders.iter().filter(|holder| holder.process.pid == Some(member.pid));
     let Some(grant) = grants.next().map(|holder| holder.grant) else { return Vec::new() };
     let sharers = lock.holders.iter().filter(|holder| holder.grant == grant);

@@ -20,7 +20,7 @@ pub(super) fn snapshot(
     let blockers = graph.blockers(&facts);
     // The graph has one ask for each request, in the same order.
     let mut asked = graph.asks.iter().map(|ask| Arc::clone(&blockers[ask.want]));
-    let Facts { host, at, cost, complete, notes, locks, processes } = facts;
+    let Facts { host, at, cost, complete, notes, locks, processes, .. } = facts;
     let people = People { processes, host: Arc::clone(&host.name), stranger: Arc::default() };
     let locks = locks
         .into_iter()

@@ -3,7 +3,7 @@
 //! A grant goes when *any* of its sharers unlocks, or *all* close. So a process is only caught where
 //! some grant that it waits for is shared by nobody but the caught.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use crate::model::{Deadlock, Facts, Member};
 
@@ -230,12 +230,9 @@ fn tell(facts: &Facts, graph: &Graph, circle: &[Step], surely: &Caught) -> Deadl
             wants: lock_of(step),
         })
         .collect();
-    let mut locks = Vec::new();
-    for member in &members {
-        if !locks.contains(&member.wants) {
-            locks.push(member.wants.clone());
-        }
-    }
+    let mut told = HashSet::new();
+    let wanted = members.iter().map(|member| &member.wants);
+    let locks = wanted.filter(|wanted| told.insert(*wanted)).cloned().collect();
     let certain = facts.complete
         && circle.iter().all(|step| surely.processes[step.process] && surely.grants[step.grant]);
     Deadlock { locks, members, certain }

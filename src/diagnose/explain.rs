@@ -10,11 +10,15 @@ use crate::model::{
 };
 
 use super::advice::{self, Advice};
+use super::stuck::halt;
 use super::verdict::STEPS;
 use super::{phrase, portrait};
 
 /// So many holders are told one by one, the others by their number.
 const HOLDERS: usize = 5;
+
+/// So many members of a circle are told one by one, the others by their number.
+const MEMBERS: usize = 20;
 
 /// So many circles are told one by one, the others by their number.
 const CIRCLES: usize = 3;
@@ -91,8 +95,8 @@ fn sentences(lock: &Lock, snapshot: &Snapshot, people: &People<'_>) -> Vec<Strin
         snapshot.deadlocks.iter().filter(|circle| circle.locks.contains(&lock.id)).collect();
     sentences.extend(holders.iter().filter_map(|holder| doing(&holder.process, why)));
     if circles.is_empty() {
-        let waits =
-            holders.iter().filter_map(|holder| itself_waits(&holder.process, snapshot, why));
+        let others = || snapshot.locks.iter().filter(|other| other.id != lock.id);
+        let waits = holders.iter().filter_map(|by| itself_waits(&by.process, others(), why));
         sentences.extend(waits);
     }
     if !holders.iter().any(|holder| why == keeps(holder)) && !why.is_empty() {
@@ -152,27 +156,30 @@ fn doing(process: &Process, why: &str) -> Option<String> {
 }
 
 /// `apt (pid 7) itself waits for /a.`, unless the reason says so.
-fn itself_waits(process: &Process, snapshot: &Snapshot, why: &str) -> Option<String> {
+fn itself_waits<'a>(
+    process: &Process,
+    others: impl Iterator<Item = &'a Lock>,
+    why: &str,
+) -> Option<String> {
     let pid = process.pid?;
     let waits = |lock: &&Lock| lock.waiters.iter().any(|waiter| waiter.process.pid == Some(pid));
-    let locks: Vec<_> = snapshot.locks.iter().filter(waits).collect();
+    let locks: Vec<_> = others.filter(waits).collect();
     let labels = phrase::list(locks.iter().map(|lock| lock.label()), 3);
     let told = format!("{} itself waits for {labels}", phrase::name(process));
     (!locks.is_empty() && !why.contains(&told)).then(|| format!("{told}."))
 }
 
 pub(super) fn told_circle(circle: &Deadlock, snapshot: &Snapshot, people: &People<'_>) -> String {
-    let label = |id: &LockId| label(snapshot, id);
-    let steps = circle.members.iter().enumerate().map(|(number, member)| {
+    let steps = circle.members.iter().enumerate().take(MEMBERS).map(|(number, member)| {
         let next = &circle.members[(number + 1) % circle.members.len()];
         let next = if next.pid == member.pid { "it".into() } else { people.name(next.pid) };
-        format!(
-            "{} waits for {}, which {next} keeps",
-            people.name(member.pid),
-            label(&member.wants)
-        )
+        let wants = label(snapshot, &member.wants);
+        format!("{} waits for {wants}, which {next} keeps", people.name(member.pid))
     });
-    let steps = steps.collect::<Vec<_>>().join("; ");
+    let mut steps = steps.collect::<Vec<_>>().join("; ");
+    if let more @ 1.. = circle.members.len().saturating_sub(MEMBERS) {
+        steps = format!("{steps}; and so on, {more} more");
+    }
     let ways_out = if circle.certain {
         "by themselves they never go on"
     } else {
@@ -224,7 +231,8 @@ pub(super) fn waits(waiter: &Waiter) -> String {
         bytes => bytes,
     };
     let manner = phrase::manner(waiter.mode);
-    format!("{who}{user} waits{span} {how}, wants{wants} {manner}")
+    let halted = halt(process).map_or_else(String::new, |halt| format!(", but {halt}"));
+    format!("{who}{user} waits{span} {how}, wants{wants} {manner}{halted}")
 }
 
 /// `, behind rsync (pid 3244)`; the lock is named where it is another than the queue's.

@@ -203,15 +203,16 @@ impl<'a> Builder<'a> {
         if let Some(process) = process {
             self.graph.processes[process].asks.push(ask);
         }
-        // The lock table is read in pieces: a thread that ran meanwhile, or that is in it twice, may
-        // have had at no one moment what is put together here.
+        // A lock table that is read in pieces can show a thread that runs meanwhile with what it never
+        // had at one moment.
         let asks_once = request.tid.is_none_or(|tid| self.threads.insert(tid));
         let slept = request.last_ran.unwrap_or_default().max(request.waited.min);
+        let stood_still = self.facts.at_once || slept >= self.facts.cost;
         self.graph.asks.push(Ask {
             process,
             want,
             asleep: request.how == How::Kernel,
-            sure: !request.inferred && asks_once && slept >= self.facts.cost,
+            sure: !request.inferred && asks_once && stood_still,
         });
     }
 

@@ -16,8 +16,8 @@ pub(super) fn circumstances(process: &Process) -> String {
     // Daemons all work in `/`.
     let cwd = process.cwd.as_ref().filter(|cwd| cwd.as_path().parent().is_some());
     let parent = process.parent.as_ref().map(|parent| match &parent.command {
-        Some(command) => format!("started by {} (pid {})", harmless(command), parent.pid),
-        None => format!("started by pid {}", parent.pid),
+        Some(command) => format!("a child of {} (pid {})", harmless(command), parent.pid),
+        None => format!("a child of pid {}", parent.pid),
     });
     let told = [
         // Makes the leading comma.

@@ -27,6 +27,7 @@ impl Sketch {
                 at: Moment { wall: Timestamp::UNIX_EPOCH, uptime: Duration::ZERO },
                 cost: Duration::from_millis(5),
                 complete: true,
+                at_once: false,
                 notes: Vec::new(),
                 locks: Vec::new(),
                 processes: BTreeMap::new(),
@@ -91,7 +92,7 @@ fn ordinary(pid: Pid) -> Process {
 }
 
 /// A lock in the making.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct LockSketch {
     lock: LockFacts,
     path: String,

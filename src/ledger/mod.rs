@@ -28,7 +28,8 @@ pub(crate) struct Ledger {
 /// When the look before was, and whether what it did not show was not there.
 #[derive(Debug, Clone, Copy)]
 struct LastLook {
-    at: Moment,
+    /// As time since boot: its table was read after this.
+    began: Duration,
     absence_is_proof: bool,
 }
 
@@ -55,10 +56,14 @@ impl Ledger {
         Self { host, last: None, held: HashMap::new(), waiting: HashMap::new() }
     }
 
-    /// Enters a look of every source, all of the same moment, and returns all that is known.
+    /// Enters a look of every source, all made just now, and returns all that is known.
     pub(crate) fn enter(&mut self, at: Moment, looks: Vec<Look>) -> Facts {
-        let this =
-            LastLook { at, absence_is_proof: looks.iter().all(|look| look.absence_is_proof) };
+        let at = looks.iter().map(|look| look.at).max().unwrap_or(at);
+        let began = looks.iter().map(|look| look.at.uptime.saturating_sub(look.cost)).min();
+        let this = LastLook {
+            began: began.unwrap_or(at.uptime),
+            absence_is_proof: looks.iter().all(|look| look.absence_is_proof),
+        };
         let mut facts = join(self.host.clone(), at, looks);
         for lock in &mut facts.locks {
             lock.as_seen = as_seen(lock, &facts.processes);
@@ -121,10 +126,9 @@ impl Ledger {
         self.waiting = waiting;
     }
 
-    /// How long a process must have slept to have done nothing since the last look began; this
-    /// look's own duration is added, since sleeping times were read while it went on.
+    /// How long a process must have slept to have done nothing since the last look began.
     fn since_last(&self, facts: &Facts) -> Option<Duration> {
-        self.last.map(|last| facts.at.uptime.saturating_sub(last.at.uptime) + facts.cost)
+        self.last.map(|last| facts.at.uptime.saturating_sub(last.began))
     }
 
     fn continue_tenure(&self, before: Option<Tenure>, gap: Gap, at: Moment, span: &Span) -> Tenure {
@@ -137,10 +141,10 @@ impl Ledger {
             (Some(before), Gap::Possible) => {
                 Tenure { since, seen: before.seen + 1, interrupted: true, ..before }
             }
-            (Some(_), Gap::Certain) => Tenure::new(since, last.map(|last| last.at.uptime)),
+            (Some(_), Gap::Certain) => Tenure::new(since, last.map(|last| last.began)),
             (None, _) => {
                 let last = last.filter(|last| last.absence_is_proof);
-                Tenure::new(since, last.map(|last| last.at.uptime))
+                Tenure::new(since, last.map(|last| last.began))
             }
         }
     }
@@ -168,6 +172,7 @@ fn join(host: Host, at: Moment, looks: Vec<Look>) -> Facts {
         at,
         cost: Duration::ZERO,
         complete: true,
+        at_once: true,
         notes: Vec::new(),
         locks: Vec::new(),
         processes: BTreeMap::new(),
@@ -175,6 +180,7 @@ fn join(host: Host, at: Moment, looks: Vec<Look>) -> Facts {
     for look in looks {
         facts.cost += look.cost;
         facts.complete &= look.complete;
+        facts.at_once &= look.absence_is_proof;
         facts.notes.extend(look.notes);
         facts.locks.extend(look.locks);
         facts.processes.extend(look.processes);

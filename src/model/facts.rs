@@ -13,7 +13,7 @@ use super::{
 /// What one source said at one time, and what it could not see.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Look {
-    /// When it began.
+    /// When everything had been read: what lasts may have lasted until now.
     pub at: Moment,
     /// How long it took.
     pub cost: Duration,
@@ -40,6 +40,8 @@ pub struct Facts {
     pub cost: Duration,
     /// Whether everything could be seen.
     pub complete: bool,
+    /// Whether what was seen of locks and requests was all so at one moment.
+    pub at_once: bool,
     /// What a reader has to know.
     pub notes: Vec<Note>,
     /// The locks.

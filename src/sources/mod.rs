@@ -14,6 +14,8 @@ pub(crate) use kernel::Kernel;
 pub(crate) struct Scope {
     /// Where somebody is known or said to lock: gives locks a name whose holders may not be asked.
     pub(crate) places: Vec<PathBuf>,
+    /// Below these folders they may be.
+    pub(crate) folders: Vec<PathBuf>,
 }
 
 /// Something that can be looked at.

@@ -147,6 +147,18 @@ pub(super) fn stat_path(path: &Path) -> io::Result<FileStat> {
     Ok(file_stat(&statx(CWD, path, WITHOUT_ASKING, wanted())?))
 }
 
+pub(super) fn may_list(folder: &Path) -> io::Result<()> {
+    use rustix::fs::{Access, accessat};
+    Ok(accessat(CWD, folder, Access::READ_OK | Access::EXEC_OK, AtFlags::EACCESS)?)
+}
+
+/// The inode number that a folder's entry tells without being looked up.
+#[expect(clippy::unnecessary_wraps, reason = "other systems may not tell")]
+pub(super) fn entry_inode(entry: &std::fs::DirEntry) -> Option<u64> {
+    use std::os::unix::fs::DirEntryExt as _;
+    Some(entry.ino())
+}
+
 /// The file that a path names in another process's file tree. Can hang on the way there.
 pub(super) fn stat_path_in(root: &Path, path: &Path) -> io::Result<FileStat> {
     use rustix::fs::{ResolveFlags, openat2};

@@ -6,13 +6,12 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::{FileStat, platform};
-use crate::model::FileId;
 
 /// A mount that is silent for so long is taken to hang.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -138,61 +137,10 @@ fn look_up_now(ask: &Ask) -> io::Result<FileStat> {
     }
 }
 
-/// Where a path leads.
-#[derive(Debug)]
-pub(crate) enum Resolved {
-    Found {
-        path: PathBuf,
-        file: FileId,
-        is_folder: bool,
-    },
-    /// Nothing is there; the path as it would be if something were.
-    Missing {
-        path: PathBuf,
-    },
-    Failed(io::Error),
-    Hangs,
-}
-
-/// A user who names a path waits so long for its file system.
-const PERSONAL_PATIENCE: Duration = Duration::from_secs(2);
-
-pub(super) fn resolve(path: PathBuf) -> Resolved {
-    let (done, answer) = channel();
-    let thread = std::thread::Builder::new().name("look-up".into()).spawn(move || {
-        // Nobody may be left to listen.
-        let _ = done.send(resolve_now(&path));
-    });
-    match thread {
-        Ok(_) => answer.recv_timeout(PERSONAL_PATIENCE).unwrap_or(Resolved::Hangs),
-        Err(error) => Resolved::Failed(error),
-    }
-}
-
-fn resolve_now(path: &Path) -> Resolved {
-    match path.canonicalize() {
-        Ok(path) => match platform::stat_path(&path) {
-            Ok(found) => Resolved::Found { is_folder: path.is_dir(), path, file: found.file },
-            Err(error) => Resolved::Failed(error),
-        },
-        Err(error)
-            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
-        {
-            Resolved::Missing { path: resolve_folder(path).unwrap_or_else(|| path.to_path_buf()) }
-        }
-        Err(error) => Resolved::Failed(error),
-    }
-}
-
-/// The path of something missing, with the links of the folder that it would be in resolved.
-fn resolve_folder(path: &Path) -> Option<PathBuf> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new(".")).canonicalize().ok()?;
-    Some(folder.join(path.file_name()?))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn ask(path: &Path) -> Ask {

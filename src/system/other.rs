@@ -61,6 +61,14 @@ pub(super) fn stat_path(_path: &Path) -> io::Result<FileStat> {
     Err(unsupported())
 }
 
+pub(super) fn may_list(folder: &Path) -> io::Result<()> {
+    std::fs::read_dir(folder).map(drop)
+}
+
+pub(super) fn entry_inode(_entry: &std::fs::DirEntry) -> Option<u64> {
+    None
+}
+
 pub(super) fn stat_path_in(_root: &Path, _path: &Path) -> io::Result<FileStat> {
     Err(unsupported())
 }

@@ -78,14 +78,22 @@ impl Watcher {
     /// Starts to look at once; `deliver` is called with each report, in the watcher's thread.
     ///
     /// # Errors
-    /// When the system refuses a thread.
+    /// When the system refuses a thread, or the program is damaged.
     pub fn start(
         targets: Vec<Target>,
         folders: Folders,
         deliver: impl FnMut(Report) + Send + 'static,
     ) -> Result<Self, Error> {
-        let mut inspector = None;
-        Self::start_with(move || look(&mut inspector, &targets, folders), deliver)
+        let mut inspector = Inspector::new()?;
+        let mut is_first = true;
+        let look = move || {
+            // Looks places up, which can take a while: not in the caller's thread.
+            if std::mem::take(&mut is_first) {
+                inspector.expect_at(&targets, folders);
+            }
+            look(&mut inspector, &targets, folders)
+        };
+        Self::start_with(look, deliver)
     }
 
     fn start_with(
@@ -131,16 +139,7 @@ impl Drop for Watcher {
     }
 }
 
-fn look(
-    inspector: &mut Option<Inspector>,
-    targets: &[Target],
-    folders: Folders,
-) -> Result<Seen, Error> {
-    let inspector = match inspector {
-        Some(inspector) => inspector,
-        None => inspector.insert(Inspector::new()?),
-    };
-    inspector.expect_at(targets);
+fn look(inspector: &mut Inspector, targets: &[Target], folders: Folders) -> Result<Seen, Error> {
     let before = inspector.stalled();
     let snapshot = inspector.snapshot()?;
     let stalled = inspector.stalled().saturating_sub(before);

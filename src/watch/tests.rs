@@ -19,6 +19,7 @@ fn snapshot(locks: Vec<LockFacts>) -> Snapshot {
         at: Moment { wall: jiff::Timestamp::UNIX_EPOCH, uptime: Duration::ZERO },
         cost: Duration::ZERO,
         complete: true,
+        at_once: true,
         notes: Vec::new(),
         locks,
         processes: BTreeMap::new(),

@@ -1,6 +1,8 @@
 //! What the dashboard costs others while it runs, and what it costs itself.
 
-use std::io::Read as _;
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -8,17 +10,18 @@ use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use rustix::fs::{FlockOperation, flock};
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::support::{Scene, wait_until};
 use super::{bare, median};
 
-/// How long a program locks and unlocks at a time.
-const TURN: Duration = Duration::from_secs(2);
-/// How often, with and without the dashboard.
-const TURNS: usize = 6;
+/// How long a program locks and unlocks at a time, while the dashboard runs or is stopped.
+const TURN: Duration = Duration::from_millis(700);
+/// How often, alternately.
+const TURNS: usize = 15;
 
 pub(crate) fn measure() {
-    println!("\nthe dashboard, and a program that locks and unlocks a file without a pause");
+    println!("\nthe dashboard, and a program that opens, locks and closes a file without a pause");
     println!(
         "{:34} {:>12} {:>12} {:>7} {:>9} {:>9} {:>9} {:>9}",
         "beside", "without", "with", "loss", "first", "CPU", "memory", "printed"
@@ -31,27 +34,22 @@ pub(crate) fn measure() {
 fn beside(locks: usize) {
     let Some(scene) = Scene::with(&[]) else { return };
     let holder = scene.actor();
-    holder.does(format!(
-        "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, [{}] * 2)",
-        locks + 600
-    ));
+    holder.does("raise_descriptor_limit()");
     holder.does(format!("os.mkdir('many'); [flock(f'many/{{n}}', EX) for n in range({locks})]"));
     wait_until("all locks stand", || (bare::count() >= locks).then_some(()));
 
-    let file = std::fs::File::create(scene.path("contested")).unwrap();
-    let (mut without, mut with) = (Vec::new(), Vec::new());
-    let mut first = Vec::new();
-    for _ in 0..TURNS {
-        without.push(throughput(&file));
-        let dashboard = Dashboard::start();
-        first.push(dashboard.first_frame.as_secs_f64());
-        with.push(throughput(&file));
-        dashboard.end();
-    }
-    let (without, with) = (median(without), median(with));
-
+    let first = (0..5).map(|_| Dashboard::start().end().as_secs_f64()).collect();
     let dashboard = Dashboard::start();
     let (cpu, printed) = dashboard.at_rest(Duration::from_secs(5));
+    let path = scene.path("contested");
+    let (mut without, mut with) = (Vec::new(), Vec::new());
+    for _ in 0..TURNS {
+        dashboard.gets(Signal::STOP);
+        without.push(throughput(&path));
+        dashboard.gets(Signal::CONT);
+        with.push(throughput(&path));
+    }
+    let (without, with) = (median(without), median(with));
     let memory = dashboard.memory_kib();
     dashboard.end();
     println!(
@@ -67,16 +65,16 @@ fn beside(locks: usize) {
     );
 }
 
-/// Locks and unlocks, per second.
-fn throughput(file: &std::fs::File) -> f64 {
+/// How often a second the file can be opened, locked and closed.
+fn throughput(path: &Path) -> f64 {
     let start = Instant::now();
     let mut times = 0_u32;
     while start.elapsed() < TURN {
-        for _ in 0..1000 {
-            flock(file, FlockOperation::LockExclusive).unwrap();
-            flock(file, FlockOperation::Unlock).unwrap();
+        for _ in 0..100 {
+            let file = File::create(path).unwrap();
+            flock(&file, FlockOperation::LockExclusive).unwrap();
         }
-        times += 1000;
+        times += 100;
     }
     f64::from(times) / start.elapsed().as_secs_f64()
 }
@@ -95,6 +93,7 @@ impl Dashboard {
         let size = PtySize { rows: 40, cols: 120, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).unwrap();
         let mut output = pair.master.try_clone_reader().unwrap();
+        let mut input = pair.master.take_writer().unwrap();
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_locktop"));
         command.env("TERM", "xterm-256color");
         let start = Instant::now();
@@ -106,6 +105,10 @@ impl Dashboard {
         thread::spawn(move || {
             let mut buffer = [0; 16_384];
             while let Ok(bytes @ 1..) = output.read(&mut buffer) {
+                // It is asked where its cursor is, and answers as a terminal does.
+                if buffer[..bytes].windows(4).any(|four| four == b"\x1b[6n") {
+                    let _ = input.write_all(b"\x1b[1;1R");
+                }
                 // Setting up the terminal takes fewer bytes than a frame.
                 if counter.fetch_add(bytes, Ordering::Relaxed) + bytes > 200 {
                     let _ = drawn.send(start.elapsed());
@@ -142,8 +145,15 @@ impl Dashboard {
         std::fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap()
     }
 
-    fn end(mut self) {
+    fn gets(&self, signal: Signal) {
+        let pid = self.child.process_id().and_then(|pid| Pid::from_raw(pid as i32)).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
+    /// Ends it; returns how long its first frame took.
+    fn end(mut self) -> Duration {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        self.first_frame
     }
 }

@@ -57,6 +57,9 @@ fn a_foreign_lock_on_btrfs_is_found_by_the_path_of_its_file() {
     let report = scene.look_as(Viewer::Nobody, &[target.to_str().unwrap()]);
     let [lock] = &report.locks()[..] else { panic!("{:#}", report.document) };
     assert_eq!(pids(&lock["holders"]), [Some(holder.pid)]);
+    // The table does not tell which of the two subvolumes it is in.
+    let why = lock["why"].as_str().unwrap();
+    assert!(why.contains("subvolume"), "{why}");
 }
 
 #[test]

@@ -15,7 +15,6 @@ mod foreign;
 mod holders;
 mod namespaces;
 mod orphans;
-mod others;
 mod stuck;
 mod targets;
 mod waiters;

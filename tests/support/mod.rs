@@ -16,6 +16,7 @@ mod need;
 mod playground;
 mod report;
 mod scene;
+mod screen;
 
 pub use actor::Actor;
 pub use kernel::{Record, records, state, wait_until};
@@ -23,3 +24,4 @@ pub use need::{Need, all_met};
 pub use playground::{Playground, send, somebody_is_in_charge};
 pub use report::{Report, pids};
 pub use scene::{Scene, Shell, Viewer};
+pub use screen::Screen;

@@ -7,6 +7,7 @@ process ends all its descendants (as their reaper it cannot hit a stranger), unm
 control groups and the folder, and exits 0 only if nothing is left.
 """
 
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -14,6 +15,7 @@ import json
 import mmap
 import os
 import platform
+import resource
 import shutil
 import signal
 import socket
@@ -119,6 +121,18 @@ def fork_as(pid):
     if checked(libc.syscall(435, args, len(args))) == 0:
         raise Reborn
     return pid
+
+
+def raise_descriptor_limit():
+    """Raises it as far as we may; returns it."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    try:
+        limit = max(limit, 200_000)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    except (OSError, ValueError):
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    return limit
 
 
 def crowd(count, work):
@@ -294,7 +308,7 @@ def connect():
 # The end.
 
 def clean_up():
-    signal.alarm(30)
+    signal.alarm(120)
     plain_signals()
     for group in control_groups:
         thaw(group)
@@ -313,13 +327,14 @@ def thaw(group):
 
 
 def end_descendants():
-    while True:
-        for pid in own_children():
-            os.kill(pid, signal.SIGKILL)
-        try:
-            os.waitpid(-1, 0)
-        except ChildProcessError:
-            return
+    while children := list(own_children()):
+        # Some may be on their way out since before we had to wait for them.
+        for pid in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for pid in children:  # What they leave behind is ours then.
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
 
 
 def own_children():

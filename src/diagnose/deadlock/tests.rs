@@ -200,13 +200,16 @@ fn certain_is_what_nothing_unseen_can_open() {
         grant.sharers[0].certainty = Certainty::Recorded;
     }))));
     let ran = Some(Duration::from_millis(2));
-    let restless = odd(|lock| {
-        lock.request(|request| {
-            request.last_ran = ran;
-            request.waited.min = Duration::ZERO;
+    let restless = || {
+        odd(|lock| {
+            lock.request(|request| {
+                request.last_ran = ran;
+                request.waited.min = Duration::ZERO;
+            })
         })
-    });
-    assert!(!certain(restless), "its thread ran while we looked");
+    };
+    assert!(!certain(restless()), "its thread ran while we looked");
+    assert!(certain(restless().with(|facts| facts.at_once = true)));
 
     // Both threads of process 1 wait for 2.
     let both = odd(|lock| lock.wanted_by(1).request(|request| request.tid = Some(11)));

@@ -4,6 +4,7 @@ use crate::diagnose::sketch::{Sketch, flock, ofd, posix};
 use crate::diagnose::{Explanation, explain, explain_process};
 use crate::model::{
     Evidence, Mechanism, Mode, Naming, Note, Parent, PathBytes, Pid, Process, Span, State, Taker,
+    harmless,
 };
 
 /// The whole explanation, a line for each thing that it says.
@@ -108,7 +109,7 @@ fn an_orphan_with_all_that_is_known() {
     let told = told(backup());
     insta::assert_snapshot!(told, @r"
     /a (nightly backup): orphaned (flock lock, held exclusively)
-    Held by rsync (pid 3244) through descriptor 9, run by backup (logged in as alice), on the terminal pts/3, in the folder /srv, started by systemd (pid 1), as: rsync -a /srv nas:\x1b[2J.
+    Held by rsync (pid 3244) through descriptor 9, run by backup (logged in as alice), on the terminal pts/3, in the folder /srv, a child of systemd (pid 1), as: rsync -a /srv nas:\x1b[2J.
     Held for at least 1m03s; seen 4 times, and it may have been released and retaken in between.
     rsync (pid 3244) sleeps in do_select, last ran 2.0s ago.
     Judged orphaned: whoever took it (pid 3246) has ended; rsync (pid 3244), left behind, keeps it through descriptor 9.
@@ -128,7 +129,7 @@ fn a_holder_as_a_process() {
     let told = told_process(backup(), 3244);
     insta::assert_snapshot!(told, @r"
     rsync (pid 3244) holds 1 lock and waits for none
-    rsync (pid 3244) sleeps in do_select, run by backup (logged in as alice), on the terminal pts/3, in the folder /srv, started by systemd (pid 1), as: rsync -a /srv nas:\x1b[2J.
+    rsync (pid 3244) sleeps in do_select, run by backup (logged in as alice), on the terminal pts/3, in the folder /srv, a child of systemd (pid 1), as: rsync -a /srv nas:\x1b[2J.
     Holds /a (nightly backup) exclusively through descriptor 9, for at least 1m03s; 2 wait for it; orphaned, since whoever took it (pid 3246) has ended; rsync (pid 3244), left behind, keeps it through descriptor 9.
     > flock 3247 (root) waits 1m03s in the kernel's queue, wants it exclusively, for /a (nightly backup)
     > > p3260 3260 waits in the kernel's queue, wants it shared, for /a (nightly backup)
@@ -412,6 +413,99 @@ fn a_deadlock_around_one() {
     $ kill 1
     * So that it does not come back: let all programs take these locks in the same order.
     * Do not remove the lock's file: that frees nothing, and lets a second holder in beside the first.
+    ");
+}
+
+#[test]
+fn a_long_circle_is_cut() {
+    let ring = (1..=30).fold(Sketch::new(), |sketch, pid| {
+        let path = if pid == 1 { "/a".into() } else { format!("/{pid}") };
+        sketch.lock(flock(&path).held_by(&[pid]).wanted_by(if pid == 1 { 30 } else { pid - 1 }))
+    });
+    let told = told(ring);
+    assert!(
+        told.contains("p20 (pid 20) waits for /21, which p21 (pid 21) keeps; and so on, 10 more;")
+    );
+    assert!(told.contains("$ kill 30\n"), "{told}");
+}
+
+#[test]
+fn a_waiter_that_cannot_run_is_told() {
+    let sketch = Sketch::new().lock(flock("/a").held_by(&[1]).wanted_by(2)).process(2, stopped);
+    let told = told(sketch);
+    assert!(told.contains("wants it exclusively, but is stopped by a signal, behind"), "{told}");
+}
+
+#[test]
+fn nothing_that_is_told_gives_orders_to_a_terminal() {
+    let evil = "\x1b[2J\n\u{202e}";
+    let hostile = |process: &mut Process| {
+        *process = Process {
+            command: Some(evil.into()),
+            cmdline: Some(vec![evil.into()]),
+            user: Some(evil.into()),
+            login_user: Some(format!("{evil}2")),
+            wchan: Some(evil.into()),
+            cwd: Some(PathBytes(format!("/{evil}").into())),
+            tty: Some(evil.into()),
+            parent: Some(Parent { pid: 1, command: Some(evil.into()) }),
+            unit: Some(format!("{evil}.service")),
+            container: Some(evil.into()),
+            ..process.clone()
+        };
+    };
+    let path = format!("/{evil}");
+    let a = flock(&path)
+        .held_by(&[1])
+        .wanted_by(2)
+        .grant(|grant| grant.remark = Some(evil.into()))
+        .with(|lock| lock.name = Some(evil.into()));
+    for state in [State::Sleeping, State::Stopped, State::Frozen, State::Traced] {
+        let b = flock("/b").held_by(&[2]).wanted_by(if state == State::Sleeping { 1 } else { 3 });
+        let sketch = Sketch::new().lock(a.clone()).lock(b).with(unprivileged);
+        let sketch = sketch.process(1, hostile).process(2, hostile);
+        let snapshot = sketch.process(1, |process| process.state = Some(state)).judged();
+        let told = snapshot.locks.iter().map(|lock| explain(lock, &snapshot));
+        for told in told.chain([1, 2].map(|pid| explain_process(pid, &snapshot))) {
+            let queue = told.queue.iter().map(|line| &line.text);
+            let next = told.next.iter().flat_map(|by| by.command.iter().chain([&by.text]));
+            let texts = told.sentences.iter().chain(&told.unseen).chain([&told.headline]);
+            for text in texts.chain(queue).chain(next) {
+                assert_eq!(harmless(text), *text);
+            }
+        }
+        for lock in &snapshot.locks {
+            let why = lock.why.as_deref().unwrap();
+            assert_eq!(harmless(why), why);
+        }
+    }
+}
+
+#[test]
+fn members_of_the_same_age_are_not_told_apart() {
+    let twins = circle().process(1, |process| process.start = Some(1002));
+    let told = told(twins);
+    assert!(told.contains("\n* End p1 (pid 1) with SIGTERM: that opens the circle.\n"), "{told}");
+}
+
+#[test]
+fn a_child_that_waits_for_what_it_inherited_is_ended_before_others() {
+    let told = told(Sketch::new().lock(flock("/a").held_by(&[1, 2]).wanted_by(2)));
+    insta::assert_snapshot!(told, @"
+    /a: contended (flock lock, held exclusively)
+    Held by p1 (pid 1) through descriptor 9.
+    Held by p2 (pid 2) through descriptor 9.
+    For how long could not be told.
+    p1 (pid 1) sleeps.
+    p2 (pid 2) sleeps.
+    Judged contended: 1 waits; p1 (pid 1) and p2 (pid 2) keep it; p2 (pid 2), which waits, itself keeps it through descriptor 9.
+    > p2 2 waits at least 1m00s in the kernel's queue, wants it exclusively, behind p1 (pid 1) and p2 (pid 2)
+    * Wait in the queue: this returns when the lock was free, having had it for an instant.
+    $ flock /a true
+    * End p2 (pid 2) with SIGTERM: it waits for what it keeps itself, and if the others who keep it wait for its end, nothing moves before.
+    $ kill 2
+    * End p1 (pid 1) and p2 (pid 2) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. The lock goes when the last of them has gone. SIGKILL only if that is ignored: then nothing is cleaned up.
+    $ kill 1 2
     ");
 }
 

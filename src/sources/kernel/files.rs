@@ -23,6 +23,11 @@ impl Files {
         Self { mounts: system.mounts(None) }
     }
 
+    /// How the lock table numbers a file.
+    pub(super) fn in_table(&self, stat: &FileStat) -> FileId {
+        Mount::number_in_table(&self.mounts, stat)
+    }
+
     pub(super) fn mount_of(&self, device: Device) -> Option<&Mount> {
         self.mounts.iter().find(|mount| mount.device == device)
     }
@@ -133,42 +138,6 @@ pub(super) fn name(system: &System, files: &Files, locks: &mut [Sighting]) {
     }
     for question in pending.iter().filter(|question| question.suffixed && question.stat.links > 0) {
         keep_real_suffix(system, files, question, locks);
-    }
-}
-
-/// Gives locks whose holders may not be asked the path of a well-known lock, or the one by which
-/// somebody who waits has the file open.
-pub(super) fn name_unseen(
-    system: &System,
-    files: &Files,
-    known_places: &[PathBuf],
-    locks: &mut [Sighting],
-) {
-    if locks.iter().all(|lock| lock.facts.path.is_some()) {
-        return;
-    }
-    let asks: Vec<Ask> = known_places
-        .iter()
-        .filter_map(|path| {
-            let mount = Mount::of_path(&files.mounts, path)?.point.clone();
-            Some(Ask { path: path.clone(), root: None, mount })
-        })
-        .collect();
-    let answers = system.look_up(asks.clone());
-    let there: HashMap<FileId, (&Path, &FileStat)> = asks
-        .iter()
-        .zip(&answers)
-        .filter_map(|(ask, answer)| match answer {
-            Answer::Found(found) => Some((found.file, (ask.path.as_path(), found))),
-            _ => None,
-        })
-        .collect();
-    for lock in locks.iter_mut().filter(|lock| lock.facts.path.is_none()) {
-        if let Some((path, found)) = lock.facts.table_file.and_then(|file| there.get(&file)) {
-            lock.facts.path = Some(PathBytes(path.to_path_buf()));
-            lock.facts.naming = Naming::Same;
-            lock.birth = found.birth;
-        }
     }
 }
 

@@ -7,6 +7,7 @@ mod ages;
 mod files;
 mod grants;
 mod memory;
+mod names;
 mod requests;
 mod scan;
 
@@ -21,20 +22,21 @@ use crate::system::procfs::locks::{Record, Table};
 use crate::system::{Anatomy, System, TableText};
 use files::Files;
 use memory::Memory;
+use names::Names;
 use scan::{Scan, Worth};
 
 /// The kernel of this machine.
 #[derive(Debug, Default)]
 pub(crate) struct Kernel {
     memory: Option<Memory>,
+    names: Names,
 }
 
 impl Source for Kernel {
     fn look(&mut self, scope: &super::Scope, system: &System) -> Result<Look, Error> {
         let began = Instant::now();
-        let at = system.now();
         if !system.has_lock_table() {
-            return Ok(Look::blind(at, no_table()));
+            return Ok(Look::blind(system.now(), no_table()));
         }
         let TableText { text, at_once, cut } = system
             .lock_table()
@@ -61,17 +63,20 @@ impl Source for Kernel {
 
         let mut locks = grants::group(system, &files, &table, &scan);
         requests::enqueue(system, &mut locks, &table, !everything_in_table);
-        let anatomy = examine(system, &locks, at);
+        let anatomy = examine(system, &locks);
         files::name(system, &files, &mut locks);
-        files::name_unseen(system, &files, &scope.places, &mut locks);
-        ages::bound(&mut locks, &anatomy, at);
+        self.names.give(system, &files, scope, &mut locks);
+        let at = system.now();
+        ages::bound(system, &anatomy, at, &mut locks);
+        requests::bound_waits(system, &anatomy, at, &mut locks);
 
         let mut notes = notes(system, &table, &scan, cut);
         let hidden = files.hides_processes();
         notes.extend(hidden.then(hidden_processes));
         notes.extend((!everything_in_table).then(inner_pid_namespace));
+        notes.extend(self.names.incomplete.then(search_cut));
         let unseen = !everything_in_table || hidden || cut || !scan.unreadable.is_empty();
-        self.memory = Some(Memory::of(system, scan, alive.into_iter().collect(), round));
+        self.memory = Some(Memory::of(&anatomy, scan, alive.into_iter().collect(), round));
         Ok(Look {
             at,
             cost: began.elapsed(),
@@ -146,11 +151,7 @@ fn drop_released(system: &System, table: &mut Table, scan: &Scan) -> bool {
 }
 
 /// What is known of every process that matters for these locks.
-fn examine(
-    system: &System,
-    locks: &[Sighting],
-    at: crate::model::Moment,
-) -> BTreeMap<Pid, Anatomy> {
+fn examine(system: &System, locks: &[Sighting]) -> BTreeMap<Pid, Anatomy> {
     let mut pids: Vec<Pid> = locks
         .iter()
         .flat_map(|lock| {
@@ -163,7 +164,7 @@ fn examine(
         .collect();
     pids.sort_unstable();
     pids.dedup();
-    system.anatomy(&pids, at).into_iter().collect()
+    system.anatomy(&pids).into_iter().collect()
 }
 
 fn notes(system: &System, table: &Table, scan: &Scan, cut: bool) -> Vec<Note> {
@@ -220,6 +221,16 @@ fn hidden_processes() -> Note {
         would_help: Some(
             "run as root, or as a member of the group given by the mount's gid=".into(),
         ),
+    }
+}
+
+fn search_cut() -> Note {
+    Note {
+        code: "search_cut",
+        text: "a folder could not be searched to its end for locks of other users: some may be \
+               missing here"
+            .into(),
+        would_help: Some("run as root, or name the lock files".into()),
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::model::Device;
+use crate::model::{Device, FileId};
+use crate::system::FileStat;
 
 /// One mount.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,6 +83,13 @@ impl Mount {
                 | "hugetlbfs"
                 | "mqueue"
         )
+    }
+
+    /// How lock tables number a file: by the device of its superblock.
+    pub(crate) fn number_in_table(mounts: &[Self], stat: &FileStat) -> FileId {
+        let mount = mounts.iter().find(|mount| Some(mount.id) == stat.mount);
+        let device = mount.map_or(stat.file.device, |mount| mount.device);
+        FileId { device, inode: stat.file.inode }
     }
 
     /// The mount that a path lies on: the one with the longest matching point, the latest of those.

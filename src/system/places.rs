@@ -1,0 +1,150 @@
+//! Places that a user named: where they lead, and what lies below them.
+//!
+//! Their file systems can hang too, so each question has a thread of its own, which is left behind
+//! when it takes longer than a person would wait.
+
+use std::collections::HashSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+use super::{FileStat, platform};
+
+/// A user who names a path waits so long for its file system.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Where a path leads.
+#[derive(Debug)]
+pub(crate) enum Resolved {
+    /// Something is there; the path is absolute and without links.
+    Found {
+        path: PathBuf,
+        stat: FileStat,
+        is_folder: bool,
+    },
+    /// Nothing is there; the path as it would be if something were.
+    Missing {
+        path: PathBuf,
+    },
+    Failed(io::Error),
+    Hangs,
+}
+
+pub(super) fn resolve(path: PathBuf) -> Resolved {
+    let (done, answer) = channel();
+    // Nobody may be left to listen.
+    match aside(move || drop(done.send(resolve_now(&path)))) {
+        Ok(()) => answer.recv_timeout(PATIENCE).unwrap_or(Resolved::Hangs),
+        Err(error) => Resolved::Failed(error),
+    }
+}
+
+fn aside(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    std::thread::Builder::new().name("look-up".into()).spawn(work).map(drop)
+}
+
+fn resolve_now(path: &Path) -> Resolved {
+    match path.canonicalize() {
+        Ok(path) => match platform::stat_path(&path) {
+            Ok(stat) => Resolved::Found { is_folder: path.is_dir(), path, stat },
+            Err(error) => Resolved::Failed(error),
+        },
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+        {
+            Resolved::Missing { path: resolve_folder(path).unwrap_or_else(|| path.to_path_buf()) }
+        }
+        Err(error) => Resolved::Failed(error),
+    }
+}
+
+/// The path of something missing, with the links of the folder that it would be in resolved.
+fn resolve_folder(path: &Path) -> Option<PathBuf> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new(".")).canonicalize().ok()?;
+    Some(folder.join(path.file_name()?))
+}
+
+/// Whether the entries of a folder may be read. Does not read them.
+pub(super) fn may_list(folder: PathBuf) -> io::Result<()> {
+    let (done, answer) = channel();
+    aside(move || drop(done.send(platform::may_list(&folder))))?;
+    answer.recv_timeout(PATIENCE).unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+/// What a search below folders found.
+#[derive(Debug, Default)]
+pub(crate) struct Search {
+    pub(crate) found: Vec<(PathBuf, FileStat)>,
+    /// Whether everything below was seen.
+    pub(crate) complete: bool,
+}
+
+/// Looks below folders for files with these inode numbers, on the same mount only, for as long as a
+/// person would wait.
+pub(super) fn search(folders: Vec<PathBuf>, inodes: HashSet<u64>) -> Search {
+    let (sender, receiver): (Sender<Step>, Receiver<Step>) = channel();
+    let mut search = Search::default();
+    let walk = move || {
+        let mut complete = true;
+        for folder in folders {
+            complete &= walk(folder, &inodes, &sender).unwrap_or(false);
+        }
+        drop(sender.send(Step::Done { complete }));
+    };
+    if aside(walk).is_err() {
+        return search;
+    }
+    let deadline = Instant::now() + PATIENCE;
+    // Until the deadline, or until the walk has ended without a word.
+    while let Ok(step) = receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+        match step {
+            Step::Found(path, stat) => search.found.push((path, stat)),
+            Step::Done { complete } => {
+                search.complete = complete;
+                break;
+            }
+        }
+    }
+    search
+}
+
+/// What a walk tells on its way.
+enum Step {
+    Found(PathBuf, FileStat),
+    Done { complete: bool },
+}
+
+/// Whether everything could be read. Ends early when nobody listens any more.
+fn walk(folder: PathBuf, inodes: &HashSet<u64>, found: &Sender<Step>) -> io::Result<bool> {
+    let mount = platform::stat_path(&folder)?.mount;
+    let mut complete = true;
+    let mut folders = vec![folder];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = std::fs::read_dir(&folder) else {
+            complete = false;
+            continue;
+        };
+        for entry in entries.flatten() {
+            let path = entry.path();
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            let is_wanted =
+                platform::entry_inode(&entry).is_none_or(|inode| inodes.contains(&inode));
+            if !is_folder && !is_wanted {
+                continue;
+            }
+            // What vanishes meanwhile is not there.
+            let Ok(stat) = platform::stat_path(&path) else { continue };
+            if inodes.contains(&stat.file.inode)
+                && found.send(Step::Found(path.clone(), stat)).is_err()
+            {
+                return Ok(false);
+            }
+            if is_folder && stat.mount == mount {
+                folders.push(path);
+            }
+        }
+    }
+    Ok(complete)
+}
