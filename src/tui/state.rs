@@ -290,13 +290,7 @@ impl State {
     pub(super) fn arrange(&mut self) {
         self.rows.arrange(&self.filter, self.problems, self.sort);
         self.tree = match (self.view, self.rows.snapshot()) {
-            (View::Tree, Some(snapshot)) => {
-                let place = |at| {
-                    let lock = self.rows.get(at)?.lock;
-                    snapshot.locks.iter().position(|other| other.id == lock.id)
-                };
-                tree::forest(snapshot, (0..self.rows.len()).filter_map(place))
-            }
+            (View::Tree, Some(snapshot)) => tree::forest(snapshot, self.rows.in_snapshot()),
             _ => Vec::new(),
         };
         let last = self.chosen.as_ref().map_or(0, |chosen| chosen.place);

@@ -24,9 +24,14 @@ impl Painter<'_> {
         self.pen.runs(Rect { x: fresh_at, width: right, ..area }, &freshness);
 
         let title = (" locktop".to_owned(), self.pen.style(Role::Title));
-        let (machine, troubles) = (self.machine(), self.troubles());
-        // Where there is little room, what is wrong comes first.
-        let [first, second] = if roomy { [machine, troubles] } else { [troubles, machine] };
+        let (mut machine, troubles) = (self.machine(), self.troubles());
+        // Where there is little room, what is wrong comes first, and the machine's name is left out.
+        let [first, second] = if roomy {
+            [machine, troubles]
+        } else {
+            machine.drain(..machine.len().min(1));
+            [troubles, machine]
+        };
         let mut x = area.x;
         for (content, style) in [title].into_iter().chain(first).chain(second) {
             let room = fresh_at.saturating_sub(x);
