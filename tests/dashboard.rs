@@ -62,7 +62,7 @@ struct Seen {
 
 /// The program in a terminal.
 struct Terminal {
-    master: Option<Box<dyn MasterPty + Send>>,
+    master: Box<dyn MasterPty + Send>,
     keyboard: Box<dyn Write + Send>,
     child: Box<dyn portable_pty::Child + Send + Sync>,
     seen: Arc<(Mutex<Seen>, Condvar)>,
@@ -76,15 +76,19 @@ impl Terminal {
     }
 
     fn start_with(arguments: &[&Path], environment: &[(&str, &str)]) -> Self {
-        let pty = native_pty_system().openpty(size(100, 30)).unwrap();
-        let before = settings(&*pty.master);
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_locktop"));
         command.args(arguments);
         command.env_remove("NO_COLOR");
-        command.env("TERM", "xterm-256color");
         for (name, value) in environment {
             command.env(name, value);
         }
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: CommandBuilder) -> Self {
+        let pty = native_pty_system().openpty(size(100, 30)).unwrap();
+        let before = settings(&*pty.master);
+        command.env("TERM", "xterm-256color");
         let child = pty.slave.spawn_command(command).unwrap();
         let parser = vt100::Parser::new(30, 100, 0);
         let seen = Seen { parser, bytes: Vec::new(), ended: false };
@@ -92,7 +96,7 @@ impl Terminal {
         read(pty.master.try_clone_reader().unwrap(), Arc::clone(&seen));
         let keyboard = pty.master.take_writer().unwrap();
         // The slave's end stays open with the program only.
-        Self { master: Some(pty.master), keyboard, child, seen, before }
+        Self { master: pty.master, keyboard, child, seen, before }
     }
 
     fn pid(&self) -> Pid {
@@ -105,7 +109,7 @@ impl Terminal {
 
     fn resize(&mut self, width: u16, height: u16) {
         self.seen.0.lock().unwrap().parser.screen_mut().set_size(height, width);
-        self.master.as_ref().unwrap().resize(size(width, height)).unwrap();
+        self.master.resize(size(width, height)).unwrap();
     }
 
     /// Waits until the screen is so, and returns its text.
@@ -143,9 +147,7 @@ impl Terminal {
 
     fn is_restored(&self) {
         self.wait("the screen from before", |seen| is_plain(seen.parser.screen()));
-        if let Some(master) = &self.master {
-            assert_eq!(settings(&**master), self.before);
-        }
+        assert_eq!(settings(&*self.master), self.before);
     }
 }
 
@@ -189,12 +191,6 @@ fn is_plain(screen: &vt100::Screen) -> bool {
     !screen.alternate_screen()
         && !screen.hide_cursor()
         && screen.mouse_protocol_mode() == vt100::MouseProtocolMode::None
-}
-
-/// The state letter of a process.
-fn state(pid: Pid) -> Option<char> {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
-    stat.rsplit(") ").next()?.chars().next()
 }
 
 fn click(column: usize, row: usize) -> String {
@@ -319,23 +315,41 @@ fn every_size_will_do() {
 #[test]
 fn it_suspends_and_comes_back() {
     let held = Held::new();
-    let mut terminal = Terminal::start(&[held.folder()]);
+    // A shell with job control, which looks at the terminal and comes back at once.
+    let script = r#"
+        before=$(stty -g); set -m
+        "$0" "$1"; echo "stopped: $?"
+        [ "$(stty -g)" = "$before" ] && echo "the terminal is as before"
+        fg; echo "ended: $?""#;
+    let program = Path::new(env!("CARGO_BIN_EXE_locktop"));
+    let mut shell = CommandBuilder::new("sh");
+    shell.args([Path::new("-c"), Path::new(script), program, held.folder()]);
+    let mut terminal = Terminal::spawn(shell);
     terminal.shows("nightly.lock");
     terminal.press("\x1a");
-    let begun = Instant::now();
-    while state(terminal.pid()) != Some('T') {
-        assert!(begun.elapsed() < SOON, "not stopped");
-        std::thread::yield_now();
-    }
-    terminal.is_restored();
-    kill_process(terminal.pid(), Signal::CONT).unwrap();
-    terminal.wait("the dashboard again", |seen| {
+    terminal.wait("the shell, and the dashboard again", |seen| {
+        let told = String::from_utf8_lossy(&seen.bytes);
+        let Some((_, after)) = told.split_once("stopped: 1") else { return false };
         let screen = seen.parser.screen();
-        screen.alternate_screen() && screen.contents().contains("nightly.lock")
+        after.contains("the terminal is as before")
+            && screen.alternate_screen()
+            && screen.contents().contains("nightly.lock")
     });
     // Keys are read as before.
     terminal.press("?");
     terminal.shows("─ Help ─");
+    terminal.press("q");
+    terminal.shows("ended: 0");
+    terminal.ends();
+}
+
+#[test]
+fn it_does_not_stop_where_nobody_could_continue_it() {
+    let held = Held::new();
+    let mut terminal = Terminal::start(&[held.folder()]);
+    terminal.shows("nightly.lock");
+    terminal.press("\x1a");
+    terminal.shows("no shell is there to come back from");
     terminal.press("q");
     assert!(terminal.ends().success());
 }
@@ -370,14 +384,22 @@ fn control_c_is_an_interrupt() {
 #[test]
 fn it_ends_with_its_terminal() {
     let held = Held::new();
-    let mut terminal = Terminal::start(&[held.folder()]);
-    terminal.shows("nightly.lock");
-    terminal.keyboard = Box::new(std::io::sink());
-    terminal.master = None;
-    // The reader has a descriptor of the terminal as long as it reads: the hang-up comes from
-    // nobody. This is what a terminal's end sends to its leader.
-    kill_process(terminal.pid(), Signal::HUP).unwrap();
-    assert!(!terminal.child.wait().unwrap().success());
+    let pty = native_pty_system().openpty(size(100, 30)).unwrap();
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_locktop"));
+    command.arg(held.folder());
+    let mut child = pty.slave.spawn_command(command).unwrap();
+    drop(pty.slave);
+    let mut screen = pty.master.try_clone_reader().unwrap();
+    let mut seen = Vec::new();
+    while !seen.windows(12).any(|bytes| bytes == b"nightly.lock") {
+        let mut buffer = [0; 4096];
+        let count = screen.read(&mut buffer).unwrap();
+        seen.extend_from_slice(&buffer[..count]);
+    }
+    // The last descriptors of the terminal's other end.
+    drop((screen, pty.master));
+    let status = child.wait().unwrap();
+    assert!(status.signal().is_some_and(|signal| signal.starts_with("Hangup")), "{status:?}");
 }
 
 #[test]

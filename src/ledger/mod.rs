@@ -43,6 +43,8 @@ struct Tenure {
     since: Duration,
     /// It began after this moment.
     after: Option<Duration>,
+    /// When it was seen first.
+    first_seen: Duration,
     /// At how many looks it was seen.
     seen: u32,
     /// Whether a gap between two looks could not be ruled out.
@@ -141,18 +143,18 @@ impl Ledger {
             (Some(before), Gap::Possible) => {
                 Tenure { since, seen: before.seen + 1, interrupted: true, ..before }
             }
-            (Some(_), Gap::Certain) => Tenure::new(since, last.map(|last| last.began)),
+            (Some(_), Gap::Certain) => Tenure::new(since, last.map(|last| last.began), at.uptime),
             (None, _) => {
                 let last = last.filter(|last| last.absence_is_proof);
-                Tenure::new(since, last.map(|last| last.began))
+                Tenure::new(since, last.map(|last| last.began), at.uptime)
             }
         }
     }
 }
 
 impl Tenure {
-    fn new(since: Duration, after: Option<Duration>) -> Self {
-        Self { since, after, seen: 1, interrupted: false, glimpse: None }
+    fn new(since: Duration, after: Option<Duration>, first_seen: Duration) -> Self {
+        Self { since, after, first_seen, seen: 1, interrupted: false, glimpse: None }
     }
 
     fn narrow(&self, span: &mut Span, at: Moment) {
@@ -160,7 +162,9 @@ impl Tenure {
         if let Some(after) = self.after {
             span.at_most(at.uptime.saturating_sub(after), Evidence::Observed);
         }
-        if self.interrupted {
+        // Once most of what was seen is proven to be one tenure, the rest tells nothing.
+        let observed = at.uptime.saturating_sub(self.first_seen);
+        if self.interrupted && at.uptime.saturating_sub(self.since) < observed / 2 {
             span.note(Evidence::Seen(self.seen));
         }
     }

@@ -74,6 +74,19 @@ pub(super) fn die(signal: i32) -> ! {
     std::process::exit(128 + signal)
 }
 
+/// Whether somebody can continue us when we stop: another process of our session started us.
+pub(super) fn has_shell() -> bool {
+    let session = |process| rustix::process::getsid(process).ok();
+    let parent = rustix::process::getppid();
+    parent.is_some() && session(parent) == session(None)
+}
+
+/// Stops everything that was started together with us, as the terminal would; for us, that comes
+/// back as [`Event::Stop`].
+pub(super) fn stop() -> io::Result<()> {
+    Ok(rustix::process::kill_current_process_group(rustix::process::Signal::TSTP)?)
+}
+
 /// Reads keys and the mouse from now on, in a thread.
 pub(super) fn input(send: Sender<Event>) -> io::Result<()> {
     let terminal = Keyboard::open()?;

@@ -164,7 +164,10 @@ impl Dashboard {
                 self.watcher.look_now();
                 None
             }
-            Event::Stop => Some(Action::Suspend),
+            Event::Stop => {
+                terminal.suspend()?;
+                None
+            }
             Event::Input(input) => self.action(&input),
         };
         let effect = action.and_then(|action| update(&mut self.state, action, Instant::now()));
@@ -232,7 +235,10 @@ impl Dashboard {
         match effect {
             Effect::Quit => return Ok(Some(End::Quit)),
             Effect::Die(signal) => return Ok(Some(End::Signal(signal))),
-            Effect::Suspend => terminal.suspend()?,
+            Effect::Suspend if events::has_shell() => events::stop()?,
+            Effect::Suspend => {
+                self.state.say("no shell is there to come back from", Instant::now());
+            }
             Effect::Copy(text) => terminal.copy(&text)?,
             Effect::Refresh => {
                 self.watcher.look_now();

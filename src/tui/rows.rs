@@ -92,6 +92,14 @@ impl Rows {
         self.look_up(self.all.get(*self.shown.get(at)?)?)
     }
 
+    /// Where the shown rows are in the snapshot; those that ended are nowhere.
+    pub(super) fn in_snapshot(&self) -> impl Iterator<Item = usize> {
+        self.shown.iter().filter_map(|at| match self.all[*at].place {
+            Place::Now(place) => Some(place),
+            Place::Ended(..) => None,
+        })
+    }
+
     /// The place of a lock.
     pub(super) fn position(&self, id: &LockId) -> Option<usize> {
         self.shown.iter().position(|at| self.all[*at].id == *id)

@@ -100,11 +100,26 @@ pub(super) struct Frozen {
 pub(super) struct Feed {
     /// When the last report came.
     pub(super) at: Option<Instant>,
-    pub(super) cost: Duration,
+    pub(super) cost: Cost,
     pub(super) interval: Duration,
     /// Why the last look failed, if it did.
     pub(super) error: Option<String>,
     note: Option<Note>,
+}
+
+/// What looks cost, on average; shown steadily, so that a picture at rest stays at rest.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Cost {
+    pub(super) shown: Duration,
+    average: Duration,
+}
+
+impl Cost {
+    fn after(self, cost: Duration) -> Self {
+        let average = if self.average.is_zero() { cost } else { (self.average * 7 + cost) / 8 };
+        let steady = average < self.shown * 3 / 2 && self.shown < average * 3 / 2;
+        Self { shown: if steady { self.shown } else { average }, average }
+    }
 }
 
 /// A short message.
@@ -240,6 +255,7 @@ impl State {
                 error
             }
         };
+        let cost = self.feed.cost.after(cost);
         self.feed = Feed { at: Some(at), cost, interval, error, note };
     }
 
@@ -274,13 +290,7 @@ impl State {
     pub(super) fn arrange(&mut self) {
         self.rows.arrange(&self.filter, self.problems, self.sort);
         self.tree = match (self.view, self.rows.snapshot()) {
-            (View::Tree, Some(snapshot)) => {
-                let place = |at| {
-                    let lock = self.rows.get(at)?.lock;
-                    snapshot.locks.iter().position(|other| other.id == lock.id)
-                };
-                tree::forest(snapshot, (0..self.rows.len()).filter_map(place))
-            }
+            (View::Tree, Some(snapshot)) => tree::forest(snapshot, self.rows.in_snapshot()),
             _ => Vec::new(),
         };
         let last = self.chosen.as_ref().map_or(0, |chosen| chosen.place);

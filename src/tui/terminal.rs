@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::mem::ManuallyDrop;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -27,7 +28,8 @@ type Backend = CrosstermBackend<BufWriter<File>>;
 
 /// The terminal while it is ours. Dropping it gives it back.
 pub(super) struct Terminal {
-    inner: ratatui::Terminal<Backend>,
+    /// Never dropped: it would complain, loudly, when the terminal is gone; we clean up ourselves.
+    inner: ManuallyDrop<ratatui::Terminal<Backend>>,
     last: Option<Picture>,
 }
 
@@ -41,7 +43,7 @@ impl Terminal {
         enter()?;
         let output = File::from(rustix::io::dup(rustix::stdio::stdout())?);
         let inner = ratatui::Terminal::new(CrosstermBackend::new(BufWriter::new(output)))?;
-        Ok(Self { inner, last: None })
+        Ok(Self { inner: ManuallyDrop::new(inner), last: None })
     }
 
     /// How large it is now.

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 const SHARE: u32 = 100;
 /// What may be spent at once after a quiet time.
 const BURST: Duration = Duration::from_millis(30);
+/// What the clock leaves of it to events.
+const RESERVE: Duration = Duration::from_millis(20);
 /// From look to look when nothing happens.
 const CALM: Duration = Duration::from_secs(1);
 /// From look to look for a while after something happened.
@@ -80,13 +82,24 @@ impl Pace {
     }
 
     fn tick(&self) -> Instant {
-        let pause = if self.ended < self.eager_until { EAGER } else { CALM };
+        let calm = self.begun + CALM;
+        let tick = if self.ended < self.eager_until {
+            (self.begun + EAGER).max(self.earned(RESERVE)).min(calm)
+        } else {
+            calm
+        };
         // A look that had to wait for long is no reason to begin the next one at once.
-        (self.begun + pause).max(self.ended + GAP)
+        tick.max(self.ended + GAP)
     }
 
     fn affordable(&self) -> Instant {
-        self.ended + Duration::from_secs_f64((-self.credit).max(0.0)) * SHARE
+        self.earned(Duration::ZERO)
+    }
+
+    /// When so much will have been saved.
+    fn earned(&self, credit: Duration) -> Instant {
+        let missing = (credit.as_secs_f64() - self.credit).max(0.0);
+        self.ended + Duration::from_secs_f64(missing) * SHARE
     }
 }
 
@@ -160,6 +173,21 @@ mod tests {
         let later = start + EAGER_FOR + 2 * MS;
         pace.looked(later, later + MS, MS, false);
         assert_eq!(pace.interval(), CALM);
+    }
+
+    #[test]
+    fn there_is_always_something_left_for_an_event() {
+        let start = Instant::now();
+        let mut pace = Pace::new(start);
+        let mut now = start;
+        for _ in 0..100 {
+            now = pace.due(Asked::default()).max(now);
+            pace.looked(now, now + 4 * MS, 4 * MS, true);
+            now += 4 * MS;
+        }
+        let touched = now + 300 * MS;
+        let asked = Asked { touched: Some(touched), now: false };
+        assert!(pace.due(asked) <= touched + SETTLE);
     }
 
     #[test]

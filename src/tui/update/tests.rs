@@ -344,6 +344,26 @@ fn a_failed_look_keeps_the_picture() {
 }
 
 #[test]
+fn the_cost_is_shown_steadily() {
+    let mut desk = Desk::new(three(100, [30, 20, 10]));
+    let shown = desk.state.feed.cost.shown;
+    let mut look = |ms| {
+        desk.state.receive(Report {
+            outcome: Err(locktop::Target::parse("".as_ref()).unwrap_err().into()),
+            at: desk.now,
+            cost: Duration::from_millis(ms),
+            interval: SECOND,
+            note: None,
+        });
+        desk.state.feed.cost.shown
+    };
+    for ms in [3, 5, 4, 6, 3, 9, 4] {
+        assert_eq!(look(ms), shown);
+    }
+    assert!((0..50).map(|_| look(80)).last() > Some(shown * 10));
+}
+
+#[test]
 fn a_thousand_locks_can_come_and_go() {
     let many = |from: u64| {
         let locks = (from..from + 1000).map(|inode| {

@@ -24,9 +24,14 @@ impl Painter<'_> {
         self.pen.runs(Rect { x: fresh_at, width: right, ..area }, &freshness);
 
         let title = (" locktop".to_owned(), self.pen.style(Role::Title));
-        let (machine, troubles) = (self.machine(), self.troubles());
-        // Where there is little room, what is wrong comes first.
-        let [first, second] = if roomy { [machine, troubles] } else { [troubles, machine] };
+        let (mut machine, troubles) = (self.machine(), self.troubles());
+        // Where there is little room, what is wrong comes first, and the machine's name is left out.
+        let [first, second] = if roomy {
+            [machine, troubles]
+        } else {
+            machine.drain(..machine.len().min(1));
+            [troubles, machine]
+        };
         let mut x = area.x;
         for (content, style) in [title].into_iter().chain(first).chain(second) {
             let room = fresh_at.saturating_sub(x);
@@ -86,7 +91,7 @@ impl Painter<'_> {
             return vec![(format!("last look {seen} ago "), pen.style(Role::Alarm))];
         }
         let live = format!("{} live {}", glyphs.live, short(feed.interval));
-        let cost = if roomy { format!("  scan {} ", cost(feed.cost)) } else { " ".into() };
+        let cost = if roomy { format!("  scan {} ", cost(feed.cost.shown)) } else { " ".into() };
         vec![(live, pen.style(Role::Good)), (cost, plain)]
     }
 }

@@ -141,7 +141,8 @@ impl Painter<'_> {
             Column::Holder => cells::holder(lock),
             Column::Held => match shown.ended {
                 Some(since) => {
-                    format!("{} ago", short(self.now.saturating_duration_since(since)))
+                    let moment = self.state.moment(self.now);
+                    format!("{} ago", short(moment.saturating_duration_since(since)))
                 }
                 None => cells::held(lock, later, cell.width, theme),
             },
