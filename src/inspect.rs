@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::diagnose::diagnose;
 use crate::error::Error;
@@ -89,6 +90,13 @@ impl Inspector {
             looks.push(look);
         }
         Ok(diagnose(self.ledger.enter(self.system.now(), looks)))
+    }
+
+    /// For how long the looks so far have held up everybody's locks: the system takes a lock of its
+    /// own while its lock table is read.
+    #[must_use]
+    pub fn stalled(&self) -> Duration {
+        self.system.stalled()
     }
 
     /// What the targets mean now: turns paths into the files that they name, without ever blocking

@@ -28,7 +28,7 @@ const CIRCLES: usize = 3;
 pub struct Explanation {
     /// One line: the lock and its verdict.
     pub headline: String,
-    /// Who has it, since when, what it does, why it does not move: sentences in that order.
+    /// Why it does not move, who has it, since when, what they do: sentences in that order.
     pub sentences: Vec<String>,
     /// The queue, a line a waiter.
     pub queue: Vec<QueueLine>,
@@ -75,7 +75,12 @@ fn headline(lock: &Lock) -> String {
 
 fn sentences(lock: &Lock, snapshot: &Snapshot, people: &People<'_>) -> Vec<String> {
     let holders = &lock.holders[..lock.holders.len().min(HOLDERS)];
-    let mut sentences: Vec<_> = holders.iter().map(held_by).collect();
+    let why = lock.why.as_deref().unwrap_or_default();
+    // The judgement first, unless it says no more than what follows.
+    let is_plain = why.is_empty() || holders.iter().any(|holder| why == keeps(holder));
+    let mut sentences: Vec<String> = Vec::new();
+    sentences.extend((!is_plain).then(|| judgement(lock, why)));
+    sentences.extend(holders.iter().map(held_by));
     match lock.holders.len() {
         0 => sentences.push("Who holds it could not be seen.".into()),
         count if count > HOLDERS => {
@@ -90,7 +95,6 @@ fn sentences(lock: &Lock, snapshot: &Snapshot, people: &People<'_>) -> Vec<Strin
     if lock.deleted {
         sentences.push("Its file has been removed from that path, but is still locked.".into());
     }
-    let why = lock.why.as_deref().unwrap_or_default();
     let circles: Vec<_> =
         snapshot.deadlocks.iter().filter(|circle| circle.locks.contains(&lock.id)).collect();
     sentences.extend(holders.iter().filter_map(|holder| doing(&holder.process, why)));
@@ -98,9 +102,6 @@ fn sentences(lock: &Lock, snapshot: &Snapshot, people: &People<'_>) -> Vec<Strin
         let others = || snapshot.locks.iter().filter(|other| other.id != lock.id);
         let waits = holders.iter().filter_map(|by| itself_waits(&by.process, others(), why));
         sentences.extend(waits);
-    }
-    if !holders.iter().any(|holder| why == keeps(holder)) && !why.is_empty() {
-        sentences.push(format!("Judged {}: {}.", lock.verdict.word(), harmless(why)));
     }
     // The reason tells the first circle step by step, unless it is long.
     let told = circles.iter().take(1).filter(|circle| circle.members.len() <= STEPS).count();
@@ -110,6 +111,12 @@ fn sentences(lock: &Lock, snapshot: &Snapshot, people: &People<'_>) -> Vec<Strin
         sentences.push(format!("It is part of {} more circles.", circles.len() - CIRCLES));
     }
     sentences
+}
+
+/// `Orphaned: whoever took it has ended; …`.
+fn judgement(lock: &Lock, why: &str) -> String {
+    let (first, rest) = lock.verdict.word().split_at(1);
+    format!("{}{rest}: {}.", first.to_uppercase(), harmless(why))
 }
 
 /// What is said of a lock of which nothing else can be said.

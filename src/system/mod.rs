@@ -23,7 +23,8 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -84,7 +85,14 @@ pub(crate) struct System {
     cgroup_roots: CgroupRoots,
     lookups: Lookups,
     people: Mutex<People>,
+    /// For how many nanoseconds the lock table has been read.
+    stalled: AtomicU64,
+    /// How many threads are worth having. Asking costs more than a process does.
+    pub(crate) threads: usize,
 }
+
+/// No more threads than this read at the same time: they slow each other down in the kernel.
+const MOST_THREADS: usize = 4;
 
 /// Where control groups are mounted.
 #[derive(Debug, Default)]
@@ -117,7 +125,14 @@ impl System {
                     && mount.super_options.split(',').any(|option| option == "freezer")
             }),
         };
-        Self { proc, cgroup_roots, lookups: Lookups::default(), people: Mutex::default() }
+        Self {
+            proc,
+            cgroup_roots,
+            lookups: Lookups::default(),
+            people: Mutex::default(),
+            stalled: AtomicU64::new(0),
+            threads: std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS),
+        }
     }
 
     /// The machine's name, and what identifies this run of its kernel.
@@ -142,6 +157,18 @@ impl System {
 
     /// The lock table. Reading it holds up everybody's locks for as long as it takes.
     pub(crate) fn lock_table(&self) -> io::Result<TableText> {
+        let began = Instant::now();
+        let table = self.read_lock_table();
+        self.stalled.fetch_add(began.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        table
+    }
+
+    /// For how long everybody's locks have been held up so far.
+    pub(crate) fn stalled(&self) -> Duration {
+        Duration::from_nanos(self.stalled.load(Ordering::Relaxed))
+    }
+
+    fn read_lock_table(&self) -> io::Result<TableText> {
         use io::Read as _;
         let mut file = std::fs::File::open(self.proc.join("locks"))?;
         let mut text = Vec::with_capacity(64 << 10);
@@ -176,7 +203,7 @@ impl System {
     }
 
     /// The threads of a process.
-    pub(crate) fn threads(&self, pid: Pid) -> io::Result<Vec<Pid>> {
+    pub(crate) fn tids(&self, pid: Pid) -> io::Result<Vec<Pid>> {
         let mut tids: Vec<Pid> = std::fs::read_dir(self.path(pid, "task"))?
             .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
             .collect();
@@ -209,23 +236,24 @@ impl System {
 
     /// The scheduler's and the process table's view of a process.
     pub(crate) fn stat(&self, pid: Pid) -> io::Result<Stat> {
-        parse_stat(&std::fs::read(self.path(pid, "stat"))?)
+        parse_stat(&read_record(&self.path(pid, "stat"))?)
     }
 
     /// The same of one of its threads.
     pub(crate) fn thread_stat(&self, pid: Pid, tid: Pid) -> io::Result<Stat> {
-        parse_stat(&std::fs::read(self.thread_path(pid, tid, "stat"))?)
+        parse_stat(&read_record(&self.thread_path(pid, tid, "stat"))?)
     }
 
     /// The kernel function in which a thread sleeps; `None` where it does not or may not be known.
     pub(crate) fn wchan(&self, pid: Pid, tid: Pid) -> Option<String> {
-        let name = std::fs::read_to_string(self.thread_path(pid, tid, "wchan")).ok()?;
+        let name = read_record(&self.thread_path(pid, tid, "wchan")).ok()?;
+        let name = String::from_utf8(name).ok()?;
         (name != "0" && !name.is_empty()).then_some(name)
     }
 
     /// What a thread asks for, if it sleeps in a system call that waits for a lock.
     pub(crate) fn wanted(&self, pid: Pid, tid: Pid) -> io::Result<Option<Wanted>> {
-        let text = std::fs::read(self.thread_path(pid, tid, "syscall"))?;
+        let text = read_record(&self.thread_path(pid, tid, "syscall"))?;
         let Some(call) =
             platform::LOCK_CALLS.and_then(|numbers| syscall::LockCall::parse(&text, numbers))
         else {
@@ -282,8 +310,8 @@ impl System {
         if a == b { Some(std::cmp::Ordering::Equal) } else { platform::compare_open_files(a, b) }
     }
 
-    /// How long ago each thread `(pid, tid)` last ran.
-    pub(crate) fn last_ran(&self, threads: &[(Pid, Pid)]) -> HashMap<Pid, scheduler::Idle> {
+    /// How long each thread `(pid, tid, CPU that it ran on last)` has not run, by its tid.
+    fn last_ran(&self, threads: &[(Pid, Pid, usize)]) -> HashMap<Pid, Duration> {
         scheduler::last_ran(self, threads)
     }
 
@@ -304,12 +332,15 @@ impl System {
 
     /// Whether a process sees the same file tree as we do; `None` where that may not be known.
     pub(crate) fn shares_our_tree(&self, pid: Pid) -> Option<bool> {
-        let link = |of: PathBuf| std::fs::read_link(of).ok();
-        let (theirs, ours) =
-            (link(self.path(pid, "ns/mnt"))?, link(self.proc.join("self/ns/mnt"))?);
-        let (their_root, our_root) =
-            (link(self.path(pid, "root"))?, link(self.proc.join("self/root"))?);
-        Some(theirs == ours && their_root == our_root)
+        let (mounts, root) = self.tree_of("self")?;
+        let (their_mounts, their_root) = self.tree_of(&pid.to_string())?;
+        Some(their_mounts == mounts && their_root == root)
+    }
+
+    /// The mount namespace and the root folder of a process.
+    fn tree_of(&self, pid: &str) -> Option<(PathBuf, PathBuf)> {
+        let link = |name: &str| std::fs::read_link(self.proc.join(pid).join(name)).ok();
+        Some((link("ns/mnt")?, link("root")?))
     }
 
     /// The folder through which the file tree of another process can be reached.
@@ -343,7 +374,7 @@ impl System {
 
     /// The control group of a process.
     fn cgroup(&self, pid: Pid) -> Option<Cgroup> {
-        std::fs::read(self.path(pid, "cgroup")).ok().map(|text| Cgroup::parse(&text))
+        read_record(&self.path(pid, "cgroup")).ok().map(|text| Cgroup::parse(&text))
     }
 
     /// Whether the control group, or one above it, is frozen.
@@ -393,6 +424,27 @@ impl System {
         let per_second = self.ticks_per_second();
         Duration::from_secs(ticks / per_second)
             + Duration::from_nanos(ticks % per_second * (1_000_000_000 / per_second))
+    }
+}
+
+/// A file of `/proc` that the kernel prints as one record: what fits the buffer comes in one read.
+fn read_record(path: &Path) -> io::Result<Vec<u8>> {
+    use io::Read as _;
+    let mut file = std::fs::File::open(path)?;
+    let (mut text, mut length) = (vec![0; 4 << 10], 0);
+    loop {
+        match file.read(&mut text[length..]) {
+            Ok(read) => {
+                length += read;
+                if read == 0 || length < text.len() {
+                    text.truncate(length);
+                    return Ok(text);
+                }
+                text.resize(length * 2, 0);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
 }
 

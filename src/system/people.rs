@@ -10,17 +10,34 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, UpdateKind, Users};
 
-use super::System;
 use super::procfs::stat::Stat;
+use super::{System, read_record};
 use crate::model::{Moment, Parent, PathBytes, Pid, Process, ProcessId, State};
 
 /// A process, and what only our own reasoning needs of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Anatomy {
     pub(crate) process: Process,
-    /// How many page faults the process had that none of its living threads had: those of threads
-    /// that have ended.
-    pub(crate) ended_threads_faults: u64,
+    /// Its threads, and how long each has not run; nothing for one where that is not known.
+    pub(crate) threads: Vec<(Pid, Option<Duration>)>,
+    minor_faults: u64,
+}
+
+impl Anatomy {
+    /// How long a thread has not run.
+    pub(crate) fn idle(&self, tid: Pid) -> Option<Duration> {
+        self.threads.iter().find(|(of, _)| *of == tid).and_then(|(_, idle)| *idle)
+    }
+
+    /// Whether a thread of the process has ended that did anything: it had page faults that none of
+    /// the living ones had.
+    pub(crate) fn has_ended_threads(&self, system: &System) -> bool {
+        let Some(pid) = self.process.pid else { return true };
+        let faults = |tid: Pid| system.thread_stat(pid, tid).ok().map(|stat| stat.minor_faults);
+        let living: Option<u64> = self.threads.iter().map(|(tid, _)| faults(*tid)).sum();
+        // What cannot be read cannot be ruled out. The living ones may have gone on meanwhile.
+        living.is_none_or(|living| living < self.minor_faults)
+    }
 }
 
 /// What was learnt of processes at earlier looks.
@@ -55,30 +72,29 @@ impl People {
         let asked: std::collections::HashSet<Pid> = pids.iter().copied().collect();
         self.known.retain(|pid, _| asked.contains(pid));
 
-        let threads: Vec<(Pid, Vec<Pid>)> = stats
-            .iter()
-            .map(|(pid, stat)| {
-                let tids = if stat.threads > 1 { system.threads(*pid).ok() } else { None };
-                (*pid, tids.unwrap_or_else(|| vec![*pid]))
-            })
-            .collect();
-        let all: Vec<(Pid, Pid)> =
-            threads.iter().flat_map(|(pid, tids)| tids.iter().map(|tid| (*pid, *tid))).collect();
-        let idle = system.last_ran(&all);
+        let mut threads: Vec<(Pid, Pid, usize)> = Vec::with_capacity(stats.len());
+        for (pid, stat) in &stats {
+            if stat.threads == 1 {
+                threads.push((*pid, *pid, stat.cpu));
+                continue;
+            }
+            // A process that ends meanwhile has no threads, and nothing is known of it.
+            let tids = system.tids(*pid).unwrap_or_default();
+            let cpu = |tid| system.thread_stat(*pid, tid).map_or(stat.cpu, |stat| stat.cpu);
+            threads.extend(tids.into_iter().map(|tid| (*pid, tid, cpu(tid))));
+        }
+        let idle = system.last_ran(&threads);
+        let mut by_pid: HashMap<Pid, Vec<(Pid, Option<Duration>)>> = HashMap::new();
+        for (pid, tid, _) in threads {
+            by_pid.entry(pid).or_default().push((tid, idle.get(&tid).copied()));
+        }
 
-        stats
-            .iter()
-            .zip(&threads)
-            .filter_map(|((pid, stat), (_, tids))| {
-                let known = self.known.get(pid)?;
-                // The process last ran when the last of its threads did; one unknown, all unknown.
-                let last_ran = tids.iter().map(|tid| idle.get(tid).map(|idle| idle.at_least));
-                let last_ran = last_ran
-                    .collect::<Option<Vec<Duration>>>()
-                    .and_then(|all| all.into_iter().min());
-                Some((*pid, anatomy(system, stat, known, tids, last_ran)))
-            })
-            .collect()
+        let look = Look { system, relatives: Relatives::of(system, &stats) };
+        let examine = |(pid, stat): &(Pid, Stat)| {
+            let threads = by_pid.get(pid).cloned().unwrap_or_default();
+            Some((*pid, look.anatomy(stat, self.known.get(pid)?, threads)))
+        };
+        in_parallel(system.threads, &stats, examine)
     }
 
     fn knows(&self, pid: Pid, stat: &Stat) -> bool {
@@ -115,10 +131,11 @@ impl People {
                 .as_ref()
                 .and_then(|seen| seen.process(sysinfo::Pid::from_u32(pid.cast_unsigned())));
             let uid = seen.and_then(sysinfo::Process::effective_user_id).map(|uid| **uid);
-            let login = std::fs::read_to_string(system.path(*pid, "loginuid")).ok();
+            let login = read_record(&system.path(*pid, "loginuid")).ok();
             // 4294967295 is the kernel's "nobody logged in".
-            let login =
-                login.and_then(|uid| uid.trim().parse().ok()).filter(|uid| *uid != u32::MAX);
+            let login = login
+                .and_then(|uid| str::from_utf8(&uid).ok()?.trim().parse().ok())
+                .filter(|uid| *uid != u32::MAX);
             let cgroup = system.cgroup(*pid).unwrap_or_default();
             let facts = Process {
                 pid: Some(*pid),
@@ -142,40 +159,83 @@ impl People {
     }
 }
 
+/// So many processes are worth a thread.
+const WORTH_A_THREAD: usize = 64;
+
+/// What `examine` says of each process, with a thread for each CPU where there are many.
+fn in_parallel(
+    threads: usize,
+    stats: &[(Pid, Stat)],
+    examine: impl Fn(&(Pid, Stat)) -> Option<(Pid, Anatomy)> + Sync,
+) -> HashMap<Pid, Anatomy> {
+    let share = stats.len().div_ceil(threads).max(WORTH_A_THREAD);
+    let all = |share: &[(Pid, Stat)]| share.iter().filter_map(&examine).collect::<Vec<_>>();
+    std::thread::scope(|scope| {
+        let mut shares = stats.chunks(share);
+        let own = shares.next().unwrap_or_default();
+        let others: Vec<_> = shares.map(|share| scope.spawn(|| all(share))).collect();
+        let mut anatomy: HashMap<Pid, Anatomy> = all(own).into_iter().collect();
+        // A thread that panicked would be a defect; what it read is missing then.
+        anatomy.extend(others.into_iter().flat_map(|other| other.join().unwrap_or_default()));
+        anatomy
+    })
+}
+
+/// Parents and leaders of process groups, which many processes share.
+struct Relatives {
+    commands: HashMap<Pid, Option<String>>,
+    leaders_alive: HashMap<Pid, bool>,
+}
+
+impl Relatives {
+    fn of(system: &System, stats: &[(Pid, Stat)]) -> Self {
+        let mut relatives = Self { commands: HashMap::new(), leaders_alive: HashMap::new() };
+        for (pid, stat) in stats {
+            relatives.commands.entry(stat.parent).or_insert_with(|| {
+                let parent = system.stat(stat.parent).ok()?;
+                Some(String::from_utf8_lossy(&parent.command).into_owned())
+            });
+            let is_alive = || stat.group == *pid || system.is_alive(stat.group);
+            relatives.leaders_alive.entry(stat.group).or_insert_with(is_alive);
+        }
+        relatives
+    }
+}
+
 /// What can change from look to look.
-fn anatomy(
-    system: &System,
-    stat: &Stat,
-    known: &Known,
-    tids: &[Pid],
-    last_ran: Option<Duration>,
-) -> Anatomy {
-    let pid = known.id.pid;
-    let wchan = system.wchan(pid, pid);
-    let parent = (stat.parent > 0).then(|| Parent {
-        pid: stat.parent,
-        command: system
-            .stat(stat.parent)
-            .ok()
-            .map(|parent| String::from_utf8_lossy(&parent.command).into_owned()),
-    });
-    let living_faults: Option<u64> = match tids {
-        [only] => system.thread_stat(pid, *only).ok().map(|thread| thread.minor_faults),
-        _ => tids.iter().map(|tid| Some(system.thread_stat(pid, *tid).ok()?.minor_faults)).sum(),
-    };
-    let process = Process {
-        state: state(system, stat, pid, wchan.as_deref()),
-        wchan,
-        cwd: std::fs::read_link(system.path(pid, "cwd")).ok().map(PathBytes),
-        parent,
-        threads: Some(stat.threads),
-        last_ran,
-        group: Some(stat.group),
-        group_leader_alive: Some(stat.group == pid || system.is_alive(stat.group)),
-        ..(*known.facts).clone()
-    };
-    let faults = living_faults.map_or(0, |living| stat.minor_faults.saturating_sub(living));
-    Anatomy { process, ended_threads_faults: faults }
+struct Look<'a> {
+    system: &'a System,
+    relatives: Relatives,
+}
+
+impl Look<'_> {
+    fn anatomy(
+        &self,
+        stat: &Stat,
+        known: &Known,
+        threads: Vec<(Pid, Option<Duration>)>,
+    ) -> Anatomy {
+        let (system, pid) = (self.system, known.id.pid);
+        let wchan = system.wchan(pid, pid);
+        let parent = (stat.parent > 0).then(|| Parent {
+            pid: stat.parent,
+            command: self.relatives.commands.get(&stat.parent).cloned().flatten(),
+        });
+        // The process last ran when the last of its threads did; one unknown, all unknown.
+        let idle: Option<Vec<Duration>> = threads.iter().map(|(_, idle)| *idle).collect();
+        let process = Process {
+            state: state(system, stat, pid, wchan.as_deref()),
+            wchan,
+            cwd: std::fs::read_link(system.path(pid, "cwd")).ok().map(PathBytes),
+            parent,
+            threads: Some(stat.threads),
+            last_ran: idle.and_then(|idle| idle.into_iter().min()),
+            group: Some(stat.group),
+            group_leader_alive: self.relatives.leaders_alive.get(&stat.group).copied(),
+            ..(*known.facts).clone()
+        };
+        Anatomy { process, threads, minor_faults: stat.minor_faults }
+    }
 }
 
 /// The scheduler's state; a task of a frozen control group sleeps by its account.

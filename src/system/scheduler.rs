@@ -7,16 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use super::procfs::sched::exec_start;
-use super::{System, platform};
+use super::{System, platform, read_record};
 use crate::model::Pid;
-
-/// How long a thread has not run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Idle {
-    pub(crate) at_least: Duration,
-    /// The CPU that it ran on last.
-    pub(crate) cpu: usize,
-}
 
 /// What is taken off where the clocks of two CPUs had to be compared.
 const CLOCK_SKEW: Duration = Duration::from_millis(250);
@@ -24,12 +16,11 @@ const CLOCK_SKEW: Duration = Duration::from_millis(250);
 /// Our own time is read anew after so many threads, since it stands still while we run.
 const BATCH: usize = 64;
 
-pub(super) fn last_ran(system: &System, threads: &[(Pid, Pid)]) -> HashMap<Pid, Idle> {
+/// How long each thread `(pid, tid, CPU that it ran on last)` has not run, by its tid.
+pub(super) fn last_ran(system: &System, threads: &[(Pid, Pid, usize)]) -> HashMap<Pid, Duration> {
     let mut by_cpu: BTreeMap<usize, Vec<(Pid, Pid)>> = BTreeMap::new();
-    for &(pid, tid) in threads {
-        if let Ok(stat) = system.thread_stat(pid, tid) {
-            by_cpu.entry(stat.cpu).or_default().push((pid, tid));
-        }
+    for &(pid, tid, cpu) in threads {
+        by_cpu.entry(cpu).or_default().push((pid, tid));
     }
     if by_cpu.is_empty() {
         return HashMap::new();
@@ -49,16 +40,21 @@ pub(super) fn last_ran(system: &System, threads: &[(Pid, Pid)]) -> HashMap<Pid, 
     })
 }
 
-fn read_batch(system: &System, cpu: usize, threads: &[(Pid, Pid)], idle: &mut HashMap<Pid, Idle>) {
+fn read_batch(
+    system: &System,
+    cpu: usize,
+    threads: &[(Pid, Pid)],
+    idle: &mut HashMap<Pid, Duration>,
+) {
     let skew = if platform::pin_to(cpu) { Duration::ZERO } else { CLOCK_SKEW };
     let own = system.proc.join("thread-self/sched");
-    let Some(now) = std::fs::read(own).ok().and_then(|text| exec_start(&text)) else { return };
+    let Some(now) = read_record(&own).ok().and_then(|text| exec_start(&text)) else { return };
     let read_at = Instant::now();
     for &(pid, tid) in threads {
-        let text = std::fs::read(system.thread_path(pid, tid, "sched"));
+        let text = read_record(&system.thread_path(pid, tid, "sched"));
         if let Some(ran) = text.ok().and_then(|text| exec_start(&text)) {
-            let at_least = (now + read_at.elapsed()).saturating_sub(ran).saturating_sub(skew);
-            idle.insert(tid, Idle { at_least, cpu });
+            let passed = (now + read_at.elapsed()).saturating_sub(ran);
+            idle.insert(tid, passed.saturating_sub(skew));
         }
     }
 }

@@ -37,6 +37,9 @@ pub(super) enum Event {
 /// How long the dashboard may take to end before the signal ends it.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// What was typed together is read together. (Not at all, if this were zero.)
+const NEXT: Duration = Duration::from_millis(1);
+
 /// Reads signals from now on, in a thread.
 pub(super) fn signals(send: Sender<Event>) -> io::Result<()> {
     let ending = [SIGTERM, SIGHUP, SIGINT, SIGQUIT];
@@ -85,7 +88,8 @@ pub(super) fn input(send: Sender<Event>) -> io::Result<()> {
 /// Returns when the terminal is gone, or nobody listens.
 fn read_input(terminal: &Keyboard, send: &Sender<Event>) -> io::Result<()> {
     loop {
-        // The library does not notice the end of input: look before it reads.
+        // The library does not notice the end of input, and turns round and round: look before it
+        // reads.
         let mut polled = [PollFd::new(terminal, PollFlags::IN)];
         match poll(&mut polled, None) {
             Err(rustix::io::Errno::INTR) => continue,
@@ -95,7 +99,7 @@ fn read_input(terminal: &Keyboard, send: &Sender<Event>) -> io::Result<()> {
         if polled[0].revents().intersects(gone) {
             return Ok(());
         }
-        while crossterm::event::poll(Duration::ZERO)? {
+        while crossterm::event::poll(NEXT)? {
             if send.send(Event::Input(crossterm::event::read()?)).is_err() {
                 return Ok(());
             }

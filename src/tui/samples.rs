@@ -144,13 +144,14 @@ pub(super) fn busy_machine() -> Snapshot {
 
     let apt = process(991, "apt-get", "root");
     let queue = [(process(1203, "apt", "alice"), 724, 1), (process(1377, "dpkg", "root"), 190, 2)];
-    let mut dpkg = queued(lock(103, "/var/lib/dpkg/lock-frontend", &[apt]), &queue);
+    let mut dpkg = lock(103, "/var/lib/dpkg/lock-frontend", &[apt]);
     dpkg.family = Cow::Borrowed("posix");
     dpkg.mechanism = Mechanism::Posix;
     dpkg.id = LockId::of_file("posix", dpkg.file.unwrap(), Range::WHOLE);
     dpkg.name = Some("dpkg frontend lock".into());
     dpkg.age = span(2460, None);
-    let dpkg = judged(dpkg, Verdict::Stuck, "its holder is in uninterruptible sleep");
+    let dpkg =
+        judged(queued(dpkg, &queue), Verdict::Stuck, "its holder is in uninterruptible sleep");
 
     let volumes = "/var/lib/nerdctl/1935db59/volumes/default";
     let nerdctl = lock(104, volumes, &[process(2231, "nerdctl", "root")]);

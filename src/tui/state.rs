@@ -182,16 +182,18 @@ impl State {
 
     /// The place of the chosen line in the list.
     pub(super) fn place(&self) -> Option<usize> {
-        let chosen = self.chosen.as_ref()?;
-        match self.view {
-            View::Table => self.rows.position(&chosen.lock),
-            View::Tree => {
-                let exact = |at: &usize| self.choice(*at).is_some_and(|line| line.is_same(chosen));
-                let lock =
-                    |at: &usize| self.choice(*at).is_some_and(|line| line.lock == chosen.lock);
-                (0..self.tree.len()).find(exact).or_else(|| (0..self.tree.len()).find(lock))
-            }
+        self.place_of(self.chosen.as_ref()?)
+    }
+
+    /// Where a choice is by now; in the tree, if its waiter is gone, the line of its lock.
+    pub(super) fn place_of(&self, choice: &Choice) -> Option<usize> {
+        if self.view == View::Table {
+            return self.rows.position(&choice.lock);
         }
+        let find = |fits: &dyn Fn(Choice) -> bool| {
+            (0..self.tree.len()).find(|at| self.choice(*at).is_some_and(fits))
+        };
+        find(&|line| line.is_same(choice)).or_else(|| find(&|line| line.lock == choice.lock))
     }
 
     /// What choosing the line at a place chooses.

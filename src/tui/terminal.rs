@@ -75,7 +75,9 @@ impl Terminal {
     /// Draws everything anew next time.
     pub(super) fn forget(&mut self) -> io::Result<()> {
         self.last = None;
-        self.inner.clear()
+        // Not `clear`: that asks the terminal where its cursor is, and not every one answers.
+        let size = self.inner.size()?;
+        self.inner.resize(size.into())
     }
 
     /// Gives the terminal back, stops this process, and takes the terminal again once continued.

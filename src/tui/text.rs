@@ -138,6 +138,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+
         #[test]
         fn nothing_is_wider_than_its_room(text in "\\PC{0,40}", room in 0usize..30) {
             for mark in ["…", "..."] {

@@ -103,8 +103,8 @@ fn scroll(step: Step, extent: Extent) -> usize {
 fn choose(state: &mut State, choice: &Choice) {
     if state.chosen.as_ref().is_some_and(|chosen| chosen.is_same(choice)) {
         state.detail.open = true;
-    } else {
-        state.choose(choice.place);
+    } else if let Some(place) = state.place_of(choice) {
+        state.choose(place);
     }
 }
 
@@ -156,3 +156,6 @@ fn copy_explanation(state: &mut State, now: Instant) -> Option<Effect> {
     state.say("the explanation is handed to the terminal's clipboard", now);
     Some(Effect::Copy(text))
 }
+
+#[cfg(test)]
+mod tests;

@@ -60,7 +60,7 @@ impl Files {
                     let _ = back.try_send(order);
                 }
             };
-            match RecommendedWatcher::new(handler, Config::default().with_event_kinds(kinds())) {
+            match RecommendedWatcher::new(handler, config()) {
                 Ok(watcher) => Keeper::new(watcher, for_thread).run(&receive),
                 Err(error) => for_thread.set(&error),
             }
@@ -90,14 +90,18 @@ impl Files {
     }
 }
 
-/// What can become of a lock: somebody comes, goes, or replaces its file.
-fn kinds() -> EventKindMask {
-    EventKindMask::ACCESS_OPEN
-        | EventKindMask::ACCESS_CLOSE
-        | EventKindMask::ACCESS_CLOSE_NOWRITE
-        | EventKindMask::CREATE
-        | EventKindMask::REMOVE
-        | EventKindMask::MODIFY_NAME
+/// Tells what can become of a lock: somebody comes, goes, or replaces its file. (Where a file is
+/// still open, its removal is no more than a change of its number of names.)
+fn config() -> Config {
+    Config::default().with_event_kinds(
+        EventKindMask::ACCESS_OPEN
+            | EventKindMask::ACCESS_CLOSE
+            | EventKindMask::ACCESS_CLOSE_NOWRITE
+            | EventKindMask::CREATE
+            | EventKindMask::REMOVE
+            | EventKindMask::MODIFY_META
+            | EventKindMask::MODIFY_NAME,
+    )
 }
 
 /// The path of a lock file that can be looked up without waiting for anybody.
@@ -177,15 +181,7 @@ impl Keeper {
             match order {
                 Order::Follow(files) => self.follow(files),
                 Order::Gone(path) => self.forget(&path),
-                Order::Busy(path) => {
-                    let parent = path.parent().map(Path::to_owned);
-                    for path in [Some(path), parent].into_iter().flatten() {
-                        if self.kept.contains_key(&path) {
-                            self.forget(&path);
-                            self.resting.insert(path, Instant::now() + REST);
-                        }
-                    }
-                }
+                Order::Busy(path) => self.rest(&path),
             }
         }
     }
@@ -199,7 +195,10 @@ impl Keeper {
                 continue;
             }
             match self.kept.get_mut(&path) {
-                Some(kept) if kept.file == file => kept.shown = self.looks,
+                // Two files can have had one name: the first counts.
+                Some(kept) if kept.file == file || kept.shown == self.looks => {
+                    kept.shown = self.looks;
+                }
                 Some(_) => {
                     self.forget(&path);
                     self.watch(path, file);
@@ -222,6 +221,16 @@ impl Keeper {
         }
     }
 
+    /// Does not watch a file for a while; when the events were of a watched folder, not that one.
+    fn rest(&mut self, path: &Path) {
+        for path in [Some(path), path.parent()].into_iter().flatten() {
+            if self.kept.contains_key(path) {
+                self.forget(path);
+                self.resting.insert(path.to_owned(), Instant::now() + REST);
+            }
+        }
+    }
+
     fn forget(&mut self, path: &Path) {
         if self.kept.remove(path).is_some() {
             // A file that was removed has taken its watch along.
@@ -241,5 +250,166 @@ impl Keeper {
         for (_, path) in oldest.into_iter().take(surplus) {
             self.forget(&path);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::sync::mpsc::channel;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// Longer than anything takes, less than anybody's patience.
+    const SOON: Duration = Duration::from_secs(20);
+
+    /// A folder with a lock file in it, and the events of what is kept.
+    struct Desk {
+        _folder: TempDir,
+        path: PathBuf,
+        keeper: Keeper,
+        events: Receiver<Event>,
+    }
+
+    impl Desk {
+        /// The lock file is followed.
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("lock");
+            let (send, events) = channel();
+            let handler = move |event: notify::Result<Event>| drop(send.send(event.unwrap()));
+            let watcher = RecommendedWatcher::new(handler, config()).unwrap();
+            let keeper = Keeper::new(watcher, Trouble::default());
+            let mut desk = Self { _folder: folder, path, keeper, events };
+            File::create(&desk.path).unwrap();
+            desk.follow();
+            desk
+        }
+
+        fn follow(&mut self) {
+            self.keeper.follow(vec![(self.path.clone(), None)]);
+        }
+
+        fn event(&self) -> Event {
+            self.events.recv_timeout(SOON).unwrap()
+        }
+    }
+
+    #[test]
+    fn opening_and_closing_is_an_event_each() {
+        let desk = Desk::new();
+        let reader = File::open(&desk.path).unwrap();
+        assert!(desk.event().kind.is_access());
+        drop(reader);
+        assert!(desk.event().kind.is_access());
+        assert!(desk.events.try_recv().is_err());
+    }
+
+    #[test]
+    fn neighbours_are_not() {
+        let desk = Desk::new();
+        let other = desk.path.with_file_name("other");
+        drop(File::create(&other).unwrap());
+        drop(File::open(&other).unwrap());
+        drop(File::open(&desk.path).unwrap());
+        // Events come in order.
+        for event in [desk.event(), desk.event()] {
+            assert_eq!(event.paths, std::slice::from_ref(&desk.path));
+        }
+    }
+
+    #[test]
+    fn a_file_that_was_replaced_is_followed_again() {
+        let mut desk = Desk::new();
+        std::fs::remove_file(&desk.path).unwrap();
+        let mut events = Events::default();
+        let gone = (0..3).find_map(|_| events.order(Ok(desk.event())));
+        assert!(matches!(gone, Some(Order::Gone(path)) if path == desk.path));
+        desk.keeper.forget(&desk.path.clone());
+        File::create(&desk.path).unwrap();
+        desk.follow();
+        drop(File::open(&desk.path).unwrap());
+        assert!(desk.event().kind.is_access());
+    }
+
+    #[test]
+    fn the_removal_of_an_open_file_is_an_event() {
+        let desk = Desk::new();
+        let _reader = File::open(&desk.path).unwrap();
+        assert!(desk.event().kind.is_access());
+        std::fs::remove_file(&desk.path).unwrap();
+        assert!(desk.event().kind.is_modify());
+    }
+
+    #[test]
+    fn a_busy_file_rests() {
+        let mut desk = Desk::new();
+        let mut events = Events::default();
+        let order = (0..).find_map(|_| {
+            drop(File::open(&desk.path).unwrap());
+            events.order(Ok(desk.event()))
+        });
+        assert!(matches!(order, Some(Order::Busy(path)) if path == desk.path));
+        desk.keeper.rest(&desk.path.clone());
+        desk.follow();
+        assert!(desk.keeper.kept.is_empty());
+    }
+
+    #[test]
+    fn those_that_were_not_shown_for_longest_make_room() {
+        let mut desk = Desk::new();
+        let folder = desk.path.parent().unwrap().to_owned();
+        let many = |name: &str, count: usize| -> Vec<(PathBuf, Option<FileId>)> {
+            let path = |n| (folder.join(format!("{name}{n}")), None);
+            let files: Vec<_> = (0..count).map(path).collect();
+            for (path, _) in &files {
+                File::create(path).unwrap();
+            }
+            files
+        };
+        desk.keeper.follow(many("a", LIMIT - 1));
+        assert!(desk.keeper.kept.contains_key(&desk.path));
+        desk.keeper.follow(many("b", 1));
+        assert_eq!(desk.keeper.kept.len(), LIMIT);
+        assert!(!desk.keeper.kept.contains_key(&desk.path));
+        assert!(desk.keeper.kept.contains_key(&folder.join("b0")));
+    }
+
+    #[test]
+    fn a_thread_takes_the_orders_and_ends_with_its_giver() {
+        let wakes = Arc::new(Wakes::default());
+        let desk = Desk::new();
+        let files = Files::new(Arc::clone(&wakes));
+        let orders = files.orders.clone().unwrap();
+        let begun = Instant::now();
+        while wakes.lock().asked.touched.is_none() {
+            assert!(begun.elapsed() < SOON);
+            orders.send(Order::Follow(vec![(desk.path.clone(), None)])).unwrap();
+            drop(File::open(&desk.path).unwrap());
+        }
+        assert_eq!(files.note(), None);
+        let end = Arc::downgrade(&wakes);
+        drop((files, orders, wakes));
+        while end.strong_count() > 0 {
+            assert!(begun.elapsed() < SOON);
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn only_files_that_answer_are_followed() {
+        let lock = |path: &str, remote: Option<bool>| {
+            let mut lock = crate::watch::tests::lock(path);
+            lock.details.extend(remote.map(|remote| ("remote", remote.into())));
+            lock
+        };
+        assert!(watchable(&lock("/run/lock", Some(false))).is_some());
+        assert!(watchable(&lock("/mnt/lock", Some(true))).is_none());
+        assert!(watchable(&lock("/mnt/lock", None)).is_none());
+        assert!(watchable(&lock("memfd:x", Some(false))).is_none());
+        let gone = Lock { deleted: true, ..lock("/run/lock", Some(false)) };
+        assert!(watchable(&gone).is_none());
     }
 }

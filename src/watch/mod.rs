@@ -48,7 +48,7 @@ pub struct Report {
     pub outcome: Result<Seen, Error>,
     /// When the look ended.
     pub at: Instant,
-    /// What it took of the machine: its time, less what it spent waiting.
+    /// What it took of the machine: its time, less what it spent waiting without being in the way.
     pub cost: Duration,
     /// From one look to the next by the clock, as things are now.
     pub interval: Duration,
@@ -63,6 +63,8 @@ pub struct Seen {
     pub snapshot: Arc<Snapshot>,
     /// Those of them that were asked for, or why that cannot be told.
     pub selection: Result<Selection, Error>,
+    /// For how long it held up everybody's locks.
+    pub stalled: Duration,
 }
 
 /// Looks again and again in a thread of its own, until dropped.
@@ -138,12 +140,14 @@ impl Drop for Watcher {
 }
 
 fn look(inspector: &mut Inspector, targets: &[Target], folders: Folders) -> Result<Seen, Error> {
+    let before = inspector.stalled();
     let snapshot = inspector.snapshot()?;
+    let stalled = inspector.stalled().saturating_sub(before);
     let selection = match targets {
         [] => Ok(Selection::all()),
         targets => inspector.select(&snapshot, targets, folders),
     };
-    Ok(Seen { snapshot: Arc::new(snapshot), selection })
+    Ok(Seen { snapshot: Arc::new(snapshot), selection, stalled })
 }
 
 fn run(
@@ -158,7 +162,8 @@ fn run(
         let (begun, before) = (Instant::now(), cpu_time());
         let outcome = look();
         let (at, after) = (Instant::now(), cpu_time());
-        let cost = spent(at - begun, before.zip(after));
+        let stalled = outcome.as_ref().map_or(Duration::ZERO, |seen| seen.stalled);
+        let cost = cost(at - begun, before.zip(after), stalled);
         let seen = outcome.as_ref().ok().map(|seen| fingerprint_of(&seen.snapshot));
         let changed = fingerprint.is_some_and(|before| seen.is_some_and(|seen| seen != before));
         fingerprint = seen.or(fingerprint);
@@ -171,9 +176,11 @@ fn run(
     }
 }
 
-/// What a look took: on a busy machine it waits for most of its time, and costs nobody anything.
-fn spent(time: Duration, cpu: Option<(Duration, Duration)>) -> Duration {
-    cpu.map_or(time, |(before, after)| time.min(after.saturating_sub(before)))
+/// What a look cost. On a busy machine it waits for most of its time; that costs nobody anything,
+/// but where it holds up others meanwhile.
+fn cost(time: Duration, cpu: Option<(Duration, Duration)>, stalled: Duration) -> Duration {
+    let worked = cpu.map_or(time, |(before, after)| after.saturating_sub(before));
+    worked.max(stalled).min(time)
 }
 
 /// Tells looks apart by who has and wants which lock, whatever their order.
@@ -241,3 +248,6 @@ impl Wakes {
         self.wishes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -109,10 +109,10 @@ fn an_orphan_with_all_that_is_known() {
     let told = told(backup());
     insta::assert_snapshot!(told, @r"
     /a (nightly backup): orphaned (flock lock, held exclusively)
+    Orphaned: whoever took it (pid 3246) has ended; rsync (pid 3244), left behind, keeps it through descriptor 9.
     Held by rsync (pid 3244) through descriptor 9, run by backup (logged in as alice), on the terminal pts/3, in the folder /srv, a child of systemd (pid 1), as: rsync -a /srv nas:\x1b[2J.
     Held for at least 1m03s; seen 4 times, and it may have been released and retaken in between.
     rsync (pid 3244) sleeps in do_select, last ran 2.0s ago.
-    Judged orphaned: whoever took it (pid 3246) has ended; rsync (pid 3244), left behind, keeps it through descriptor 9.
     > flock 3247 (root) waits 1m03s in the kernel's queue, wants it exclusively, behind rsync (pid 3244)
     > > p3260 3260 waits in the kernel's queue, wants it shared, behind rsync (pid 3244)
     * Wait in the queue: this returns when the lock was free, having had it for an instant.
@@ -174,9 +174,9 @@ fn a_stopped_holder() {
     let told = told(Sketch::new().lock(flock("/a").held_by(&[1]).wanted_by(2)).process(1, stopped));
     insta::assert_snapshot!(told, @"
     /a: stuck (flock lock, held exclusively)
+    Stuck: p1 (pid 1) is stopped by a signal.
     Held by p1 (pid 1) through descriptor 9.
     For how long could not be told.
-    Judged stuck: p1 (pid 1) is stopped by a signal.
     > p2 2 waits at least 1m00s in the kernel's queue, wants it exclusively, behind p1 (pid 1)
     * Let p1 (pid 1) go on from where a signal stopped it.
     $ kill -CONT 1
@@ -212,9 +212,9 @@ fn a_frozen_holder_in_a_unit() {
     }));
     insta::assert_snapshot!(told, @"
     /a: stuck (flock lock, held exclusively)
+    Stuck: p1 (pid 1) is frozen (its control group).
     Held by p1 (pid 1) through descriptor 9, in the unit cron.service.
     For how long could not be told.
-    Judged stuck: p1 (pid 1) is frozen (its control group).
     * Thaw the control group of p1 (pid 1), or the one above it that was frozen.
     $ systemctl thaw cron.service
     * End p1 (pid 1) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. A frozen process takes the signal when it is thawed. The unit cron.service may start it again. SIGKILL only if that is ignored: then nothing is cleaned up.
@@ -230,9 +230,9 @@ fn a_frozen_holder_elsewhere() {
     }));
     insta::assert_snapshot!(told, @r#"
     /a: stuck (flock lock, held exclusively)
+    Stuck: p1 (pid 1) is frozen (its control group).
     Held by p1 (pid 1) through descriptor 9.
     For how long could not be told.
-    Judged stuck: p1 (pid 1) is frozen (its control group).
     * Thaw the control group of p1 (pid 1), or the one above it that was frozen.
     $ echo 0 > "/sys/fs/cgroup$(sed -n s/^0:://p /proc/1/cgroup)/cgroup.freeze"
     * End p1 (pid 1) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. A frozen process takes the signal when it is thawed. SIGKILL only if that is ignored: then nothing is cleaned up.
@@ -250,9 +250,9 @@ fn a_holder_that_no_signal_reaches() {
     }));
     insta::assert_snapshot!(told, @"
     /a: stuck (flock lock, held exclusively)
+    Stuck: p1 (pid 1) is in uninterruptible sleep in nfs_wait for 1h06m.
     Held by p1 (pid 1) through descriptor 9.
     For how long could not be told.
-    Judged stuck: p1 (pid 1) is in uninterruptible sleep in nfs_wait for 1h06m.
     * See to the device or file system that p1 (pid 1) waits for: until that answers, no signal reaches it.
     $ sudo cat /proc/1/stack
     * End p1 (pid 1) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. In uninterruptible sleep it takes the signal when that sleep ends. SIGKILL only if that is ignored: then nothing is cleaned up.
@@ -271,10 +271,10 @@ fn a_holder_that_waits_for_the_stuck() {
     );
     insta::assert_snapshot!(told, @"
     /a: stuck (flock lock, held exclusively)
+    Stuck: p1 (pid 1) itself waits for /b, held by p2 (pid 2), which is stopped by a signal.
     Held by p1 (pid 1) through descriptor 9.
     For how long could not be told.
     p1 (pid 1) sleeps.
-    Judged stuck: p1 (pid 1) itself waits for /b, held by p2 (pid 2), which is stopped by a signal.
     > p3 3 waits at least 1m00s in the kernel's queue, wants it exclusively, behind p1 (pid 1)
     * See first to /b, for which it waits.
     $ locktop explain @flock:fe:00:102:~
@@ -293,11 +293,11 @@ fn a_holder_that_waits_for_one_at_work() {
     );
     insta::assert_snapshot!(told, @"
     /a: contended (flock lock, held exclusively)
+    Contended: 1 waits; p1 (pid 1) keeps it through descriptor 9 and sleeps.
     Held by p1 (pid 1) through descriptor 9.
     For how long could not be told.
     p1 (pid 1) sleeps.
     p1 (pid 1) itself waits for /b.
-    Judged contended: 1 waits; p1 (pid 1) keeps it through descriptor 9 and sleeps.
     > p3 3 waits at least 1m00s in the kernel's queue, wants it exclusively, behind p1 (pid 1)
     * See first to /b, for which it waits.
     $ locktop explain @flock:fe:00:102:~
@@ -313,10 +313,10 @@ fn a_deadlock() {
     let told = told(circle());
     insta::assert_snapshot!(told, @"
     /a: deadlock (flock lock, held exclusively)
+    Deadlock: p1 (pid 1) has /a and waits for /b; p2 (pid 2) has /b and waits for /a.
     Held by p1 (pid 1) through descriptor 9.
     For how long could not be told.
     p1 (pid 1) sleeps.
-    Judged deadlock: p1 (pid 1) has /a and waits for /b; p2 (pid 2) has /b and waits for /a.
     > p2 2 waits at least 1m00s in the kernel's queue, wants it exclusively, behind p1 (pid 1)
     * End p2 (pid 2) with SIGTERM: that opens the circle. It is the youngest in it, so it is likely to lose the least.
     $ kill 2
@@ -348,10 +348,10 @@ fn a_deadlock_with_oneself() {
     let told = told(Sketch::new().lock(flock("/a").held_by(&[1]).wanted_by(1)));
     insta::assert_snapshot!(told, @"
     /a: deadlock (flock lock, held exclusively)
+    Deadlock: p1 (pid 1) waits for /a, which it keeps itself.
     Held by p1 (pid 1) through descriptor 9.
     For how long could not be told.
     p1 (pid 1) sleeps.
-    Judged deadlock: p1 (pid 1) waits for /a, which it keeps itself.
     > p1 1 waits at least 1m00s in the kernel's queue, wants it exclusively, behind p1 (pid 1)
     * End p1 (pid 1) with SIGTERM: it waits for what it keeps itself.
     $ kill 1
@@ -370,12 +370,12 @@ fn a_deadlock_of_sharers() {
     );
     insta::assert_snapshot!(told, @"
     /a: deadlock (flock lock, held exclusively)
+    Deadlock: p1 (pid 1) has /a and waits for /b; p2 (pid 2) has /b and waits for /a; it is part of 2 more circles.
     Held by p1 (pid 1) through descriptor 9.
     Held by p3 (pid 3) through descriptor 9.
     For how long could not be told.
     p1 (pid 1) sleeps.
     p3 (pid 3) sleeps.
-    Judged deadlock: p1 (pid 1) has /a and waits for /b; p2 (pid 2) has /b and waits for /a; it is part of 2 more circles.
     In a circle: p2 (pid 2) waits for /a, which p3 (pid 3) keeps; p3 (pid 3) waits for /b, which p2 (pid 2) keeps; by themselves they never go on.
     In a circle: p1 (pid 1) waits for /b, which p4 (pid 4) keeps; p4 (pid 4) waits for /c, which p2 (pid 2) keeps; p2 (pid 2) waits for /a, which p1 (pid 1) keeps; by themselves they never go on.
     > p2 2 waits at least 1m00s in the kernel's queue, wants it exclusively, behind p1 (pid 1) and p3 (pid 3)
@@ -401,12 +401,12 @@ fn a_deadlock_around_one() {
     );
     insta::assert_snapshot!(told, @"
     /a: deadlock (flock lock, held shared)
+    Deadlock: p1 (pid 1) has /b and waits for /a; p2 (pid 2) has /a and waits for /b; it is part of 1 more circle.
     Held by p2 (pid 2) through descriptor 9.
     Held by p3 (pid 3) through descriptor 9.
     For how long could not be told.
     p2 (pid 2) sleeps.
     p3 (pid 3) sleeps.
-    Judged deadlock: p1 (pid 1) has /b and waits for /a; p2 (pid 2) has /a and waits for /b; it is part of 1 more circle.
     In a circle: p1 (pid 1) waits for /a, which p3 (pid 3) keeps; p3 (pid 3) waits for /b, which p1 (pid 1) keeps; by themselves they never go on.
     > p1 1 waits at least 1m00s in the kernel's queue, wants it exclusively, behind p2 (pid 2) and p3 (pid 3)
     * End p1 (pid 1) with SIGTERM: that opens the circle.
@@ -493,12 +493,12 @@ fn a_child_that_waits_for_what_it_inherited_is_ended_before_others() {
     let told = told(Sketch::new().lock(flock("/a").held_by(&[1, 2]).wanted_by(2)));
     insta::assert_snapshot!(told, @"
     /a: contended (flock lock, held exclusively)
+    Contended: 1 waits; p1 (pid 1) and p2 (pid 2) keep it; p2 (pid 2), which waits, itself keeps it through descriptor 9.
     Held by p1 (pid 1) through descriptor 9.
     Held by p2 (pid 2) through descriptor 9.
     For how long could not be told.
     p1 (pid 1) sleeps.
     p2 (pid 2) sleeps.
-    Judged contended: 1 waits; p1 (pid 1) and p2 (pid 2) keep it; p2 (pid 2), which waits, itself keeps it through descriptor 9.
     > p2 2 waits at least 1m00s in the kernel's queue, wants it exclusively, behind p1 (pid 1) and p2 (pid 2)
     * Wait in the queue: this returns when the lock was free, having had it for an instant.
     $ flock /a true
@@ -518,11 +518,11 @@ fn a_split_lock() {
     );
     insta::assert_snapshot!(told, @"
     /a: split (flock lock, held exclusively)
+    Split: the path names another file by now, so whoever opens it does not see this lock; p1 (pid 1) keeps it through descriptor 9.
     Held by p1 (pid 1) through descriptor 9.
     For how long could not be told.
     Its file has been removed from that path, but is still locked.
     p1 (pid 1) is in uninterruptible sleep.
-    Judged split: the path names another file by now, so whoever opens it does not see this lock; p1 (pid 1) keeps it through descriptor 9.
     > p2 2 waits at least 1m00s in the kernel's queue, wants it exclusively, behind p1 (pid 1)
     * See who holds the file that is at the path now: the two do not keep each other out.
     $ locktop explain /a
@@ -547,10 +547,10 @@ fn a_holder_nobody_could_see() {
     );
     insta::assert_snapshot!(told, @"
     /a bytes 0-9: unknown (ofd lock, held exclusively)
+    Unknown: who keeps it could not be seen.
     Who holds it could not be seen.
     For how long could not be told.
     Its file has been removed from that path, but is still locked.
-    Judged unknown: who keeps it could not be seen.
     > p2 2 waits at least 1m00s in the kernel's queue, wants bytes 0-9 exclusively, behind somebody unseen
     * See who holds it: look with the right to read every process's descriptors.
     $ sudo locktop explain @ofd:fe:00:101:0-9
@@ -570,9 +570,9 @@ fn a_holder_by_the_record() {
     );
     insta::assert_snapshot!(told, @"
     /a bytes 0-9: contended (posix lock, held exclusively)
+    Contended: 1 waits; the kernel names pid 1, whose descriptors could not be read.
     By the record held by pid 1; whether it really keeps the lock could not be checked.
     For how long could not be told.
-    Judged contended: 1 waits; the kernel names pid 1, whose descriptors could not be read.
     > p2 2 waits at least 1m00s in the kernel's queue, wants bytes 0-9 exclusively, behind pid 1
     * Wait until its holder is done.
     * Before anybody is ended, make sure who holds it: look with the right to read every process's descriptors.
@@ -595,10 +595,10 @@ fn a_thread_of_the_kernel_with_a_lease() {
     );
     insta::assert_snapshot!(told, @"
     /a: contended (flock lock, held exclusively)
+    Contended: 1 waits; p1 (pid 1) keeps it through descriptor 9 and sleeps.
     Held by p1 (pid 1) through descriptor 9, a thread of the kernel that acts for others, such as clients of a file server.
     For how long could not be told.
     p1 (pid 1) sleeps.
-    Judged contended: 1 waits; p1 (pid 1) keeps it through descriptor 9 and sleeps.
     > p2 2 waits at least 1m00s in the kernel's queue, wants it exclusively, behind p1 (pid 1)
     * Wait: the kernel takes a lease away by itself, so many seconds after somebody else opened the file.
     $ cat /proc/sys/fs/lease-break-time
@@ -618,6 +618,7 @@ fn many_readers_and_a_cut_queue() {
     );
     insta::assert_snapshot!(told, @"
     /a: contended (flock lock, held shared)
+    Contended: at least 1 wait; p1 (pid 1), p2 (pid 2), p3 (pid 3) and 9 more keep it together.
     Held by p1 (pid 1) through descriptor 9.
     Held by p2 (pid 2) through descriptor 9.
     Held by p3 (pid 3) through descriptor 9.
@@ -630,7 +631,6 @@ fn many_readers_and_a_cut_queue() {
     p3 (pid 3) sleeps.
     p4 (pid 4) sleeps.
     p5 (pid 5) sleeps.
-    Judged contended: at least 1 wait; p1 (pid 1), p2 (pid 2), p3 (pid 3) and 9 more keep it together.
     > p90 90 waits at least 1m00s in the kernel's queue, wants it exclusively, behind p1 (pid 1), p2 (pid 2), p3 (pid 3) and 9 more
     > more wait: the queue was too long to be read to its end
     * Wait in the queue: this returns when the lock was free, having had it for an instant.

@@ -1,30 +1,39 @@
 //! What one look alone tells of how long locks have been held.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use super::Sighting;
 use crate::model::{Evidence, Moment, Pid, Span, Taker};
-use crate::system::Anatomy;
+use crate::system::{Anatomy, System};
 
 /// File systems note times as coarsely as their clock ticks.
 const CLOCK_TICK: Duration = Duration::from_millis(20);
 
 /// Bounds the age of every lock: it is as old as the oldest of its grants.
-pub(super) fn bound(locks: &mut [Sighting], anatomy: &BTreeMap<Pid, Anatomy>, at: Moment) {
+pub(super) fn bound(
+    system: &System,
+    anatomy: &BTreeMap<Pid, Anatomy>,
+    at: Moment,
+    locks: &mut [Sighting],
+) {
+    // A process with many locks is asked once.
+    let mut spans: HashMap<Pid, Span> = HashMap::new();
     for lock in locks {
-        let spans: Vec<Span> = lock
+        let of_grants: Vec<Span> = lock
             .facts
             .grants
             .iter()
             .map(|grant| {
                 let taker = grant.recorded_pid.filter(|_| grant.taker == Taker::Holds);
-                taker
-                    .and_then(|pid| anatomy.get(&pid))
-                    .map_or_else(Span::default, |taker| of_taker(taker, at))
+                let Some((pid, taker)) = taker.and_then(|pid| Some((pid, anatomy.get(&pid)?)))
+                else {
+                    return Span::default();
+                };
+                spans.entry(pid).or_insert_with(|| of_taker(system, taker, at)).clone()
             })
             .collect();
-        let mut age = oldest(&spans);
+        let mut age = oldest(&of_grants);
         if let Some(since_birth) =
             lock.birth.and_then(|birth| Duration::try_from(at.wall.duration_since(birth)).ok())
         {
@@ -36,14 +45,14 @@ pub(super) fn bound(locks: &mut [Sighting], anatomy: &BTreeMap<Pid, Anatomy>, at
 
 /// A thread must run to lock: whoever took a lock did so before its threads last ran, and after it
 /// started.
-fn of_taker(taker: &Anatomy, at: Moment) -> Span {
+fn of_taker(system: &System, taker: &Anatomy, at: Moment) -> Span {
     let mut span = Span::default();
     let started = taker.process.started_at.map(|started| at.wall.duration_since(started));
     if let Some(age) = started.and_then(|age| Duration::try_from(age).ok()) {
         span.at_most(age + CLOCK_TICK, Evidence::ProcessStart);
     }
     // A thread that has ended can have locked after all the living ones ran.
-    if let Some(ran) = taker.process.last_ran.filter(|_| taker.ended_threads_faults == 0) {
+    if let Some(ran) = taker.process.last_ran.filter(|_| !taker.has_ended_threads(system)) {
         span.at_least(ran, Evidence::Scheduler);
     }
     span

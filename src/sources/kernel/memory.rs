@@ -7,12 +7,12 @@
 //! waits for, that several keep, or whose taker is not among them. All others are read in turn,
 //! every process once in [`ROUNDS`] looks.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::scan::{Keeper, Scan, Worth};
 use crate::model::Pid;
-use crate::system::System;
 use crate::system::procfs::locks::{Entry, Record, Table};
+use crate::system::{Anatomy, System};
 
 /// After so many looks everything has been read again.
 const ROUNDS: usize = 10;
@@ -32,9 +32,14 @@ pub(super) struct Memory {
 
 impl Memory {
     /// Keeps what a look has read.
-    pub(super) fn of(system: &System, scan: Scan, alive: HashSet<Pid>, round: usize) -> Self {
-        let start = |pid: Pid| Some((pid, system.stat(pid).ok()?.start));
-        let starts = scan.keeping_pids().into_iter().filter_map(start).collect();
+    pub(super) fn of(
+        anatomy: &BTreeMap<Pid, Anatomy>,
+        scan: Scan,
+        alive: HashSet<Pid>,
+        round: usize,
+    ) -> Self {
+        let start = |(pid, of): (&Pid, &Anatomy)| Some((*pid, of.process.start?));
+        let starts = anatomy.iter().filter_map(start).collect();
         Self { scan, alive, starts, round }
     }
 

@@ -67,7 +67,8 @@ impl Source for Kernel {
         files::name(system, &files, &mut locks);
         self.names.give(system, &files, scope, &mut locks);
         let at = system.now();
-        ages::bound(&mut locks, &anatomy, at);
+        ages::bound(system, &anatomy, at, &mut locks);
+        requests::bound_waits(system, &anatomy, at, &mut locks);
 
         let mut notes = notes(system, &table, &scan, cut);
         let hidden = files.hides_processes();
@@ -75,7 +76,7 @@ impl Source for Kernel {
         notes.extend((!everything_in_table).then(inner_pid_namespace));
         notes.extend(self.names.incomplete.then(search_cut));
         let unseen = !everything_in_table || hidden || cut || !scan.unreadable.is_empty();
-        self.memory = Some(Memory::of(system, scan, alive.into_iter().collect(), round));
+        self.memory = Some(Memory::of(&anatomy, scan, alive.into_iter().collect(), round));
         Ok(Look {
             at,
             cost: began.elapsed(),

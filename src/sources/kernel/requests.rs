@@ -1,11 +1,11 @@
 //! Who waits: the table's requests, and the threads behind them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::Sighting;
-use crate::model::{Evidence, FileId, How, Mechanism, Mode, Pid, Range, Request, Span};
+use crate::model::{Evidence, FileId, How, Mechanism, Mode, Moment, Pid, Range, Request, Span};
 use crate::system::procfs::locks::{Kind, Record, Table};
-use crate::system::{System, Wanted};
+use crate::system::{Anatomy, System, Wanted};
 
 /// A thread that sleeps in a system call for a lock.
 #[derive(Debug, Clone, Copy)]
@@ -46,10 +46,6 @@ pub(super) fn enqueue(system: &System, locks: &mut [Sighting], table: &Table, be
         for (request, position) in lock.facts.requests.iter_mut().zip(1..) {
             request.position = Some(position);
         }
-    }
-    bound_waits(system, locks);
-    for lock in locks {
-        order_inferred(&mut lock.facts.requests);
     }
 }
 
@@ -216,7 +212,11 @@ impl Sleeper {
 /// The threads of a process that sleep in a system call for a lock; none where it may not be read.
 fn sleepers(system: &System, pid: Pid) -> Vec<Sleeper> {
     let mut sleepers = Vec::new();
-    for tid in system.threads(pid).unwrap_or_default() {
+    let tids = match system.stat(pid) {
+        Ok(stat) if stat.threads == 1 => vec![pid],
+        _ => system.tids(pid).unwrap_or_default(),
+    };
+    for tid in tids {
         // Where one thread may not be read, none of them may.
         let Ok(wanted) = system.wanted(pid, tid) else { break };
         let Some(wanted) = wanted else { continue };
@@ -229,44 +229,42 @@ fn sleepers(system: &System, pid: Pid) -> Vec<Sleeper> {
 
 /// The thread of a process that waits for a lease to be given up.
 fn breaker(system: &System, pid: Pid) -> Option<Pid> {
-    let tids = system.threads(pid).ok()?;
+    let tids = system.tids(pid).ok()?;
     tids.into_iter().find(|&tid| system.wchan(pid, tid).as_deref() == Some("__break_lease"))
 }
 
 /// How long each has waited: since its thread last ran at least, since the thread started at most.
-fn bound_waits(system: &System, locks: &mut [Sighting]) {
-    let mut threads: Vec<(Pid, Pid)> = Vec::new();
-    for request in locks.iter().flat_map(|lock| &lock.facts.requests) {
-        match (request.pid, request.tid) {
-            (Some(pid), Some(tid)) => threads.push((pid, tid)),
-            // One of them waits: it has done so for at least as long as the last one ran.
-            (Some(pid), None) => {
-                threads.extend(
-                    system.threads(pid).unwrap_or_default().into_iter().map(|tid| (pid, tid)),
-                );
+pub(super) fn bound_waits(
+    system: &System,
+    anatomy: &BTreeMap<Pid, Anatomy>,
+    at: Moment,
+    locks: &mut [Sighting],
+) {
+    for lock in locks.iter_mut() {
+        for request in &mut lock.facts.requests {
+            let Some(process) = request.pid.and_then(|pid| anatomy.get(&pid)) else { continue };
+            request.last_ran = match request.tid {
+                Some(tid) => process.idle(tid),
+                // One of them waits: it has done so for at least as long as the last one ran.
+                None => process.process.last_ran,
+            };
+            if let Some(start) = start_of(system, process, request.tid) {
+                let age = at.uptime.saturating_sub(system.since_boot(start));
+                request.waited.at_most(age, Evidence::ProcessStart);
             }
-            _ => {}
+            if let Some(ran) = request.last_ran {
+                request.waited.at_least(ran, Evidence::Scheduler);
+            }
         }
+        order_inferred(&mut lock.facts.requests);
     }
-    threads.sort_unstable();
-    threads.dedup();
-    let idle = system.last_ran(&threads);
-    let uptime = system.now().uptime;
-    for request in locks.iter_mut().flat_map(|lock| &mut lock.facts.requests) {
-        let Some(pid) = request.pid else { continue };
-        let ran = |tid: Pid| idle.get(&tid).map(|idle| idle.at_least);
-        let last_of_all = || {
-            let of_process = threads.iter().filter(|(of, _)| *of == pid);
-            of_process.map(|(_, tid)| ran(*tid)).min().flatten()
-        };
-        let ran = request.tid.map_or_else(last_of_all, ran);
-        request.last_ran = ran;
-        if let Ok(stat) = system.thread_stat(pid, request.tid.unwrap_or(pid)) {
-            let age = uptime.saturating_sub(system.since_boot(stat.start));
-            request.waited.at_most(age, Evidence::ProcessStart);
-        }
-        if let Some(ran) = ran {
-            request.waited.at_least(ran, Evidence::Scheduler);
-        }
+}
+
+/// When a thread started, in ticks; when the process did, where the thread is not known.
+fn start_of(system: &System, process: &Anatomy, tid: Option<Pid>) -> Option<u64> {
+    let pid = process.process.pid?;
+    match tid {
+        Some(tid) if tid != pid => Some(system.thread_stat(pid, tid).ok()?.start),
+        _ => process.process.start,
     }
 }

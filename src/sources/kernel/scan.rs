@@ -117,7 +117,7 @@ impl Scan {
     /// Adds what the descriptors of a process's threads say, which can have tables of their own.
     pub(super) fn read_threads(&mut self, system: &System, worth: &Worth, pid: Pid) {
         // A process that has ended has no threads, and one thread has no other table.
-        let tids = system.threads(pid).unwrap_or_default();
+        let tids = system.tids(pid).unwrap_or_default();
         for tid in tids.into_iter().filter(|tid| *tid != pid) {
             // What ends or is refused here was not refused for the process: it has ended.
             let _ = system
@@ -157,11 +157,6 @@ impl Scan {
         self.keepers.len()
     }
 
-    /// Everybody who keeps a lock.
-    pub(super) fn keeping_pids(&self) -> HashSet<Pid> {
-        self.keepers.values().flatten().map(|keeper| keeper.pid).collect()
-    }
-
     /// Adds what these descriptors say. How many there are.
     fn read(
         &mut self,
@@ -173,10 +168,13 @@ impl Scan {
         let process = ProcessScan { system, worth, pid, descriptors };
         let numbers = descriptors.numbers()?;
         // Threads cost less than what they read in a process with very many descriptors.
-        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
-        let share = numbers.len().div_ceil(threads).max(WORTH_A_THREAD);
+        let share = numbers.len().div_ceil(system.threads).max(WORTH_A_THREAD);
         let mut shares = numbers.chunks(share);
         let own = shares.next().unwrap_or_default();
+        if shares.len() == 0 {
+            self.keep(process.read(own)?);
+            return Ok(numbers.len());
+        }
         let kept = std::thread::scope(|threads| -> io::Result<Kept> {
             let others: Vec<_> =
                 shares.map(|share| threads.spawn(|| process.read(share))).collect();
@@ -187,6 +185,11 @@ impl Scan {
             }
             Ok(kept)
         })?;
+        self.keep(kept);
+        Ok(numbers.len())
+    }
+
+    fn keep(&mut self, kept: Kept) {
         for (record, keeper) in kept {
             let keepers = self.keepers.entry(record).or_default();
             // Threads mostly share one table.
@@ -194,7 +197,6 @@ impl Scan {
                 keepers.push(keeper);
             }
         }
-        Ok(numbers.len())
     }
 
     /// Whether somebody was seen to keep it.
@@ -243,9 +245,6 @@ impl Scan {
         }
     }
 }
-
-/// No more threads than this read the descriptors of one process.
-const MOST_THREADS: usize = 4;
 
 /// So many descriptors are worth a thread.
 const WORTH_A_THREAD: usize = 512;

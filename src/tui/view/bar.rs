@@ -19,11 +19,15 @@ impl Painter<'_> {
     /// What was just done, what went wrong, or what cannot be seen.
     pub(super) fn draw_remark(&mut self, area: Rect) {
         let (said, role) = self.remark();
-        let room = area.width.saturating_sub(2);
-        self.pen.write(area.x + 1, area.y, room, &said, self.pen.style(role));
+        let mut x = area.x + 1;
         if role == Role::Warning {
             self.screen.hits.push((area, Action::Notes));
+            let binding = keys::of(Mode::List).find(|binding| binding.action == Action::Notes);
+            let key = binding.map(|binding| self.key(binding)).unwrap_or_default();
+            x = self.pen.write(x, area.y, area.width, &key, self.pen.style(Role::Key)) + 1;
         }
+        let room = area.right().saturating_sub(x + 1);
+        self.pen.write(x, area.y, room, &said, self.pen.style(role));
     }
 
     fn remark(&self) -> (String, Role) {
@@ -38,7 +42,7 @@ impl Painter<'_> {
         let Some(first) = notes.first() else { return (String::new(), Role::Plain) };
         let more = match notes.len() - 1 {
             0 => String::new(),
-            more => format!("({more} more: n)  "),
+            more => format!("({more} more) "),
         };
         let help = first.would_help.as_ref().map(|help| format!(": {help}"));
         (format!("{more}{}{}", first.text, help.unwrap_or_default()), Role::Warning)

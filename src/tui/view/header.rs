@@ -16,7 +16,8 @@ const ROOMY: u16 = 60;
 
 impl Painter<'_> {
     pub(super) fn draw_header(&mut self, area: Rect) {
-        let freshness = self.freshness();
+        let roomy = area.width >= ROOMY;
+        let freshness = self.freshness(roomy);
         let right: usize = freshness.iter().map(|(content, _)| text::width(content)).sum();
         let right = u16::try_from(right).unwrap_or(u16::MAX).min(area.width);
         let fresh_at = area.right() - right;
@@ -25,8 +26,7 @@ impl Painter<'_> {
         let title = (" locktop".to_owned(), self.pen.style(Role::Title));
         let (machine, troubles) = (self.machine(), self.troubles());
         // Where there is little room, what is wrong comes first.
-        let [first, second] =
-            if area.width < ROOMY { [troubles, machine] } else { [machine, troubles] };
+        let [first, second] = if roomy { [machine, troubles] } else { [troubles, machine] };
         let mut x = area.x;
         for (content, style) in [title].into_iter().chain(first).chain(second) {
             let room = fresh_at.saturating_sub(x);
@@ -45,8 +45,8 @@ impl Painter<'_> {
         let of = if shown == total { String::new() } else { format!("{shown} of ") };
         let locks = if total == 1 { "lock" } else { "locks" };
         let waiting: usize = rows.now().map(|lock| lock.waiters.len()).sum();
-        let mut said = vec![harmless(&snapshot.host.name).into_owned()];
-        said.push(format!("{of}{total} {locks}"));
+        let host = harmless(&snapshot.host.name).into_owned();
+        let mut said = vec![host, format!("{of}{total} {locks}")];
         if waiting > 0 {
             said.push(format!("{waiting} waiting"));
         }
@@ -69,7 +69,7 @@ impl Painter<'_> {
         counts.flatten().collect()
     }
 
-    fn freshness(&self) -> Vec<Run> {
+    fn freshness(&self, roomy: bool) -> Vec<Run> {
         let (pen, feed, glyphs) = (&self.pen, &self.state.feed, self.pen.theme.glyphs);
         let plain = pen.style(Role::Plain);
         if let Some(frozen) = &self.state.frozen {
@@ -86,7 +86,7 @@ impl Painter<'_> {
             return vec![(format!("last look {seen} ago "), pen.style(Role::Alarm))];
         }
         let live = format!("{} live {}", glyphs.live, short(feed.interval));
-        let cost = format!("  scan {} ", cost(feed.cost));
+        let cost = if roomy { format!("  scan {} ", cost(feed.cost)) } else { " ".into() };
         vec![(live, pen.style(Role::Good)), (cost, plain)]
     }
 }

@@ -76,6 +76,8 @@ impl Painter<'_> {
             self.draw_framed(body);
         } else if self.state.detail.open {
             self.draw_detail(body);
+        } else if area.width >= FRAMED.0 && self.state.view == View::Table {
+            self.draw_table(body);
         } else {
             self.draw_list(body);
         }

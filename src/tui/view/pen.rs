@@ -96,6 +96,7 @@ impl Pen<'_> {
         if x >= area.right() || y >= area.bottom() {
             return x;
         }
-        self.buffer.set_stringn(x, y, content, room.into(), style).0
+        // Nothing of the style that was there shows through.
+        self.buffer.set_stringn(x, y, content, room.into(), Style::reset().patch(style)).0
     }
 }
