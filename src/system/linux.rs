@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -52,16 +53,19 @@ pub(super) fn ticks_per_second() -> u64 {
 /// The open descriptors of one process.
 #[derive(Debug)]
 pub(crate) struct Descriptors {
+    process: PathBuf,
     links: OwnedFd,
-    /// May be denied where the links are not.
-    information: Result<OwnedFd, Errno>,
+    /// Opened when it is needed: most processes have nothing worth asking. May be denied where the
+    /// links are not.
+    information: OnceLock<Result<OwnedFd, Errno>>,
 }
 
+const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
 impl Descriptors {
-    pub(super) fn open(process: &Path) -> io::Result<Self> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let folder = |name: &str| openat(CWD, process.join(name), flags, Mode::empty());
-        Ok(Self { links: folder("fd")?, information: folder("fdinfo") })
+    pub(super) fn open(process: PathBuf) -> io::Result<Self> {
+        let links = openat(CWD, process.join("fd"), FOLDER, Mode::empty())?;
+        Ok(Self { process, links, information: OnceLock::new() })
     }
 
     /// Their numbers.
@@ -91,7 +95,8 @@ impl Descriptors {
     /// The text of its information.
     pub(super) fn information<'a>(&self, fd: i32, buffer: &'a mut Vec<u8>) -> io::Result<&'a [u8]> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        let folder = self.information.as_ref().map_err(|errno| *errno)?;
+        let open = || openat(CWD, self.process.join("fdinfo"), FOLDER, Mode::empty());
+        let folder = self.information.get_or_init(open).as_ref().map_err(|errno| *errno)?;
         let file = openat(folder, DecInt::new(fd), flags, Mode::empty())?;
         buffer.resize(buffer.capacity().max(4 << 10), 0);
         let mut length = 0;

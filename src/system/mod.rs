@@ -22,8 +22,8 @@ use other as platform;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -87,6 +87,8 @@ pub(crate) struct System {
     people: Mutex<People>,
     /// For how many nanoseconds the lock table has been read.
     stalled: AtomicU64,
+    /// Our own mount namespace and root folder.
+    own_tree: OnceLock<Option<(PathBuf, PathBuf)>>,
     /// How many threads are worth having. Asking costs more than a process does.
     pub(crate) threads: usize,
 }
@@ -131,6 +133,7 @@ impl System {
             lookups: Lookups::default(),
             people: Mutex::default(),
             stalled: AtomicU64::new(0),
+            own_tree: OnceLock::new(),
             threads: std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS),
         }
     }
@@ -221,12 +224,12 @@ impl System {
 
     /// The open descriptors of a process.
     pub(crate) fn descriptors(&self, pid: Pid) -> io::Result<Descriptors> {
-        Descriptors::open(&self.proc.join(pid.to_string()))
+        Descriptors::open(self.proc.join(pid.to_string()))
     }
 
     /// The open descriptors of a thread, which can have a table of its own.
     pub(crate) fn thread_descriptors(&self, pid: Pid, tid: Pid) -> io::Result<Descriptors> {
-        Descriptors::open(&self.proc.join(format!("{pid}/task/{tid}")))
+        Descriptors::open(self.proc.join(format!("{pid}/task/{tid}")))
     }
 
     /// The file that one descriptor of a process has open: asks no other machine.
@@ -332,9 +335,8 @@ impl System {
 
     /// Whether a process sees the same file tree as we do; `None` where that may not be known.
     pub(crate) fn shares_our_tree(&self, pid: Pid) -> Option<bool> {
-        let (mounts, root) = self.tree_of("self")?;
-        let (their_mounts, their_root) = self.tree_of(&pid.to_string())?;
-        Some(their_mounts == mounts && their_root == root)
+        let ours = self.own_tree.get_or_init(|| self.tree_of("self")).as_ref()?;
+        Some(self.tree_of(&pid.to_string())? == *ours)
     }
 
     /// The mount namespace and the root folder of a process.

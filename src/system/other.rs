@@ -28,7 +28,7 @@ pub(super) fn ticks_per_second() -> u64 {
 pub(crate) struct Descriptors {}
 
 impl Descriptors {
-    pub(super) fn open(_path: &Path) -> io::Result<Self> {
+    pub(super) fn open(_process: PathBuf) -> io::Result<Self> {
         Err(unsupported())
     }
 
