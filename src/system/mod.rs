@@ -33,6 +33,7 @@ use lookup::Lookups;
 pub(crate) use lookup::{Answer, Ask};
 pub(crate) use people::Anatomy;
 use people::People;
+use places::Places;
 pub(crate) use places::{Resolved, Search};
 pub(crate) use platform::Descriptors;
 use procfs::cgroup::Cgroup;
@@ -84,6 +85,7 @@ pub(crate) struct System {
     proc: PathBuf,
     cgroup_roots: CgroupRoots,
     lookups: Lookups,
+    places: Places,
     people: Mutex<People>,
     /// For how many nanoseconds the lock table has been read.
     stalled: AtomicU64,
@@ -131,6 +133,7 @@ impl System {
             proc,
             cgroup_roots,
             lookups: Lookups::default(),
+            places: Places::default(),
             people: Mutex::default(),
             stalled: AtomicU64::new(0),
             own_tree: OnceLock::new(),
@@ -357,9 +360,8 @@ impl System {
 
     /// Where a path that a user named leads: absolute and without links. Waits for a file system
     /// that hangs no longer than a person would.
-    #[expect(clippy::unused_self, reason = "asks the file systems")]
     pub(crate) fn resolve(&self, path: &Path) -> Resolved {
-        places::resolve(path.to_path_buf())
+        self.places.resolve(path)
     }
 
     /// Whether the entries of a folder may be read.
