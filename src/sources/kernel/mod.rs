@@ -73,7 +73,7 @@ impl Source for Kernel {
         let mut notes = notes(system, &table, &scan, cut);
         let hidden = files.hides_processes();
         notes.extend(hidden.then(hidden_processes));
-        notes.extend((!everything_in_table).then(inner_pid_namespace));
+        notes.extend((!everything_in_table).then(|| inner_pid_namespace(table.hidden)));
         notes.extend(self.names.incomplete.then(search_cut));
         let unseen = !everything_in_table || hidden || cut || !scan.unreadable.is_empty();
         self.memory = Some(Memory::of(&anatomy, scan, alive.into_iter().collect(), round));
@@ -234,13 +234,18 @@ fn search_cut() -> Note {
     }
 }
 
-fn inner_pid_namespace() -> Note {
+fn inner_pid_namespace(hidden: u64) -> Note {
+    let known = match hidden {
+        0 => String::new(),
+        count => format!(" (at least {count} records are hidden)"),
+    };
     Note {
         code: "pid_namespace",
-        text: "inside a container (pid namespace): locks and waiters of processes outside, and of \
-               processes that have ended, are not in /proc/locks; holders were found by their \
-               descriptors"
-            .into(),
+        text: format!(
+            "inside a container (pid namespace): locks and waiters of processes outside, and of \
+             processes that have ended, are not in /proc/locks{known}; holders were found by their \
+             descriptors"
+        ),
         would_help: Some("run it on the host".into()),
     }
 }

@@ -74,7 +74,10 @@ impl Table {
         let mut orphaned = false;
         for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             let Some((ordinal, depth, record)) = parse_line(line) else {
-                orphaned |= !is_request(line);
+                if !is_request(line) {
+                    orphaned = true;
+                    last_ordinal += 1;
+                }
                 table.note_odd(line);
                 continue;
             };
