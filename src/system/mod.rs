@@ -40,6 +40,7 @@ use procfs::fdinfo::FdInfo;
 use procfs::mounts::Mount;
 use procfs::stat::Stat;
 use procfs::syscall;
+use scheduler::Account;
 
 /// A lock table longer than this is read only so far: its queues alone can grow with the square of
 /// their length.
@@ -310,9 +311,14 @@ impl System {
         if a == b { Some(std::cmp::Ordering::Equal) } else { platform::compare_open_files(a, b) }
     }
 
-    /// How long each thread `(pid, tid, CPU that it ran on last)` has not run, by its tid.
-    fn last_ran(&self, threads: &[(Pid, Pid, usize)]) -> HashMap<Pid, Duration> {
-        scheduler::last_ran(self, threads)
+    /// The scheduler's account of each thread `(pid, tid, CPU that it ran on last)`, by its tid.
+    fn accounts(&self, threads: &[(Pid, Pid, usize)]) -> HashMap<Pid, Account> {
+        scheduler::accounts(self, threads)
+    }
+
+    /// How long all threads of a process have run, those included that have ended.
+    fn run_time(&self, pid: Pid) -> Option<Duration> {
+        if self.is_this_machine() { platform::run_time(pid) } else { None }
     }
 
     /// The mounts that a process sees; `None` for ourselves.
