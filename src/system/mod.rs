@@ -230,9 +230,9 @@ impl System {
         Descriptors::open(&self.proc.join(format!("{pid}/task/{tid}")))
     }
 
-    /// The file that one descriptor of a process has open: asks no other machine.
-    pub(crate) fn descriptor(&self, pid: Pid, fd: i32) -> io::Result<FileStat> {
-        platform::stat_following(&self.path(pid, &format!("fd/{fd}")))
+    /// The file that one descriptor of a thread has open: asks no other machine.
+    pub(crate) fn descriptor(&self, pid: Pid, tid: Pid, fd: i32) -> io::Result<FileStat> {
+        platform::stat_following(&self.thread_path(pid, tid, &format!("fd/{fd}")))
     }
 
     /// The scheduler's and the process table's view of a process.
@@ -260,7 +260,7 @@ impl System {
         else {
             return Ok(None);
         };
-        let asked = call.flock_at.and_then(|at| self.struct_flock(pid, at));
+        let asked = call.flock_at.and_then(|at| self.struct_flock(pid, tid, at));
         Ok(Some(Wanted {
             fd: call.fd,
             mechanism: call.mechanism,
@@ -272,8 +272,9 @@ impl System {
         }))
     }
 
-    fn struct_flock(&self, pid: Pid, at: u64) -> Option<(Mode, Option<Range>)> {
-        let memory = std::fs::File::open(self.path(pid, "mem")).ok()?;
+    fn struct_flock(&self, pid: Pid, tid: Pid, at: u64) -> Option<(Mode, Option<Range>)> {
+        // The first thread can have ended, and left its memory to the others.
+        let memory = std::fs::File::open(self.thread_path(pid, tid, "mem")).ok()?;
         let mut bytes = [0; syscall::STRUCT_FLOCK];
         platform::read_at(&memory, &mut bytes, at).ok()?;
         syscall::parse_struct_flock(&bytes)
