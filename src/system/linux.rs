@@ -205,6 +205,20 @@ pub(super) fn compare_open_files(a: (Pid, i32), b: (Pid, i32)) -> Option<Orderin
     }
 }
 
+/// The CPU time of a process, to the nanosecond: its threads', and of those that have ended.
+#[expect(unsafe_code, reason = "no wrapper exists for the clocks of other processes")]
+pub(super) fn run_time(pid: Pid) -> Option<Duration> {
+    let mut clock = 0;
+    // SAFETY: writes one clock number, to a place that is ours.
+    if unsafe { libc::clock_getcpuclockid(pid, &raw mut clock) } != 0 {
+        return None;
+    }
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: writes one `timespec`, to a place that is ours.
+    let told = unsafe { libc::clock_gettime(clock, &raw mut time) } == 0;
+    told.then(|| Duration::new(time.tv_sec.cast_unsigned(), time.tv_nsec as u32))
+}
+
 /// Keeps the calling thread on one CPU; `false` where that is not allowed.
 pub(super) fn pin_to(cpu: usize) -> bool {
     if cpu >= CpuSet::MAX_CPU {

@@ -41,6 +41,7 @@ use procfs::fdinfo::FdInfo;
 use procfs::mounts::Mount;
 use procfs::stat::Stat;
 use procfs::syscall;
+use scheduler::Account;
 
 /// A lock table longer than this is read only so far: its queues alone can grow with the square of
 /// their length.
@@ -235,9 +236,9 @@ impl System {
         Descriptors::open(self.proc.join(format!("{pid}/task/{tid}")))
     }
 
-    /// The file that one descriptor of a process has open: asks no other machine.
-    pub(crate) fn descriptor(&self, pid: Pid, fd: i32) -> io::Result<FileStat> {
-        platform::stat_following(&self.path(pid, &format!("fd/{fd}")))
+    /// The file that one descriptor of a thread has open: asks no other machine.
+    pub(crate) fn descriptor(&self, pid: Pid, tid: Pid, fd: i32) -> io::Result<FileStat> {
+        platform::stat_following(&self.thread_path(pid, tid, &format!("fd/{fd}")))
     }
 
     /// The scheduler's and the process table's view of a process.
@@ -265,7 +266,7 @@ impl System {
         else {
             return Ok(None);
         };
-        let asked = call.flock_at.and_then(|at| self.struct_flock(pid, at));
+        let asked = call.flock_at.and_then(|at| self.struct_flock(pid, tid, at));
         Ok(Some(Wanted {
             fd: call.fd,
             mechanism: call.mechanism,
@@ -277,8 +278,9 @@ impl System {
         }))
     }
 
-    fn struct_flock(&self, pid: Pid, at: u64) -> Option<(Mode, Option<Range>)> {
-        let memory = std::fs::File::open(self.path(pid, "mem")).ok()?;
+    fn struct_flock(&self, pid: Pid, tid: Pid, at: u64) -> Option<(Mode, Option<Range>)> {
+        // The first thread can have ended, and left its memory to the others.
+        let memory = std::fs::File::open(self.thread_path(pid, tid, "mem")).ok()?;
         let mut bytes = [0; syscall::STRUCT_FLOCK];
         platform::read_at(&memory, &mut bytes, at).ok()?;
         syscall::parse_struct_flock(&bytes)
@@ -316,9 +318,14 @@ impl System {
         if a == b { Some(std::cmp::Ordering::Equal) } else { platform::compare_open_files(a, b) }
     }
 
-    /// How long each thread `(pid, tid, CPU that it ran on last)` has not run, by its tid.
-    fn last_ran(&self, threads: &[(Pid, Pid, usize)]) -> HashMap<Pid, Duration> {
-        scheduler::last_ran(self, threads)
+    /// The scheduler's account of each thread `(pid, tid, CPU that it ran on last)`, by its tid.
+    fn accounts(&self, threads: &[(Pid, Pid, usize)]) -> HashMap<Pid, Account> {
+        scheduler::accounts(self, threads)
+    }
+
+    /// How long all threads of a process have run, those included that have ended.
+    fn run_time(&self, pid: Pid) -> Option<Duration> {
+        if self.is_this_machine() { platform::run_time(pid) } else { None }
     }
 
     /// The mounts that a process sees; `None` for ourselves.

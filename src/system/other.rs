@@ -24,6 +24,10 @@ pub(super) fn ticks_per_second() -> u64 {
     100
 }
 
+pub(super) fn run_time(_pid: Pid) -> Option<Duration> {
+    None
+}
+
 #[derive(Debug)]
 pub(crate) struct Descriptors {}
 

@@ -51,12 +51,13 @@ impl Source for Kernel {
         let alive = system.pids().map_err(|error| Error::io("read", "/proc".as_ref(), error))?;
         let memory = self.memory.take().filter(|_| everything_in_table);
         let round = memory.as_ref().map_or(0, Memory::next_round);
+        let remembered = memory.is_some();
         let mut scan = match memory {
             Some(memory) => memory.refresh(system, &worth, &table, &alive),
             None => Scan::of(system, &worth, &alive),
         };
         if everything_in_table {
-            settle(system, &worth, &mut table, &mut scan);
+            settle(system, &worth, &mut table, &mut scan, remembered);
         } else {
             scan.complete_table(&mut table);
         }
@@ -105,22 +106,30 @@ struct Sighting {
 }
 
 /// Whoever seems to hold a lock that no process has open may have released it meanwhile, or taken it
-/// after its descriptors were read: look again, ever harder, before saying so.
-fn settle(system: &System, worth: &Worth, table: &mut Table, scan: &mut Scan) {
+/// after its descriptors were read: look again, ever harder, before saying so. `remembered` tells
+/// that not everybody has been asked at this look.
+fn settle(system: &System, worth: &Worth, table: &mut Table, scan: &mut Scan, remembered: bool) {
     if !drop_released(system, table, scan) {
         return;
     }
     let takers: HashSet<Pid> = without_keeper(table, scan).map(|record| record.pid).collect();
     scan.forget(|pid| takers.contains(&pid));
     scan.read_all(system, worth, takers.into_iter().filter(|pid| *pid > 0));
-    let searched = without_keeper(table, scan).all(|record| scan.was_searched_for(record));
-    if searched || !scan.unreadable.is_empty() {
+    // Whoever took it and may not be read is likely to have it.
+    let searched = without_keeper(table, scan)
+        .all(|record| scan.was_searched_for(record) || scan.unreadable.contains(&record.pid));
+    let blind = !scan.unreadable.is_empty();
+    if searched || blind && !remembered {
         return;
     }
     let everybody = system.pids().unwrap_or_default();
     *scan = Scan::of(system, worth, &everybody);
     if !drop_released(system, table, scan) {
         return;
+    }
+    if blind {
+        let nowhere = without_keeper(table, scan).copied().collect();
+        return scan.note_nowhere(nowhere);
     }
     for pid in everybody {
         scan.read_threads(system, worth, pid);
