@@ -337,17 +337,16 @@ impl System {
         Mount::number_in_table(&mounts, stat)
     }
 
-    /// Whether a process sees the same file tree as we do; `None` where that may not be known.
+    /// Whether paths of a process's descriptors are of our file tree, whatever root the process has;
+    /// else they are of its own. `None` where that may not be known.
     pub(crate) fn shares_our_tree(&self, pid: Pid) -> Option<bool> {
-        let (mounts, root) = self.tree_of("self")?;
-        let (their_mounts, their_root) = self.tree_of(&pid.to_string())?;
-        Some(their_mounts == mounts && their_root == root)
-    }
-
-    /// The mount namespace and the root folder of a process.
-    fn tree_of(&self, pid: &str) -> Option<(PathBuf, PathBuf)> {
-        let link = |name: &str| std::fs::read_link(self.proc.join(pid).join(name)).ok();
-        Some((link("ns/mnt")?, link("root")?))
+        let link = |path: PathBuf| std::fs::read_link(path).ok();
+        let ours = link(self.proc.join("self/ns/mnt"))?;
+        if link(self.path(pid, "ns/mnt"))? == ours {
+            return Some(true);
+        }
+        // Paths begin at the root of its namespace, which only then can be reached.
+        (link(self.path(pid, "root"))? == Path::new("/")).then_some(false)
     }
 
     /// The folder through which the file tree of another process can be reached.
