@@ -272,6 +272,21 @@ impl System {
         }))
     }
 
+    /// Whether a process has set itself a time limit: it has a timer, or expects the signal of one.
+    pub(crate) fn has_timer(&self, pid: Pid) -> bool {
+        const SIGALRM: u32 = 14;
+        let timers = read_record(&self.path(pid, "timers"));
+        let expects = || {
+            let status = read_record(&self.path(pid, "status")).ok()?;
+            let mut lines = status.split(|byte| *byte == b'\n');
+            let caught = lines.find_map(|line| line.strip_prefix(b"SigCgt:"))?.trim_ascii();
+            let caught = u64::from_str_radix(str::from_utf8(caught).ok()?, 16).ok()?;
+            Some(caught >> (SIGALRM - 1) & 1 == 1)
+        };
+        // What cannot be read tells of none.
+        timers.is_ok_and(|timers| !timers.is_empty()) || expects().unwrap_or(false)
+    }
+
     fn struct_flock(&self, pid: Pid, tid: Pid, at: u64) -> Option<(Mode, Option<Range>)> {
         // The first thread can have ended, and left its memory to the others.
         let memory = std::fs::File::open(self.thread_path(pid, tid, "mem")).ok()?;
