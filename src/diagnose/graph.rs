@@ -44,7 +44,8 @@ pub(super) struct Ask {
     pub(super) want: usize,
     /// Whether its thread sleeps in the kernel until it gets it.
     pub(super) asleep: bool,
-    /// Whether it is certain that this thread waits, and did all the while that we looked.
+    /// Whether it is certain that this thread waits, did all the while that we looked, and has set
+    /// itself no limit.
     pub(super) sure: bool,
 }
 
@@ -212,7 +213,7 @@ impl<'a> Builder<'a> {
             process,
             want,
             asleep: request.how == How::Kernel,
-            sure: !request.inferred && asks_once && stood_still,
+            sure: !request.inferred && !request.timed && asks_once && stood_still,
         });
     }
 

@@ -166,6 +166,7 @@ impl LockSketch {
             pid: Some(pid),
             tid: Some(pid),
             inferred: false,
+            timed: false,
             position: Some(position),
             depth: 1,
             mechanism: self.lock.mechanism,

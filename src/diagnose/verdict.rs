@@ -100,7 +100,7 @@ impl<'a> Judge<'a> {
         let unsure = if circle.certain {
             ""
         } else {
-            "; not certain: a thread or process that was not seen waiting could open the circle"
+            "; not certain: a time limit, or a thread or process that was not seen waiting, could open the circle"
         };
         Some(format!("{}{more}{unsure}", self.circle(circle)))
     }

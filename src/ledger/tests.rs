@@ -67,6 +67,7 @@ impl Table {
             pid: Some(pid),
             tid: Some(pid),
             inferred: false,
+            timed: false,
             position: Some(1),
             depth: 1,
             mechanism: Mechanism::Flock,

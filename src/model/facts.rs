@@ -163,6 +163,8 @@ pub struct Request {
     pub tid: Option<Pid>,
     /// Whether pid and tid were inferred rather than told.
     pub inferred: bool,
+    /// Whether its process seems to have set itself a time limit, which can end the wait.
+    pub timed: bool,
     /// Place in the queue, from 1.
     pub position: Option<u32>,
     /// How deep it stands in the queue's tree, from 1.

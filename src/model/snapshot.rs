@@ -57,7 +57,7 @@ pub struct Deadlock {
     pub locks: Vec<LockId>,
     /// The processes, each waiting for the next.
     pub members: Vec<Member>,
-    /// Whether nothing that we could not see can open the circle.
+    /// Whether nothing that we could not see, and no time limit, can open the circle.
     pub certain: bool,
 }
 

@@ -90,8 +90,8 @@ pub(crate) struct System {
     people: Mutex<People>,
     /// For how many nanoseconds the lock table has been read.
     stalled: AtomicU64,
-    /// Our own mount namespace and root folder.
-    own_tree: OnceLock<Option<(PathBuf, PathBuf)>>,
+    /// Our own mount namespace.
+    own_tree: OnceLock<Option<PathBuf>>,
     /// How many threads are worth having. Asking costs more than a process does.
     pub(crate) threads: usize,
 }
@@ -278,6 +278,21 @@ impl System {
         }))
     }
 
+    /// Whether a process has set itself a time limit: it has a timer, or expects the signal of one.
+    pub(crate) fn has_timer(&self, pid: Pid) -> bool {
+        const SIGALRM: u32 = 14;
+        let timers = read_record(&self.path(pid, "timers"));
+        let expects = || {
+            let status = read_record(&self.path(pid, "status")).ok()?;
+            let mut lines = status.split(|byte| *byte == b'\n');
+            let caught = lines.find_map(|line| line.strip_prefix(b"SigCgt:"))?.trim_ascii();
+            let caught = u64::from_str_radix(str::from_utf8(caught).ok()?, 16).ok()?;
+            Some(caught >> (SIGALRM - 1) & 1 == 1)
+        };
+        // What cannot be read tells of none.
+        timers.is_ok_and(|timers| !timers.is_empty()) || expects().unwrap_or(false)
+    }
+
     fn struct_flock(&self, pid: Pid, tid: Pid, at: u64) -> Option<(Mode, Option<Range>)> {
         // The first thread can have ended, and left its memory to the others.
         let memory = std::fs::File::open(self.thread_path(pid, tid, "mem")).ok()?;
@@ -343,16 +358,16 @@ impl System {
         Mount::number_in_table(&mounts, stat)
     }
 
-    /// Whether a process sees the same file tree as we do; `None` where that may not be known.
+    /// Whether paths of a process's descriptors are of our file tree, whatever root the process has;
+    /// else they are of its own. `None` where that may not be known.
     pub(crate) fn shares_our_tree(&self, pid: Pid) -> Option<bool> {
-        let ours = self.own_tree.get_or_init(|| self.tree_of("self")).as_ref()?;
-        Some(self.tree_of(&pid.to_string())? == *ours)
-    }
-
-    /// The mount namespace and the root folder of a process.
-    fn tree_of(&self, pid: &str) -> Option<(PathBuf, PathBuf)> {
-        let link = |name: &str| std::fs::read_link(self.proc.join(pid).join(name)).ok();
-        Some((link("ns/mnt")?, link("root")?))
+        let link = |path: PathBuf| std::fs::read_link(path).ok();
+        let ours = self.own_tree.get_or_init(|| link(self.proc.join("self/ns/mnt"))).as_ref()?;
+        if link(self.path(pid, "ns/mnt"))? == *ours {
+            return Some(true);
+        }
+        // Paths begin at the root of its namespace, which only then can be reached.
+        (link(self.path(pid, "root"))? == Path::new("/")).then_some(false)
     }
 
     /// The folder through which the file tree of another process can be reached.

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::thread::Builder;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -168,10 +169,18 @@ fn in_parallel(
     std::thread::scope(|scope| {
         let mut shares = stats.chunks(share);
         let own = shares.next().unwrap_or_default();
-        let others: Vec<_> = shares.map(|share| scope.spawn(|| all(share))).collect();
+        let others: Vec<_> = shares
+            .map(|share| (share, Builder::new().spawn_scoped(scope, || all(share))))
+            .collect();
         let mut anatomy: HashMap<Pid, Anatomy> = all(own).into_iter().collect();
-        // A thread that panicked would be a defect; what it read is missing then.
-        anatomy.extend(others.into_iter().flat_map(|other| other.join().unwrap_or_default()));
+        for (share, other) in others {
+            anatomy.extend(match other {
+                // A thread that panicked would be a defect; what it read is missing then.
+                Ok(other) => other.join().unwrap_or_default(),
+                // No thread can be had.
+                Err(_) => all(share),
+            });
+        }
         anatomy
     })
 }
@@ -212,7 +221,14 @@ impl Look<'_> {
         ran: Option<Duration>,
     ) -> Anatomy {
         let (system, pid) = (self.system, known.id.pid);
-        let wchan = system.wchan(pid, pid);
+        // The first thread can have ended, and the others go on.
+        let has_ended = matches!(stat.state, Some(State::Zombie | State::Dead));
+        let others = threads.iter().filter(|(tid, _)| has_ended && *tid != pid);
+        let other = others
+            .filter_map(|(tid, _)| Some((*tid, system.thread_stat(pid, *tid).ok()?)))
+            .find(|(_, stat)| !stat.exiting);
+        let (tid, shown) = other.as_ref().map_or((pid, stat), |(tid, stat)| (*tid, stat));
+        let wchan = system.wchan(pid, tid);
         let parent = (stat.parent > 0).then(|| Parent {
             pid: stat.parent,
             command: self.relatives.commands.get(&stat.parent).cloned().flatten(),
@@ -221,7 +237,7 @@ impl Look<'_> {
         let accounts: Option<Vec<Account>> = threads.iter().map(|(_, account)| *account).collect();
         let living: Option<Duration> = accounts.iter().flatten().map(|account| account.ran).sum();
         let process = Process {
-            state: state(system, stat, pid, wchan.as_deref()),
+            state: state(system, shown, pid, wchan.as_deref()),
             wchan,
             cwd: std::fs::read_link(system.path(pid, "cwd")).ok().map(PathBytes),
             parent,

@@ -35,7 +35,7 @@ pub(super) fn accounts(system: &System, threads: &[(Pid, Pid, usize)]) -> HashMa
         return HashMap::new();
     }
     std::thread::scope(|scope| {
-        let reader = scope.spawn(|| {
+        let reader = std::thread::Builder::new().spawn_scoped(scope, || {
             let mut accounts = HashMap::new();
             for (&cpu, threads) in &by_cpu {
                 for batch in threads.chunks(BATCH) {
@@ -44,8 +44,9 @@ pub(super) fn accounts(system: &System, threads: &[(Pid, Pid, usize)]) -> HashMa
             }
             accounts
         });
-        // A panic there would be a defect; then nothing is known.
-        reader.join().unwrap_or_default()
+        // Where no thread can be had, nothing is known; nor after a panic there, which would be a
+        // defect.
+        reader.ok().and_then(|reader| reader.join().ok()).unwrap_or_default()
     })
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{Scene, wait_until};
+use crate::support::{Scene, records, wait_until};
 
 /// How far a time may be off.
 const TOLERANCE: f64 = 0.3;
@@ -90,4 +90,29 @@ fn an_heir_that_slept_for_long_proves_no_age() {
     assert_eq!(seen["holders"][0]["pid"], heir.pid);
     let least = seen["age"]["min_s"].as_f64().unwrap();
     assert!(least <= longest.as_secs_f64() + 0.05, "at least {least}, in truth {longest:?}");
+}
+
+#[test]
+fn a_lock_of_a_thread_that_has_ended_proves_no_age() {
+    let Some(scene) = Scene::with(&[]) else { return };
+    let holder = scene.actor();
+    // Threads that leave no trace but their running: their memory is there before they are.
+    holder.does("libc.mlockall(3)");
+    for _ in 0..3 {
+        holder.does("threading.Thread(target=lambda: None).start()");
+    }
+    holder.does("f = opened('l')");
+    holder.does("in_thread(lambda: time.sleep(1.5) or flock(f, EX))");
+    let earliest = Instant::now();
+    wait_until("it is locked", || (!records(&scene.path("l")).is_empty()).then_some(()));
+    let locked = Instant::now();
+    wait_until("the thread has ended", || {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", holder.pid)).unwrap().count();
+        (threads == 1).then_some(())
+    });
+    assert!(locked - earliest > Duration::from_secs(1), "the others have slept for longer");
+    let report = scene.look();
+    let longest = locked.elapsed().as_secs_f64();
+    let least = report.at(&scene.path("l"))["age"]["min_s"].as_f64().unwrap();
+    assert!(least <= longest + 0.05, "at least {least}, in truth {longest}");
 }

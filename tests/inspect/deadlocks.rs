@@ -125,3 +125,23 @@ fn a_chain_is_no_circle() {
     }
     assert_eq!(report.at(&scene.path("a"))["verdict"], "contended");
 }
+
+#[test]
+fn a_circle_that_a_time_limit_opens_is_not_certain() {
+    let Some(scene) = Scene::with(&[]) else { return };
+    let script = "exec 8>a; flock 8; until test -e go; do sleep 0.01; done; exec 9>b; exec flock 9";
+    let _first = scene.shell(script, &[]);
+    wait_until("the first has its lock", || (!records(&scene.path("a")).is_empty()).then_some(()));
+    let limited = scene.shell("exec 8>b; flock 8; exec 9>a; exec flock --wait 60 9", &[]);
+    wait_until("the second waits", || (records(&scene.path("a")).len() == 2).then_some(()));
+    std::fs::write(scene.path("go"), "").unwrap();
+    wait_until("they wait in a circle", || {
+        let report = scene.look();
+        let circles = report.deadlocks_of(limited.pid);
+        let circle = circles.first()?;
+        assert_eq!(circle["certain"], false);
+        // By then it is not for the shortness of the sleep.
+        let waiters = report.at(&scene.path("a"))["waiters"].as_array().unwrap();
+        (waiters[0]["waited"]["min_s"].as_f64().unwrap() > 1.0).then_some(())
+    });
+}

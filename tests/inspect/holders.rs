@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Scene, pids, records, state, wait_until};
+use crate::support::{Report, Scene, pids, records, state, wait_until};
 
 /// The grants and descriptors of the holders, in order of their grant.
 fn grants(lock: &Value) -> Vec<(i64, i64, Value)> {
@@ -253,4 +253,14 @@ fn a_command_name_that_looks_like_a_record_deceives_nobody() {
     assert_eq!(holder["command"], "x) T 1 (y");
     assert_eq!(holder["state"], "sleeping");
     assert_eq!(holder["parent"]["pid"], scene.stage().pid);
+}
+
+#[test]
+fn who_has_no_descriptors_to_look_with_says_so() {
+    let Some(scene) = Scene::with(&[]) else { return };
+    let holder = scene.actor();
+    holder.does("flock('l', EX)");
+    let report = Report::of(scene.locktop_through(&["prlimit", "--nofile=4"], &["ls", "--json"]));
+    assert_eq!(report.document["complete"], false);
+    assert_eq!(report.notes("unreadable_processes").len(), 1);
 }

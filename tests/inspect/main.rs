@@ -13,6 +13,7 @@ mod file_systems;
 mod files;
 mod foreign;
 mod holders;
+mod looks;
 mod namespaces;
 mod orphans;
 mod stuck;

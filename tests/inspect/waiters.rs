@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Actor, Need, Scene, pids, records, wait_until};
+use crate::support::{Actor, Need, Scene, pids, records, state, wait_until};
 
 fn pids_of(actors: &[Actor]) -> Vec<Option<i32>> {
     actors.iter().map(|actor| Some(actor.pid)).collect()
@@ -158,4 +158,42 @@ fn when_a_holder_ends_the_next_one_holds() {
     assert_eq!(after["waiters"][0]["position"], 1);
     assert_eq!(before["id"], after["id"]);
     assert_ne!(before["as_seen"], after["as_seen"]);
+}
+
+#[test]
+fn threads_of_one_process_stand_in_the_order_of_the_queue() {
+    let Some(scene) = Scene::with(&[]) else { return };
+    let holder = scene.actor();
+    holder.does("flock('l', EX)");
+    let waiter = scene.actor();
+    // The thread that was made first comes last.
+    waiter.does("go = threading.Event()");
+    let last = waiter.does("in_thread(lambda: go.wait() and flock('l', EX))");
+    let first = waiter.does("in_thread(lambda: flock('l', EX))");
+    wait_until("the first waits", || (records(&scene.path("l")).len() == 2).then_some(()));
+    waiter.does("go.set()");
+    wait_until("both wait", || (records(&scene.path("l")).len() == 3).then_some(()));
+    let report = scene.look();
+    let waiters = report.at(&scene.path("l"))["waiters"].as_array().unwrap();
+    let tids: Vec<_> = waiters.iter().map(|waiter| &waiter["tid"]).collect();
+    assert_eq!(tids, [&first, &last]);
+    assert_eq!([&waiters[0]["position"], &waiters[1]["position"]], [&json!(1), &json!(2)]);
+}
+
+#[test]
+fn a_thread_waits_though_the_first_one_has_ended() {
+    let Some(scene) = Scene::with(&[]) else { return };
+    let holder = scene.actor();
+    holder.does("ofd('l')");
+    let waiter = scene.actor();
+    waiter.begins(
+        "in_thread(lambda: ofd('l', wait=True)); \
+         libc.syscall({'x86_64': 60}.get(platform.machine(), 93), 0)",
+    );
+    waiter.is_blocked();
+    wait_until("its first thread has ended", || (state(waiter.pid)? == 'Z').then_some(()));
+    let report = scene.look();
+    let seen = report.at(&scene.path("l"));
+    assert_eq!(pids(&seen["waiters"]), [Some(waiter.pid)], "{seen:#}");
+    assert_eq!(seen["waiters"][0]["state"], "sleeping");
 }

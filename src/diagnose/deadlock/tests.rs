@@ -196,6 +196,7 @@ fn certain_is_what_nothing_unseen_can_open() {
     assert!(!certain(odd(|lock| lock).process(1, |process| process.threads = None)));
     assert!(!certain(odd(|lock| lock).with(|facts| facts.complete = false)));
     assert!(!certain(odd(|lock| lock.request(|request| request.inferred = true))));
+    assert!(!certain(odd(|lock| lock.request(|request| request.timed = true))));
     assert!(!certain(odd(|lock| lock.grant(|grant| {
         grant.sharers[0].certainty = Certainty::Recorded;
     }))));

@@ -331,7 +331,7 @@ fn an_uncertain_deadlock_of_a_process() {
     insta::assert_snapshot!(told, @"
     p1 (pid 1) holds 1 lock and waits for 1
     p1 (pid 1) sleeps.
-    Holds /a exclusively through descriptor 9; 1 waits for it; deadlock, since p1 (pid 1) has /a and waits for /b; p2 (pid 2) has /b and waits for /a; not certain: a thread or process that was not seen waiting could open the circle.
+    Holds /a exclusively through descriptor 9; 1 waits for it; deadlock, since p1 (pid 1) has /a and waits for /b; p2 (pid 2) has /b and waits for /a; not certain: a time limit, or a thread or process that was not seen waiting, could open the circle.
     Waits for at least 1m00s to have /b exclusively, at place 1 of its queue, behind p2 (pid 2).
     In a circle: p1 (pid 1) waits for /b, which p2 (pid 2) keeps; p2 (pid 2) waits for /a, which p1 (pid 1) keeps; whether a thread or process that was not seen waiting can open this circle is not certain.
     > p2 2 waits at least 1m00s in the kernel's queue, wants it exclusively, for /a

@@ -367,7 +367,7 @@ fn a_long_circle_is_told_by_its_length() {
     assert_eq!(
         why(&lock),
         "9 processes wait for each other in a circle: p1 (pid 1), p2 (pid 2), p3 (pid 3) and 6 \
-         more; not certain: a thread or process that was not seen waiting could open the circle"
+         more; not certain: a time limit, or a thread or process that was not seen waiting, could open the circle"
     );
 }
 

@@ -37,6 +37,12 @@ impl Files {
         self.mount_of(device).is_some_and(Mount::has_plain_inodes)
     }
 
+    /// Whether a file there was really made when it says: a file that an overlay copies up is born
+    /// anew, and the clock of another machine is not ours.
+    pub(super) fn tells_births(&self, device: Device) -> bool {
+        self.has_plain_inodes(device)
+    }
+
     /// The number that tells a file from all others: where one superblock has several trees with
     /// inode numbers of their own, the device that `stat` reports; else as the lock table says.
     pub(super) fn identity(&self, in_table: FileId, stat: Option<&FileStat>) -> FileId {

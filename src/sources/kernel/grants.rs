@@ -42,7 +42,10 @@ pub(super) fn group(system: &System, files: &Files, table: &Table, scan: &Scan) 
         lock.facts.grants.push(grant(system, scan, record, number, place, &keepers));
         if lock.keeper.is_none() {
             lock.keeper = keepers.first().cloned();
-            lock.birth = keepers.first().and_then(|keeper| keeper.stat.birth);
+            lock.birth = keepers
+                .first()
+                .filter(|_| files.tells_births(in_table.device))
+                .and_then(|keeper| keeper.stat.birth);
         }
         lock.entries.push(place);
     }
@@ -96,7 +99,7 @@ fn grant(
         sharers.extend(certainty.map(|certainty| Sharer { pid, fds: Vec::new(), certainty }));
     }
     let taker = match (record.kind, taker) {
-        (Kind::Posix, Taker::HoldsNot | Taker::Unreadable) => Taker::Holds,
+        (Kind::Posix, Taker::HoldsNot | Taker::Unreadable) if keepers.is_empty() => Taker::Holds,
         (_, taker) => taker,
     };
     let remark = sharers.is_empty().then(|| why_nobody(record, scan));

@@ -72,7 +72,8 @@ impl Source for Kernel {
         requests::bound_waits(system, &anatomy, at, &mut locks);
 
         let mut notes = notes(system, &table, &scan, cut);
-        let hidden = files.hides_processes();
+        // Whoever may see the first process, which is the administrator's, sees all.
+        let hidden = files.hides_processes() && system.stat(1).is_err();
         notes.extend(hidden.then(hidden_processes));
         notes.extend((!everything_in_table).then(|| inner_pid_namespace(table.hidden)));
         notes.extend(self.names.incomplete.then(search_cut));

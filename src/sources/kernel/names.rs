@@ -38,12 +38,14 @@ impl Names {
         for lock in locks.iter_mut().filter(|lock| lock.facts.path.is_none()) {
             if let Some((path, stat)) = lock.facts.table_file.and_then(|file| there.get(&file)) {
                 lock.facts.path = Some(PathBytes(path.clone()));
-                lock.facts.naming = if lock.facts.table_file == Some(stat.file) {
-                    Naming::Same
+                if let Some(file) = lock.facts.table_file.filter(|file| *file == stat.file) {
+                    lock.facts.naming = Naming::Same;
+                    lock.birth = stat.birth.filter(|_| files.tells_births(file.device));
                 } else {
-                    Naming::Unknown("another subvolume can have a file of the same number".into())
-                };
-                lock.birth = stat.birth;
+                    lock.facts.naming = Naming::Unknown(
+                        "another subvolume can have a file of the same number".into(),
+                    );
+                }
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Who waits: the table's requests, and the threads behind them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::Sighting;
 use crate::model::{Evidence, FileId, How, Mechanism, Mode, Moment, Pid, Range, Request, Span};
@@ -85,6 +85,7 @@ impl Waiter {
             pid: self.pid,
             tid: self.tid,
             inferred: self.inferred,
+            timed: false,
             position: None,
             depth,
             mechanism,
@@ -238,15 +239,24 @@ fn breaker(system: &System, pid: Pid) -> Option<Pid> {
     tids.into_iter().find(|&tid| system.wchan(pid, tid).as_deref() == Some("__break_lease"))
 }
 
-/// How long each has waited: since its thread last ran at least, since the thread started at most.
+/// How long each has waited: since its thread last ran at least, since the thread started at most;
+/// and whether it has set itself a limit.
 pub(super) fn bound_waits(
     system: &System,
     anatomy: &BTreeMap<Pid, Anatomy>,
     at: Moment,
     locks: &mut [Sighting],
 ) {
+    let holders: HashSet<Pid> = locks
+        .iter()
+        .flat_map(|lock| &lock.facts.grants)
+        .flat_map(|grant| grant.sharers.iter().map(|sharer| sharer.pid))
+        .collect();
     for lock in locks.iter_mut() {
         for request in &mut lock.facts.requests {
+            // It matters where others may wait for the one who waits.
+            request.timed =
+                request.pid.is_some_and(|pid| holders.contains(&pid) && system.has_timer(pid));
             let Some(process) = request.pid.and_then(|pid| anatomy.get(&pid)) else { continue };
             request.last_ran = match request.tid {
                 Some(tid) => process.idle(tid),

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::Builder;
 
 use super::files::Files;
 use crate::model::{Device, Pid};
@@ -188,12 +189,17 @@ impl Scan {
             return Ok(numbers.len());
         }
         let kept = std::thread::scope(|threads| -> io::Result<Kept> {
-            let others: Vec<_> =
-                shares.map(|share| threads.spawn(|| process.read(share))).collect();
+            let others: Vec<_> = shares
+                .map(|share| (share, Builder::new().spawn_scoped(threads, || process.read(share))))
+                .collect();
             let mut kept = process.read(own)?;
-            for other in others {
-                // A thread that panicked would be a defect; what it read is missing then.
-                kept.extend(other.join().unwrap_or_else(|_| Ok(Kept::new()))?);
+            for (share, other) in others {
+                kept.extend(match other {
+                    // A thread that panicked would be a defect; what it read is missing then.
+                    Ok(other) => other.join().unwrap_or_else(|_| Ok(Kept::new()))?,
+                    // No thread can be had.
+                    Err(_) => process.read(share)?,
+                });
             }
             Ok(kept)
         })?;

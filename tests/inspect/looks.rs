@@ -1,0 +1,59 @@
+//! What one inspector says at several looks.
+
+use std::path::Path;
+
+use locktop::Inspector;
+use locktop::model::{Lock, PathBytes, Snapshot};
+
+use crate::support::Scene;
+
+#[track_caller]
+fn only<'a>(snapshot: &'a Snapshot, path: &Path) -> &'a Lock {
+    let is_there = |lock: &&Lock| lock.path.as_ref().map(PathBytes::as_path) == Some(path);
+    let found: Vec<_> = snapshot.locks.iter().filter(is_there).collect();
+    let [lock] = found[..] else { panic!("{} locks at {}", found.len(), path.display()) };
+    lock
+}
+
+#[test]
+fn a_descriptor_that_has_another_file_by_now_keeps_nothing() {
+    let Some(scene) = Scene::with(&[]) else { return };
+    // What is remembered is read again in turn, at this look of one of them at most.
+    let holders = [("a", scene.actor()), ("b", scene.actor())];
+    for (name, holder) in &holders {
+        holder.does(format!("f = opened('{name}'); os.dup2(f, 40); os.close(f); flock(40, EX)"));
+    }
+    let mut inspector = Inspector::new().unwrap();
+    let before = inspector.snapshot().unwrap();
+    for (_, holder) in &holders {
+        holder.does("os.dup2(40, 41); os.dup2(opened('other'), 40)");
+    }
+    let after = inspector.snapshot().unwrap();
+    for (name, _) in &holders {
+        let path = scene.path(name);
+        assert_eq!(only(&before, &path).id, only(&after, &path).id);
+        assert_eq!(only(&before, &path).holders[0].fds, [40]);
+        assert_eq!(only(&after, &path).holders[0].fds, [41]);
+    }
+}
+
+#[test]
+fn bytes_that_stay_locked_are_no_new_lock() {
+    let Some(scene) = Scene::with(&[]) else { return };
+    let holder = scene.actor();
+    holder.does("f = posix('l', start=0, length=100)");
+    let waiter = scene.actor();
+    waiter.waits("posix('l', start=0, length=100, wait=True)");
+    let mut inspector = Inspector::new().unwrap();
+    let began = std::time::Instant::now();
+    inspector.snapshot().unwrap();
+    // The rest is another lock, and the waiter queues behind that.
+    holder.does("posix(f, UNLOCK, 0, 50)");
+    waiter.is_blocked();
+    let snapshot = inspector.snapshot().unwrap();
+    let elapsed = began.elapsed();
+    let rest = only(&snapshot, &scene.path("l"));
+    assert!(rest.age.max.is_none_or(|most| most >= elapsed), "{:?}", rest.age);
+    let waited = &rest.waiters[0].waited;
+    assert!(waited.max.is_none_or(|most| most >= elapsed), "{waited:?}");
+}
