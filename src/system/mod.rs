@@ -4,6 +4,7 @@
 //! `/proc`.
 
 pub mod children;
+pub mod console;
 mod lookup;
 mod people;
 mod places;
