@@ -14,7 +14,7 @@ pub use error::Error;
 pub use inspect::{Folders, Inspector, Selection};
 pub use model::{Snapshot, Target, TargetError};
 #[doc(hidden)]
-pub use system::children;
+pub use system::{children, console};
 
 /// The README's example, kept true.
 #[cfg(doctest)]

@@ -208,7 +208,7 @@ fn a_lock_is_shown_while_it_is_held() {
     let screen = terminal.shows("ended");
     assert!(screen.contains("nightly.lock"), "{screen}");
     terminal.hides("ended");
-    terminal.shows("no lock is held");
+    terminal.shows("no lock can be seen");
     terminal.press("q");
     assert!(terminal.ends().success());
 }
@@ -217,7 +217,7 @@ fn a_lock_is_shown_while_it_is_held() {
 fn a_lock_that_is_taken_is_shown() {
     let folder = tempfile::tempdir().unwrap();
     let mut terminal = Terminal::start(&[folder.path()]);
-    terminal.shows("no lock is held");
+    terminal.shows("no lock can be seen");
     let path = folder.path().join("fresh.lock");
     let file = std::fs::File::create(&path).unwrap();
     file.lock().unwrap();

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::{LockId, Pid};
+use crate::system::path_from_bytes;
 
 /// The families that can stand before a path, `FAMILY:PATH`, and whether this version knows them.
 pub const FAMILIES: [(&str, bool); 9] = [
@@ -109,7 +110,7 @@ impl Target {
         if let Some((family, known)) = FAMILIES.iter().find(|(family, _)| *family == head)
             && rest.starts_with(b":")
         {
-            let path = path_from(&rest[1..]);
+            let path = path_from_bytes(rest[1..].to_vec());
             return match (known, path.as_os_str().is_empty()) {
                 (true, false) => Ok(Self::Family { family, path }),
                 (true, true) => fail(format!("a path belongs behind '{family}:'")),
@@ -117,19 +118,6 @@ impl Target {
             };
         }
         Ok(Self::Path(PathBuf::from(text)))
-    }
-}
-
-/// The path in the bytes behind an ASCII colon of an `OsStr`.
-fn path_from(bytes: &[u8]) -> PathBuf {
-    #[cfg(unix)]
-    {
-        use std::os::unix::ffi::OsStrExt;
-        PathBuf::from(OsStr::from_bytes(bytes))
-    }
-    #[cfg(not(unix))]
-    {
-        PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
     }
 }
 

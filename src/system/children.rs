@@ -52,14 +52,6 @@ pub fn call_myself(name: &str) -> io::Result<()> {
     platform::call_myself(name)
 }
 
-/// Stops this process until it is told to continue.
-///
-/// # Errors
-/// Where the system cannot do that.
-pub fn stop_myself() -> io::Result<()> {
-    platform::stop_myself()
-}
-
 /// Lets programs that this process starts inherit the open file.
 ///
 /// # Errors
@@ -138,10 +130,6 @@ mod platform {
         Ok(rustix::thread::set_name(&CString::new(name)?)?)
     }
 
-    pub(super) fn stop_myself() -> io::Result<()> {
-        Ok(rustix::process::kill_process(rustix::process::getpid(), Signal::STOP)?)
-    }
-
     pub(super) fn hand_down(file: &File) -> io::Result<()> {
         Ok(rustix::io::fcntl_setfd(file, FdFlags::empty())?)
     }
@@ -182,7 +170,7 @@ mod platform {
     use crate::model::{Pid, State};
 
     fn unsupported<T>() -> io::Result<T> {
-        Err(io::ErrorKind::Unsupported.into())
+        Err(io::Error::new(io::ErrorKind::Unsupported, "that works on Linux only"))
     }
 
     pub(super) fn this_program() -> Command {
@@ -202,10 +190,6 @@ mod platform {
     }
 
     pub(super) fn call_myself(_name: &str) -> io::Result<()> {
-        unsupported()
-    }
-
-    pub(super) fn stop_myself() -> io::Result<()> {
         unsupported()
     }
 

@@ -4,7 +4,6 @@ use std::cmp::Ordering;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -17,8 +16,8 @@ use rustix::path::DecInt;
 use rustix::thread::CpuSet;
 use rustix::time::{ClockId, clock_gettime};
 
-use super::FileStat;
 use super::procfs::syscall::Numbers;
+use super::{FileStat, path_from_bytes};
 use crate::model::{Device, FileId, Pid};
 
 /// The system calls that wait for locks. `struct flock` is read as 64-bit Linux lays it out.
@@ -230,8 +229,4 @@ pub(super) fn pin_to(cpu: usize) -> bool {
     // A switch makes the scheduler write down our own time.
     rustix::thread::sched_yield();
     pinned
-}
-
-pub(super) fn path_from_bytes(bytes: Vec<u8>) -> PathBuf {
-    PathBuf::from(std::ffi::OsString::from_vec(bytes))
 }

@@ -4,6 +4,7 @@
 //! `/proc`.
 
 pub mod children;
+pub mod console;
 mod lookup;
 mod people;
 mod places;
@@ -478,7 +479,16 @@ fn parse_stat(text: &[u8]) -> io::Result<Stat> {
     Stat::parse(text).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not a stat line"))
 }
 
-/// A path of these bytes.
+/// A path of the bytes of an `OsStr`.
+#[cfg(unix)]
 pub(crate) fn path_from_bytes(bytes: Vec<u8>) -> PathBuf {
-    platform::path_from_bytes(bytes)
+    use std::os::unix::ffi::OsStringExt as _;
+    PathBuf::from(std::ffi::OsString::from_vec(bytes))
+}
+
+/// A path of the bytes of an `OsStr`; what is no Unicode cannot be named here.
+#[cfg(not(unix))]
+#[expect(clippy::needless_pass_by_value, reason = "on Unix they become the path")]
+pub(crate) fn path_from_bytes(bytes: Vec<u8>) -> PathBuf {
+    PathBuf::from(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -13,7 +13,8 @@ use crate::model::Pid;
 pub(super) const LOCK_CALLS: Option<Numbers> = None;
 
 pub(super) fn uptime() -> Duration {
-    Duration::from_secs(sysinfo::System::uptime())
+    // Where even that cannot be told, it is the same at every look: nothing here has an age.
+    Duration::from_secs(sysinfo::System::uptime().unwrap_or_default())
 }
 
 pub(super) fn cpu_time() -> Option<Duration> {
@@ -28,8 +29,9 @@ pub(super) fn run_time(_pid: Pid) -> Option<Duration> {
     None
 }
 
+/// The open descriptors of a process: there is no way to get them.
 #[derive(Debug)]
-pub(crate) struct Descriptors {}
+pub(crate) enum Descriptors {}
 
 impl Descriptors {
     pub(super) fn open(_process: PathBuf) -> io::Result<Self> {
@@ -37,15 +39,15 @@ impl Descriptors {
     }
 
     pub(crate) fn numbers(&self) -> io::Result<Vec<i32>> {
-        Err(unsupported())
+        match *self {}
     }
 
     pub(crate) fn stat(&self, _fd: i32) -> io::Result<FileStat> {
-        Err(unsupported())
+        match *self {}
     }
 
     pub(crate) fn path(&self, _fd: i32) -> io::Result<PathBuf> {
-        Err(unsupported())
+        match *self {}
     }
 
     pub(super) fn information<'a>(
@@ -53,7 +55,7 @@ impl Descriptors {
         _fd: i32,
         _buffer: &'a mut Vec<u8>,
     ) -> io::Result<&'a [u8]> {
-        Err(unsupported())
+        match *self {}
     }
 }
 
@@ -95,10 +97,6 @@ pub(super) fn compare_open_files(_a: (Pid, i32), _b: (Pid, i32)) -> Option<Order
 
 pub(super) fn pin_to(_cpu: usize) -> bool {
     false
-}
-
-pub(super) fn path_from_bytes(bytes: Vec<u8>) -> PathBuf {
-    PathBuf::from(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn unsupported() -> io::Error {

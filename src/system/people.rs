@@ -9,7 +9,7 @@ use std::thread::Builder;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, UpdateKind, Users};
+use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, Uid, UpdateKind, Users};
 
 use super::procfs::stat::Stat;
 use super::scheduler::Account;
@@ -104,10 +104,8 @@ impl People {
             self.users = Users::new_with_refreshed_list().ok();
         }
         let users = self.users.as_ref();
-        let user_name = |uid: u32| {
-            let uid = sysinfo::Uid::try_from(uid as usize).ok()?;
-            Some(users?.get_user_by_id(&uid)?.name().to_owned())
-        };
+        let user_name =
+            |uid: u32| Some(users?.get_user_by_id(&user_of_number(uid)?)?.name().to_owned());
         // Where sysinfo fails, what it would have told stays unknown.
         let mut portable = sysinfo::System::new().ok();
         if let Some(portable) = portable.as_mut().filter(|_| system.is_this_machine()) {
@@ -126,7 +124,7 @@ impl People {
             let seen = portable
                 .as_ref()
                 .and_then(|seen| seen.process(sysinfo::Pid::from_u32(pid.cast_unsigned())));
-            let uid = seen.and_then(sysinfo::Process::effective_user_id).map(|uid| **uid);
+            let uid = seen.and_then(sysinfo::Process::effective_user_id).and_then(number_of_user);
             let login = read_record(&system.path(*pid, "loginuid")).ok();
             // 4294967295 is the kernel's "nobody logged in".
             let login = login
@@ -270,6 +268,27 @@ fn state(system: &System, stat: &Stat, pid: Pid, wchan: Option<&str>) -> Option<
         return Some(State::Frozen);
     }
     stat.state
+}
+
+#[cfg(unix)]
+fn user_of_number(uid: u32) -> Option<Uid> {
+    Uid::try_from(uid as usize).ok()
+}
+
+#[cfg(unix)]
+#[expect(clippy::unnecessary_wraps, reason = "elsewhere users have no numbers")]
+fn number_of_user(user: &Uid) -> Option<u32> {
+    Some(**user)
+}
+
+#[cfg(not(unix))]
+fn user_of_number(_uid: u32) -> Option<Uid> {
+    None
+}
+
+#[cfg(not(unix))]
+fn number_of_user(_user: &Uid) -> Option<u32> {
+    None
 }
 
 /// The start by the wall clock, to the 10 ms in which it is counted.

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use crossterm::event::{Event as Input, KeyEventKind, MouseButton, MouseEvent, MouseEventKind};
 use locktop::model::Target;
 use locktop::watch::{Report, Watcher};
-use locktop::{Error, Folders};
+use locktop::{Error, Folders, console};
 use ratatui::layout::Position;
 
 use action::{Action, Step};
@@ -79,7 +79,7 @@ enum End {
 
 impl End {
     /// The terminal is gone; as if the one who would tell us had.
-    const LOST: Self = Self::Signal(signal_hook::consts::SIGHUP);
+    const LOST: Self = Self::Signal(console::HANGUP);
 }
 
 /// Runs the dashboard on the terminal until somebody leaves it. A signal that ends it ends the
@@ -99,7 +99,7 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
     drop(terminal);
     match end? {
         End::Quit => Ok(()),
-        End::Signal(signal) => events::die(signal),
+        End::Signal(signal) => console::die_of(signal),
     }
 }
 
@@ -116,7 +116,7 @@ impl Dashboard {
             match end {
                 Ok(None) => {}
                 Ok(Some(end)) => return Ok(end),
-                Err(Failure::Terminal(error)) if is_loss(&error) => return Ok(End::LOST),
+                Err(Failure::Terminal(error)) if console::is_loss(&error) => return Ok(End::LOST),
                 Err(failure) => return Err(failure),
             }
         }
@@ -235,7 +235,7 @@ impl Dashboard {
         match effect {
             Effect::Quit => return Ok(Some(End::Quit)),
             Effect::Die(signal) => return Ok(Some(End::Signal(signal))),
-            Effect::Suspend if events::has_shell() => events::stop()?,
+            Effect::Suspend if console::has_shell() => console::stop_job()?,
             Effect::Suspend => {
                 self.state.say("no shell is there to come back from", Instant::now());
             }
@@ -247,10 +247,4 @@ impl Dashboard {
         }
         Ok(None)
     }
-}
-
-/// Whether the error means that the terminal is gone.
-fn is_loss(error: &io::Error) -> bool {
-    let lost = [rustix::io::Errno::IO, rustix::io::Errno::NXIO, rustix::io::Errno::PIPE];
-    error.raw_os_error().is_some_and(|code| lost.iter().any(|errno| errno.raw_os_error() == code))
 }

@@ -1,6 +1,5 @@
 //! The terminal: taken over, drawn on, and given back as it was, whatever happens.
 
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::mem::ManuallyDrop;
 use std::sync::Once;
@@ -8,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use base64::Engine as _;
 use crossterm::terminal as tty;
+use locktop::console::{self, Screen};
 use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Rect;
 
@@ -24,7 +24,7 @@ const END: &str = "\x1b[?2026l";
 /// Whether the terminal is ours.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
-type Backend = CrosstermBackend<BufWriter<File>>;
+type Backend = CrosstermBackend<BufWriter<Screen>>;
 
 /// The terminal while it is ours. Dropping it gives it back.
 pub(super) struct Terminal {
@@ -40,8 +40,8 @@ impl Terminal {
         // Our theme decides about colours. Left to itself, the library would answer NO_COLOR with
         // sequences that wipe bold and reverse, too.
         crossterm::style::force_color_output(true);
+        let output = console::screen()?;
         enter()?;
-        let output = File::from(rustix::io::dup(rustix::stdio::stdout())?);
         let inner = ratatui::Terminal::new(CrosstermBackend::new(BufWriter::new(output)))?;
         Ok(Self { inner: ManuallyDrop::new(inner), last: None })
     }
@@ -85,7 +85,7 @@ impl Terminal {
     /// Gives the terminal back, stops this process, and takes the terminal again once continued.
     pub(super) fn suspend(&mut self) -> io::Result<()> {
         leave();
-        rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP)?;
+        console::stop_myself()?;
         self.resume()
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use locktop::console;
 use locktop::diagnose::explain;
 
 use super::action::{Action, Step};
@@ -28,7 +29,7 @@ pub(super) enum Effect {
 pub(super) fn update(state: &mut State, action: Action, now: Instant) -> Option<Effect> {
     match action {
         Action::Quit => return Some(Effect::Quit),
-        Action::Interrupt => return Some(Effect::Die(signal_hook::consts::SIGINT)),
+        Action::Interrupt => return Some(Effect::Die(console::INTERRUPT)),
         Action::Suspend => return Some(Effect::Suspend),
         Action::Refresh => return Some(Effect::Refresh),
         Action::CopyPath => return copy_path(state, now),

@@ -54,6 +54,6 @@ fn bytes_that_stay_locked_are_no_new_lock() {
     let elapsed = began.elapsed();
     let rest = only(&snapshot, &scene.path("l"));
     assert!(rest.age.max.is_none_or(|most| most >= elapsed), "{:?}", rest.age);
-    let waited = &rest.waiters[0].waited;
-    assert!(waited.max.is_none_or(|most| most >= elapsed), "{waited:?}");
+    let wait = &rest.waiters[0].waited;
+    assert!(wait.max.is_none_or(|most| most >= elapsed), "{wait:?}");
 }

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use locktop::children;
+use locktop::{children, console};
 
 use crate::cli::failure::{Failure, Status};
 
@@ -98,7 +98,7 @@ fn act(name: &str, role: Role, files: &[PathBuf]) -> io::Result<()> {
         }
         Role::Stop => {
             let _lock = take(name, first)?;
-            children::stop_myself()?;
+            console::stop_myself()?;
             listen_to_the_end()
         }
         Role::Leave => leave(first),

@@ -117,7 +117,7 @@ impl Painter<'_> {
             (Some(_), _) if state.view == View::Tree && state.rows.len() > 0 => {
                 "nobody waits for anybody".into()
             }
-            (Some(_), _) => "no lock is held".to_owned(),
+            (Some(_), _) => "no lock can be seen".to_owned(),
         };
         self.pen.write(area.x + 2, area.y, area.width.saturating_sub(2), &said, Style::new());
     }

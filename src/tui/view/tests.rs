@@ -281,9 +281,9 @@ fn before_the_first_look() {
 #[test]
 fn nothing_is_locked() {
     let mut desk = Desk::new(samples::snapshot(10, Vec::new()));
-    assert!(desk.text(80, 24).contains("no lock is held"));
+    assert!(desk.text(80, 24).contains("no lock can be seen"));
     let mut desk = desk.press([Action::Tree]);
-    assert!(desk.text(80, 24).contains("no lock is held"));
+    assert!(desk.text(80, 24).contains("no lock can be seen"));
 }
 
 #[test]

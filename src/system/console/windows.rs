@@ -1,0 +1,62 @@
+//! Windows: no signals and no job control; size and Ctrl-C come as input.
+
+use std::io;
+
+use super::{Signal, wait_for_event};
+
+#[expect(clippy::unnecessary_wraps, reason = "other systems may refuse")]
+pub(super) fn on_signal(_hear: impl FnMut(Signal) -> bool + Send + 'static) -> io::Result<()> {
+    Ok(())
+}
+
+pub(super) fn default_action(_signal: i32) {}
+
+pub(super) fn has_shell() -> bool {
+    false
+}
+
+pub(super) fn stop_job() -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+pub(super) fn stop_myself() -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Where to draw: the standard output, which makes UTF-8 what the console expects.
+pub type Screen = io::Stdout;
+
+pub(super) fn screen() -> io::Result<Screen> {
+    // Asking turns them on.
+    if crossterm::ansi_support::supports_ansi() {
+        return Ok(io::stdout());
+    }
+    Err(io::Error::new(io::ErrorKind::Unsupported, "this console knows no control sequences"))
+}
+
+pub(super) fn is_loss(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::BrokenPipe
+}
+
+/// Where keys come from: the console.
+#[derive(Debug)]
+pub struct Keyboard(());
+
+impl Keyboard {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// Never: what is wrong with the console shows when it is read.
+    pub fn open() -> io::Result<Self> {
+        Ok(Self(()))
+    }
+
+    /// Waits for input; `false` when none can come any more.
+    ///
+    /// # Errors
+    /// When waiting fails.
+    pub fn wait(&self) -> io::Result<bool> {
+        wait_for_event()?;
+        Ok(true)
+    }
+}
