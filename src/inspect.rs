@@ -104,7 +104,7 @@ impl Inspector {
     ///
     /// # Errors
     /// When a path does not exist and is no lock's last name in `snapshot`, may not be looked up, or
-    /// lies on a file system that does not answer; when an id or a process is not there.
+    /// lies on a file system that does not answer; when a text is no id, or a process is not there.
     pub fn select(
         &mut self,
         snapshot: &Snapshot,
@@ -117,13 +117,12 @@ impl Inspector {
 
     fn pick(&self, snapshot: &Snapshot, target: &Target, folders: Folders) -> Result<Pick, Error> {
         match target {
-            Target::Id(id) => match snapshot.lock(id) {
-                Some(_) => Ok(Pick::Id(id.clone())),
-                None => Err(Error::gone(format!(
-                    "no lock {} is held now; 'locktop ls' shows those that are",
-                    crate::model::harmless(id.as_str())
-                ))),
-            },
+            // A lock that is not held any more is not an error: nobody holds it.
+            Target::Id(id) if id.is_well_formed() => Ok(Pick::Id(id.clone())),
+            Target::Id(id) => Err(Error::usage(format!(
+                "{} is no id of a lock; 'locktop ls -o id' prints them",
+                crate::model::harmless(id.as_str())
+            ))),
             Target::Pid(pid) if self.system.is_alive(*pid) => Ok(Pick::Pid(*pid)),
             Target::Pid(pid) => Err(Error::gone(format!("no process {pid} is alive"))),
             Target::Family { family, path } => {

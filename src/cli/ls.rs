@@ -27,6 +27,8 @@ pub(crate) fn run(ls: &Ls, global: Global) -> Result<Status, Failure> {
         narrow(&mut snapshot, wanted);
         json::print(&mut out, &snapshot)?;
         out.flush()?;
+        // The process ends: taking ten thousand locks apart first would be a tenth of the time.
+        std::mem::forget((inspector, snapshot));
         return Ok(pick.status);
     }
 

@@ -1,5 +1,8 @@
 //! Who a process is, as far as that helps to find whom to ask.
 
+use std::borrow::Cow;
+use std::ffi::OsStr;
+
 use crate::model::{Process, harmless, harmless_bytes};
 
 /// The most characters of a command line that are told.
@@ -49,9 +52,18 @@ pub(super) fn user(process: &Process) -> Option<String> {
     })
 }
 
+/// An argument, quoted where its end could not be seen.
+fn argument(word: &OsStr) -> Cow<'_, str> {
+    let word = harmless_bytes(word.as_encoded_bytes());
+    if word.is_empty() || word.contains(char::is_whitespace) {
+        return format!("'{}'", word.replace('\'', r"'\''")).into();
+    }
+    word
+}
+
 fn command_line(process: &Process) -> Option<String> {
     let words = process.cmdline.as_ref().filter(|words| !words.is_empty())?;
-    let words: Vec<_> = words.iter().map(|word| harmless_bytes(word.as_encoded_bytes())).collect();
+    let words: Vec<_> = words.iter().map(|word| argument(word)).collect();
     let line = words.join(" ");
     Some(match line.char_indices().nth(COMMAND_LINE) {
         Some((end, _)) => format!("{}…", &line[..end]),

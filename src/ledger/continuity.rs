@@ -20,6 +20,9 @@ pub(super) enum Gap {
 pub(super) struct Glimpse {
     grants: Vec<GrantGlimpse>,
     mode: Mode,
+    /// Whether one record is the whole lock: of one that is shared or made of bytes, a part can go
+    /// and come back while the rest stays.
+    undivided: bool,
     place: usize,
 }
 
@@ -38,8 +41,10 @@ struct GrantGlimpse {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Actor {
     id: ProcessId,
-    /// How long it has not run.
+    /// How long none of its threads has run.
     idle: Option<Duration>,
+    /// How many those are.
+    threads: Option<u32>,
 }
 
 impl Glimpse {
@@ -47,6 +52,7 @@ impl Glimpse {
         Self {
             grants: lock.grants.iter().map(|grant| GrantGlimpse::of(grant, facts)).collect(),
             mode: lock.mode(),
+            undivided: lock.mode() == Mode::Exclusive && !super::is_of_bytes(lock),
             place: lock.grants.iter().map(|grant| grant.place).min().unwrap_or_default(),
         }
     }
@@ -56,7 +62,7 @@ impl GrantGlimpse {
     fn of(grant: &Grant, facts: &Facts) -> Self {
         let actor = |pid: Pid| {
             let process = facts.processes.get(&pid)?;
-            Some(Actor { id: process.id()?, idle: process.last_ran })
+            Some(Actor { id: process.id()?, idle: process.last_ran, threads: process.threads })
         };
         Self {
             mode: grant.mode,
@@ -103,17 +109,20 @@ impl Continuity {
         if now.recorded.is_some() {
             // Only a process of that number makes records of that number.
             return match (before.taker, now.taker) {
-                (Some(old), Some(new)) => old.id == new.id && self.slept(new),
+                (Some(old), Some(new)) => self.slept(old, new),
                 _ => before.taker_is_gone && now.taker_is_gone,
             };
         }
         let (Some(old), Some(new)) = (&before.sharers, &now.sharers) else { return false };
-        let same = old.iter().map(|actor| actor.id).eq(new.iter().map(|actor| actor.id));
-        self.complete && !new.is_empty() && same && new.iter().all(|actor| self.slept(*actor))
+        let all = || old.iter().zip(new).all(|(old, new)| self.slept(*old, *new));
+        self.complete && !new.is_empty() && old.len() == new.len() && all()
     }
 
-    fn slept(&self, actor: Actor) -> bool {
-        actor.idle.zip(self.since_last).is_some_and(|(idle, since)| idle >= since)
+    /// Whether it is the same process, and did nothing. A thread less, and that may have run before
+    /// it ended; what a new one ran, it shows.
+    fn slept(&self, old: Actor, new: Actor) -> bool {
+        let idle = new.idle.zip(self.since_last).is_some_and(|(idle, since)| idle >= since);
+        old.id == new.id && old.threads == new.threads && idle
     }
 }
 
@@ -128,7 +137,9 @@ pub(super) fn find_retaken(gaps: &mut [Gap], before: &[Option<&Glimpse>], now: &
         let Some(old) = before[index] else { continue };
         match gaps[index] {
             Gap::None => foremost = foremost.min(old.place),
-            Gap::Possible if old.place > foremost => gaps[index] = Gap::Certain,
+            Gap::Possible if old.place > foremost && old.undivided && now[index].undivided => {
+                gaps[index] = Gap::Certain;
+            }
             Gap::Possible | Gap::Certain => {}
         }
     }

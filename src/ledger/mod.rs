@@ -6,13 +6,13 @@
 
 mod continuity;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    AsSeen, Evidence, Facts, Host, LockFacts, LockId, Look, Mode, Moment, Pid, Process, ProcessId,
-    Span,
+    AsSeen, Evidence, Facts, FileId, Host, LockFacts, LockId, Look, Mechanism, Mode, Moment, Pid,
+    Process, ProcessId, Span,
 };
 use continuity::{Continuity, Gap, Glimpse};
 
@@ -26,15 +26,20 @@ pub(crate) struct Ledger {
 }
 
 /// When the look before was, and whether what it did not show was not there.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct LastLook {
     /// As time since boot: its table was read after this.
     began: Duration,
     absence_is_proof: bool,
+    /// Files of which bytes were locked: with other bounds, those may be the same lock.
+    byte_locked: HashSet<FileId>,
+    /// Files for which somebody waited whose thread was not known.
+    nameless_waits: HashSet<Option<FileId>>,
 }
 
-/// A wait is told from all others by the lock, the process with its start, and the thread.
-type WaitKey = (LockId, ProcessId, Pid);
+/// A wait is told from all others by the file, the process with its start, and the thread: which
+/// lock of a file is in its way can change while it waits.
+type WaitKey = (Option<FileId>, ProcessId, Pid);
 
 /// A time during which something lasted, as far as it is proven. Moments are times since boot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,11 +67,8 @@ impl Ledger {
     pub(crate) fn enter(&mut self, at: Moment, looks: Vec<Look>) -> Facts {
         let at = looks.iter().map(|look| look.at).max().unwrap_or(at);
         let began = looks.iter().map(|look| look.at.uptime.saturating_sub(look.cost)).min();
-        let this = LastLook {
-            began: began.unwrap_or(at.uptime),
-            absence_is_proof: looks.iter().all(|look| look.absence_is_proof),
-        };
         let mut facts = join(self.host.clone(), at, looks);
+        let this = LastLook::of(&facts, began.unwrap_or(at.uptime));
         for lock in &mut facts.locks {
             lock.as_seen = as_seen(lock, &facts.processes);
         }
@@ -99,7 +101,8 @@ impl Ledger {
         let mut held = HashMap::with_capacity(facts.locks.len());
         for ((lock, glimpse), gap) in facts.locks.iter_mut().zip(glimpses).zip(gaps) {
             let before = self.held.remove(&lock.id);
-            let mut tenure = self.continue_tenure(before, gap, facts.at, &lock.age);
+            let absent = self.last.as_ref().is_some_and(|last| last.proves_absence_of(lock));
+            let mut tenure = self.continue_tenure(before, gap, facts.at, &lock.age, absent);
             tenure.narrow(&mut lock.age, facts.at);
             tenure.glimpse = Some(glimpse);
             held.insert(lock.id.clone(), tenure);
@@ -112,15 +115,18 @@ impl Ledger {
         let processes = &facts.processes;
         let mut waiting = HashMap::new();
         for lock in &mut facts.locks {
+            let absent = self.last.as_ref().is_some_and(|last| {
+                last.absence_is_proof && !last.nameless_waits.contains(&lock.table_file)
+            });
             for request in &mut lock.requests {
                 let process = request.pid.and_then(|pid| processes.get(&pid)?.id());
                 let (Some(process), Some(tid)) = (process, request.tid) else { continue };
-                let key = (lock.id.clone(), process, tid);
+                let key = (lock.table_file, process, tid);
                 let before = self.waiting.remove(&key);
                 let slept =
                     request.last_ran.zip(since_last).is_some_and(|(ran, since)| ran >= since);
                 let gap = if slept { Gap::None } else { Gap::Possible };
-                let tenure = self.continue_tenure(before, gap, facts.at, &request.waited);
+                let tenure = self.continue_tenure(before, gap, facts.at, &request.waited, absent);
                 tenure.narrow(&mut request.waited, facts.at);
                 waiting.insert(key, tenure);
             }
@@ -130,10 +136,18 @@ impl Ledger {
 
     /// How long a process must have slept to have done nothing since the last look began.
     fn since_last(&self, facts: &Facts) -> Option<Duration> {
-        self.last.map(|last| facts.at.uptime.saturating_sub(last.began))
+        self.last.as_ref().map(|last| facts.at.uptime.saturating_sub(last.began))
     }
 
-    fn continue_tenure(&self, before: Option<Tenure>, gap: Gap, at: Moment, span: &Span) -> Tenure {
+    /// `absent` tells that what the last look did not show was not there.
+    fn continue_tenure(
+        &self,
+        before: Option<Tenure>,
+        gap: Gap,
+        at: Moment,
+        span: &Span,
+        absent: bool,
+    ) -> Tenure {
         let since = at.uptime.saturating_sub(span.min);
         let last = self.last.as_ref();
         match (before, gap) {
@@ -145,11 +159,43 @@ impl Ledger {
             }
             (Some(_), Gap::Certain) => Tenure::new(since, last.map(|last| last.began), at.uptime),
             (None, _) => {
-                let last = last.filter(|last| last.absence_is_proof);
+                let last = last.filter(|_| absent);
                 Tenure::new(since, last.map(|last| last.began), at.uptime)
             }
         }
     }
+}
+
+impl LastLook {
+    fn of(facts: &Facts, began: Duration) -> Self {
+        let byte_locked = facts
+            .locks
+            .iter()
+            .filter(|lock| is_of_bytes(lock))
+            .filter_map(|lock| lock.table_file)
+            .collect();
+        let is_nameless =
+            |lock: &&LockFacts| lock.requests.iter().any(|request| request.tid.is_none());
+        let nameless = facts.locks.iter().filter(is_nameless);
+        Self {
+            began,
+            absence_is_proof: facts.at_once,
+            byte_locked,
+            nameless_waits: nameless.map(|lock| lock.table_file).collect(),
+        }
+    }
+
+    /// Whether a lock that this look did not show was not held.
+    fn proves_absence_of(&self, lock: &LockFacts) -> bool {
+        let may_have_grown = is_of_bytes(lock)
+            && lock.table_file.is_some_and(|file| self.byte_locked.contains(&file));
+        self.absence_is_proof && !may_have_grown
+    }
+}
+
+/// Whether parts of it can be unlocked.
+fn is_of_bytes(lock: &LockFacts) -> bool {
+    matches!(lock.mechanism, Mechanism::Posix | Mechanism::Ofd)
 }
 
 impl Tenure {

@@ -45,6 +45,23 @@ impl Table {
         self
     }
 
+    /// Makes a lock one that these processes share.
+    fn shared_by(mut self, index: usize, readers: &[Pid]) -> Self {
+        let lock = &mut self.locks[index];
+        let grant = lock.grants[0].clone();
+        let of =
+            |&pid: &Pid| Grant { recorded_pid: Some(pid), mode: Mode::Shared, ..grant.clone() };
+        lock.grants = readers.iter().map(of).collect();
+        self
+    }
+
+    /// Gives a process so many threads.
+    fn threads(mut self, pid: Pid, threads: u32) -> Self {
+        let process = self.processes.get_mut(&pid).unwrap();
+        Arc::make_mut(process).threads = Some(threads);
+        self
+    }
+
     fn waits(mut self, pid: Pid, idle: Duration) -> Self {
         let mut request = Request {
             pid: Some(pid),
@@ -196,4 +213,60 @@ fn the_fingerprint_is_of_the_holders() {
         |pid, uptime| Table::at(uptime).held(1, pid, SECOND).enter(&mut ledger()).locks[0].as_seen;
     assert_eq!(seen(10, 100), seen(10, 200));
     assert_ne!(seen(10, 100), seen(11, 100));
+}
+
+#[test]
+fn a_reader_who_joins_does_not_renew_the_lock() {
+    let mut ledger = ledger();
+    // The first reader runs all the time; the second one's record is the newest of the table.
+    let before = Table::at(100).held(9, 30, 50 * SECOND).held(1, 10, Duration::ZERO);
+    before.shared_by(1, &[10]).enter(&mut ledger);
+    let now = Table::at(104).held(1, 10, Duration::ZERO).held(9, 30, 54 * SECOND);
+    let facts = now.process(11, Duration::ZERO).shared_by(0, &[11, 10]).enter(&mut ledger);
+    assert_eq!((facts.locks[0].age.max, facts.locks[0].age.times_seen()), (None, Some(2)));
+}
+
+#[test]
+fn a_thread_that_ended_may_have_retaken_it() {
+    let age_with_threads_left = |threads| {
+        let mut ledger = ledger();
+        Table::at(100).held(1, 10, 50 * SECOND).threads(10, 2).enter(&mut ledger);
+        let mut now = Table::at(160).held(1, 10, 110 * SECOND).threads(10, threads);
+        now.locks[0].age = Span::default();
+        now.enter(&mut ledger).locks[0].age.min
+    };
+    assert_eq!(age_with_threads_left(2), 110 * SECOND);
+    assert_eq!(age_with_threads_left(1), Duration::ZERO);
+}
+
+#[test]
+fn bytes_that_were_locked_with_others_are_not_new() {
+    let mut ledger = ledger();
+    let of_bytes = |mut table: Table, end| {
+        let lock = &mut table.locks[0];
+        let range = Range { start: 0, end: Some(end) };
+        lock.mechanism = Mechanism::Posix;
+        lock.range = range;
+        lock.id = LockId::of_file("posix", lock.file.unwrap(), range);
+        table
+    };
+    let table = |uptime| Table::at(uptime).held(1, 10, Duration::ZERO).waits(11, SECOND);
+    table(90).enter(&mut ledger);
+    of_bytes(table(100), 99).enter(&mut ledger);
+    let facts = of_bytes(table(104), 49).enter(&mut ledger);
+    assert_eq!(facts.locks[0].age.max, None);
+    // Whoever waits for it waited for the whole before.
+    assert_eq!(facts.locks[0].requests[0].waited.max, None);
+}
+
+#[test]
+fn a_wait_whose_thread_becomes_known_is_not_new() {
+    let mut ledger = ledger();
+    let mut nameless = Table::at(100).left(1, 9).waits(10, SECOND);
+    nameless.locks[0].requests[0].tid = None;
+    nameless.enter(&mut ledger);
+    let facts = Table::at(104).left(1, 9).waits(10, 5 * SECOND).enter(&mut ledger);
+    assert_eq!(facts.locks[0].requests[0].waited.max, None);
+    let facts = Table::at(106).left(1, 9).waits(11, SECOND).enter(&mut ledger);
+    assert_eq!(facts.locks[0].requests[0].waited.max, Some(2 * SECOND));
 }

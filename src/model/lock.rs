@@ -97,6 +97,24 @@ impl LockId {
         Self(text.into())
     }
 
+    /// Whether it looks like an id of ours: whether it can ever have named a lock.
+    #[must_use]
+    pub fn is_well_formed(&self) -> bool {
+        let mut parts = self.0.strip_prefix('@').unwrap_or_default().split(':');
+        let family = parts.next().is_some_and(|family| !family.is_empty());
+        let mut hex = || parts.next().is_some_and(|part| u32::from_str_radix(part, 16).is_ok());
+        let device = hex() && hex();
+        let inode = parts.next().is_some_and(|inode| inode.parse::<u64>().is_ok());
+        let number = |text: &str| text.parse::<u64>().is_ok();
+        let range = parts.next().is_some_and(|range| {
+            range == "~"
+                || range
+                    .split_once('-')
+                    .is_some_and(|(start, end)| number(start) && (end == "EOF" || number(end)))
+        });
+        family && device && inode && range && parts.next().is_none()
+    }
+
     /// The text, with its `@`.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -367,6 +385,31 @@ impl Lock {
             (Some(path), _) => path.display(),
             (None, Some(url)) => super::harmless(url).into_owned(),
             (None, None) => self.id.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Device;
+
+    #[test]
+    fn ids_are_told_from_other_words() {
+        let file = FileId { device: Device { major: 0xfe, minor: 0 }, inode: 101 };
+        for range in [Range::WHOLE, Range { start: 3, end: None }, Range { start: 3, end: Some(9) }]
+        {
+            assert!(LockId::of_file("flock", file, range).is_well_formed());
+        }
+        for text in [
+            "@",
+            "@flock",
+            "@flock:fe:00:101",
+            "@:fe:00:101:~",
+            "@flock:xy:00:101:~",
+            "@flock:fe:00:101:~:~",
+        ] {
+            assert!(!LockId::from_text(text).is_well_formed(), "{text}");
         }
     }
 }

@@ -9,7 +9,7 @@ use super::{Evidence, Span};
 pub fn short(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
-        0..10 => format!("{:.1}s", duration.as_millis() as f64 / 1000.0),
+        0..10 => format!("{seconds}.{}s", duration.subsec_millis() / 100),
         10..60 => format!("{seconds}s"),
         60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
         3600..86400 => format!("{}h{:02}m", seconds / 3600, seconds / 60 % 60),
@@ -63,7 +63,7 @@ mod tests {
     fn durations_are_short() {
         let text = |ms| short(Duration::from_millis(ms));
         assert_eq!(text(449), "0.4s");
-        assert_eq!(text(9_999), "10.0s");
+        assert_eq!(text(9_999), "9.9s");
         assert_eq!(text(59_999), "59s");
         assert_eq!(text(724_000), "12m04s");
         assert_eq!(text(3 * 3_600_000 + 120_000), "3h02m");

@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -51,16 +52,19 @@ pub(super) fn ticks_per_second() -> u64 {
 /// The open descriptors of one process.
 #[derive(Debug)]
 pub(crate) struct Descriptors {
+    process: PathBuf,
     links: OwnedFd,
-    /// May be denied where the links are not.
-    information: Result<OwnedFd, Errno>,
+    /// Opened when it is needed: most processes have nothing worth asking. May be denied where the
+    /// links are not.
+    information: OnceLock<Result<OwnedFd, Errno>>,
 }
 
+const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
 impl Descriptors {
-    pub(super) fn open(process: &Path) -> io::Result<Self> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let folder = |name: &str| openat(CWD, process.join(name), flags, Mode::empty());
-        Ok(Self { links: folder("fd")?, information: folder("fdinfo") })
+    pub(super) fn open(process: PathBuf) -> io::Result<Self> {
+        let links = openat(CWD, process.join("fd"), FOLDER, Mode::empty())?;
+        Ok(Self { process, links, information: OnceLock::new() })
     }
 
     /// Their numbers.
@@ -90,7 +94,8 @@ impl Descriptors {
     /// The text of its information.
     pub(super) fn information<'a>(&self, fd: i32, buffer: &'a mut Vec<u8>) -> io::Result<&'a [u8]> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        let folder = self.information.as_ref().map_err(|errno| *errno)?;
+        let open = || openat(CWD, self.process.join("fdinfo"), FOLDER, Mode::empty());
+        let folder = self.information.get_or_init(open).as_ref().map_err(|errno| *errno)?;
         let file = openat(folder, DecInt::new(fd), flags, Mode::empty())?;
         buffer.resize(buffer.capacity().max(4 << 10), 0);
         let mut length = 0;
@@ -197,6 +202,20 @@ pub(super) fn compare_open_files(a: (Pid, i32), b: (Pid, i32)) -> Option<Orderin
         2 => Some(Ordering::Greater),
         _ => None,
     }
+}
+
+/// The CPU time of a process, to the nanosecond: its threads', and of those that have ended.
+#[expect(unsafe_code, reason = "no wrapper exists for the clocks of other processes")]
+pub(super) fn run_time(pid: Pid) -> Option<Duration> {
+    let mut clock = 0;
+    // SAFETY: writes one clock number, to a place that is ours.
+    if unsafe { libc::clock_getcpuclockid(pid, &raw mut clock) } != 0 {
+        return None;
+    }
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: writes one `timespec`, to a place that is ours.
+    let told = unsafe { libc::clock_gettime(clock, &raw mut time) } == 0;
+    told.then(|| Duration::new(time.tv_sec.cast_unsigned(), time.tv_nsec as u32))
 }
 
 /// Keeps the calling thread on one CPU; `false` where that is not allowed.

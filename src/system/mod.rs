@@ -23,8 +23,8 @@ use other as platform;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -34,6 +34,7 @@ use lookup::Lookups;
 pub(crate) use lookup::{Answer, Ask};
 pub(crate) use people::Anatomy;
 use people::People;
+use places::Places;
 pub(crate) use places::{Resolved, Search};
 pub(crate) use platform::Descriptors;
 use procfs::cgroup::Cgroup;
@@ -41,6 +42,7 @@ use procfs::fdinfo::FdInfo;
 use procfs::mounts::Mount;
 use procfs::stat::Stat;
 use procfs::syscall;
+use scheduler::Account;
 
 /// A lock table longer than this is read only so far: its queues alone can grow with the square of
 /// their length.
@@ -85,9 +87,12 @@ pub(crate) struct System {
     proc: PathBuf,
     cgroup_roots: CgroupRoots,
     lookups: Lookups,
+    places: Places,
     people: Mutex<People>,
     /// For how many nanoseconds the lock table has been read.
     stalled: AtomicU64,
+    /// Our own mount namespace and root folder.
+    own_tree: OnceLock<Option<(PathBuf, PathBuf)>>,
     /// How many threads are worth having. Asking costs more than a process does.
     pub(crate) threads: usize,
 }
@@ -130,8 +135,10 @@ impl System {
             proc,
             cgroup_roots,
             lookups: Lookups::default(),
+            places: Places::default(),
             people: Mutex::default(),
             stalled: AtomicU64::new(0),
+            own_tree: OnceLock::new(),
             threads: std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS),
         }
     }
@@ -222,17 +229,17 @@ impl System {
 
     /// The open descriptors of a process.
     pub(crate) fn descriptors(&self, pid: Pid) -> io::Result<Descriptors> {
-        Descriptors::open(&self.proc.join(pid.to_string()))
+        Descriptors::open(self.proc.join(pid.to_string()))
     }
 
     /// The open descriptors of a thread, which can have a table of its own.
     pub(crate) fn thread_descriptors(&self, pid: Pid, tid: Pid) -> io::Result<Descriptors> {
-        Descriptors::open(&self.proc.join(format!("{pid}/task/{tid}")))
+        Descriptors::open(self.proc.join(format!("{pid}/task/{tid}")))
     }
 
-    /// The file that one descriptor of a process has open: asks no other machine.
-    pub(crate) fn descriptor(&self, pid: Pid, fd: i32) -> io::Result<FileStat> {
-        platform::stat_following(&self.path(pid, &format!("fd/{fd}")))
+    /// The file that one descriptor of a thread has open: asks no other machine.
+    pub(crate) fn descriptor(&self, pid: Pid, tid: Pid, fd: i32) -> io::Result<FileStat> {
+        platform::stat_following(&self.thread_path(pid, tid, &format!("fd/{fd}")))
     }
 
     /// The scheduler's and the process table's view of a process.
@@ -260,7 +267,7 @@ impl System {
         else {
             return Ok(None);
         };
-        let asked = call.flock_at.and_then(|at| self.struct_flock(pid, at));
+        let asked = call.flock_at.and_then(|at| self.struct_flock(pid, tid, at));
         Ok(Some(Wanted {
             fd: call.fd,
             mechanism: call.mechanism,
@@ -272,8 +279,9 @@ impl System {
         }))
     }
 
-    fn struct_flock(&self, pid: Pid, at: u64) -> Option<(Mode, Option<Range>)> {
-        let memory = std::fs::File::open(self.path(pid, "mem")).ok()?;
+    fn struct_flock(&self, pid: Pid, tid: Pid, at: u64) -> Option<(Mode, Option<Range>)> {
+        // The first thread can have ended, and left its memory to the others.
+        let memory = std::fs::File::open(self.thread_path(pid, tid, "mem")).ok()?;
         let mut bytes = [0; syscall::STRUCT_FLOCK];
         platform::read_at(&memory, &mut bytes, at).ok()?;
         syscall::parse_struct_flock(&bytes)
@@ -311,9 +319,14 @@ impl System {
         if a == b { Some(std::cmp::Ordering::Equal) } else { platform::compare_open_files(a, b) }
     }
 
-    /// How long each thread `(pid, tid, CPU that it ran on last)` has not run, by its tid.
-    fn last_ran(&self, threads: &[(Pid, Pid, usize)]) -> HashMap<Pid, Duration> {
-        scheduler::last_ran(self, threads)
+    /// The scheduler's account of each thread `(pid, tid, CPU that it ran on last)`, by its tid.
+    fn accounts(&self, threads: &[(Pid, Pid, usize)]) -> HashMap<Pid, Account> {
+        scheduler::accounts(self, threads)
+    }
+
+    /// How long all threads of a process have run, those included that have ended.
+    fn run_time(&self, pid: Pid) -> Option<Duration> {
+        if self.is_this_machine() { platform::run_time(pid) } else { None }
     }
 
     /// The mounts that a process sees; `None` for ourselves.
@@ -333,9 +346,8 @@ impl System {
 
     /// Whether a process sees the same file tree as we do; `None` where that may not be known.
     pub(crate) fn shares_our_tree(&self, pid: Pid) -> Option<bool> {
-        let (mounts, root) = self.tree_of("self")?;
-        let (their_mounts, their_root) = self.tree_of(&pid.to_string())?;
-        Some(their_mounts == mounts && their_root == root)
+        let ours = self.own_tree.get_or_init(|| self.tree_of("self")).as_ref()?;
+        Some(self.tree_of(&pid.to_string())? == *ours)
     }
 
     /// The mount namespace and the root folder of a process.
@@ -356,9 +368,8 @@ impl System {
 
     /// Where a path that a user named leads: absolute and without links. Waits for a file system
     /// that hangs no longer than a person would.
-    #[expect(clippy::unused_self, reason = "asks the file systems")]
     pub(crate) fn resolve(&self, path: &Path) -> Resolved {
-        places::resolve(path.to_path_buf())
+        self.places.resolve(path)
     }
 
     /// Whether the entries of a folder may be read.

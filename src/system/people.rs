@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, Uid, UpdateKind, Users};
 
 use super::procfs::stat::Stat;
+use super::scheduler::Account;
 use super::{System, read_record};
 use crate::model::{Moment, Parent, PathBytes, Pid, Process, ProcessId, State};
 
@@ -20,23 +21,14 @@ pub(crate) struct Anatomy {
     pub(crate) process: Process,
     /// Its threads, and how long each has not run; nothing for one where that is not known.
     pub(crate) threads: Vec<(Pid, Option<Duration>)>,
-    minor_faults: u64,
+    /// Whether a thread of the process has ended that ever ran; so too where that is not known.
+    pub(crate) has_ended_threads: bool,
 }
 
 impl Anatomy {
     /// How long a thread has not run.
     pub(crate) fn idle(&self, tid: Pid) -> Option<Duration> {
         self.threads.iter().find(|(of, _)| *of == tid).and_then(|(_, idle)| *idle)
-    }
-
-    /// Whether a thread of the process has ended that did anything: it had page faults that none of
-    /// the living ones had.
-    pub(crate) fn has_ended_threads(&self, system: &System) -> bool {
-        let Some(pid) = self.process.pid else { return true };
-        let faults = |tid: Pid| system.thread_stat(pid, tid).ok().map(|stat| stat.minor_faults);
-        let living: Option<u64> = self.threads.iter().map(|(tid, _)| faults(*tid)).sum();
-        // What cannot be read cannot be ruled out. The living ones may have gone on meanwhile.
-        living.is_none_or(|living| living < self.minor_faults)
     }
 }
 
@@ -73,7 +65,10 @@ impl People {
         self.known.retain(|pid, _| asked.contains(pid));
 
         let mut threads: Vec<(Pid, Pid, usize)> = Vec::with_capacity(stats.len());
+        let mut ran: HashMap<Pid, Duration> = HashMap::with_capacity(stats.len());
         for (pid, stat) in &stats {
+            // Before its threads are asked: what they run meanwhile must not pass for an ended one's.
+            ran.extend(system.run_time(*pid).map(|ran| (*pid, ran)));
             if stat.threads == 1 {
                 threads.push((*pid, *pid, stat.cpu));
                 continue;
@@ -83,16 +78,16 @@ impl People {
             let cpu = |tid| system.thread_stat(*pid, tid).map_or(stat.cpu, |stat| stat.cpu);
             threads.extend(tids.into_iter().map(|tid| (*pid, tid, cpu(tid))));
         }
-        let idle = system.last_ran(&threads);
-        let mut by_pid: HashMap<Pid, Vec<(Pid, Option<Duration>)>> = HashMap::new();
+        let accounts = system.accounts(&threads);
+        let mut by_pid: HashMap<Pid, Vec<(Pid, Option<Account>)>> = HashMap::new();
         for (pid, tid, _) in threads {
-            by_pid.entry(pid).or_default().push((tid, idle.get(&tid).copied()));
+            by_pid.entry(pid).or_default().push((tid, accounts.get(&tid).copied()));
         }
 
         let look = Look { system, relatives: Relatives::of(system, &stats) };
         let examine = |(pid, stat): &(Pid, Stat)| {
-            let threads = by_pid.get(pid).cloned().unwrap_or_default();
-            Some((*pid, look.anatomy(stat, self.known.get(pid)?, threads)))
+            let threads = by_pid.get(pid).map_or(&[][..], Vec::as_slice);
+            Some((*pid, look.anatomy(stat, self.known.get(pid)?, threads, ran.get(pid).copied())))
         };
         in_parallel(system.threads, &stats, examine)
     }
@@ -211,7 +206,8 @@ impl Look<'_> {
         &self,
         stat: &Stat,
         known: &Known,
-        threads: Vec<(Pid, Option<Duration>)>,
+        threads: &[(Pid, Option<Account>)],
+        ran: Option<Duration>,
     ) -> Anatomy {
         let (system, pid) = (self.system, known.id.pid);
         let wchan = system.wchan(pid, pid);
@@ -220,19 +216,24 @@ impl Look<'_> {
             command: self.relatives.commands.get(&stat.parent).cloned().flatten(),
         });
         // The process last ran when the last of its threads did; one unknown, all unknown.
-        let idle: Option<Vec<Duration>> = threads.iter().map(|(_, idle)| *idle).collect();
+        let accounts: Option<Vec<Account>> = threads.iter().map(|(_, account)| *account).collect();
+        let living: Option<Duration> = accounts.iter().flatten().map(|account| account.ran).sum();
         let process = Process {
             state: state(system, stat, pid, wchan.as_deref()),
             wchan,
             cwd: std::fs::read_link(system.path(pid, "cwd")).ok().map(PathBytes),
             parent,
             threads: Some(stat.threads),
-            last_ran: idle.and_then(|idle| idle.into_iter().min()),
+            last_ran: accounts.and_then(|all| all.iter().map(|account| account.idle).min()),
             group: Some(stat.group),
             group_leader_alive: self.relatives.leaders_alive.get(&stat.group).copied(),
             ..(*known.facts).clone()
         };
-        Anatomy { process, threads, minor_faults: stat.minor_faults }
+        Anatomy {
+            process,
+            threads: threads.iter().map(|(tid, of)| (*tid, of.map(|of| of.idle))).collect(),
+            has_ended_threads: ran.zip(living).is_none_or(|(ran, living)| ran > living),
+        }
     }
 }
 

@@ -3,10 +3,11 @@
 //! Their file systems can hang too, so each question has a thread of its own, which is left behind
 //! when it takes longer than a person would wait.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{FileStat, platform};
@@ -31,12 +32,31 @@ pub(crate) enum Resolved {
     Hangs,
 }
 
-pub(super) fn resolve(path: PathBuf) -> Resolved {
-    let (done, answer) = channel();
-    // Nobody may be left to listen.
-    match aside(move || drop(done.send(resolve_now(&path)))) {
-        Ok(()) => answer.recv_timeout(PATIENCE).unwrap_or(Resolved::Hangs),
-        Err(error) => Resolved::Failed(error),
+/// Look-ups of named places, with those that have not been answered yet.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    unanswered: Mutex<HashMap<PathBuf, Receiver<Resolved>>>,
+}
+
+impl Places {
+    /// Where a path leads. What hung before is not waited for again.
+    pub(super) fn resolve(&self, path: &Path) -> Resolved {
+        let mut unanswered = self.unanswered.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(answer) = unanswered.get(path) {
+            let Ok(answer) = answer.try_recv() else { return Resolved::Hangs };
+            unanswered.remove(path);
+            return answer;
+        }
+        let (done, answer) = channel();
+        let asked = path.to_path_buf();
+        // Nobody may be left to listen.
+        if let Err(error) = aside(move || drop(done.send(resolve_now(&asked)))) {
+            return Resolved::Failed(error);
+        }
+        answer.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+            unanswered.insert(path.to_path_buf(), answer);
+            Resolved::Hangs
+        })
     }
 }
 

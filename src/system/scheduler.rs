@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-use super::procfs::sched::exec_start;
+use super::procfs::sched::{exec_start, run_time};
 use super::{System, platform, read_record};
 use crate::model::Pid;
 
@@ -16,8 +16,17 @@ const CLOCK_SKEW: Duration = Duration::from_millis(250);
 /// Our own time is read anew after so many threads, since it stands still while we run.
 const BATCH: usize = 64;
 
-/// How long each thread `(pid, tid, CPU that it ran on last)` has not run, by its tid.
-pub(super) fn last_ran(system: &System, threads: &[(Pid, Pid, usize)]) -> HashMap<Pid, Duration> {
+/// What the scheduler says of a thread.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Account {
+    /// How long it has not run.
+    pub(super) idle: Duration,
+    /// How long it has run in all.
+    pub(super) ran: Option<Duration>,
+}
+
+/// The scheduler's account of each thread `(pid, tid, CPU that it ran on last)`, by its tid.
+pub(super) fn accounts(system: &System, threads: &[(Pid, Pid, usize)]) -> HashMap<Pid, Account> {
     let mut by_cpu: BTreeMap<usize, Vec<(Pid, Pid)>> = BTreeMap::new();
     for &(pid, tid, cpu) in threads {
         by_cpu.entry(cpu).or_default().push((pid, tid));
@@ -27,13 +36,13 @@ pub(super) fn last_ran(system: &System, threads: &[(Pid, Pid, usize)]) -> HashMa
     }
     std::thread::scope(|scope| {
         let reader = scope.spawn(|| {
-            let mut idle = HashMap::new();
+            let mut accounts = HashMap::new();
             for (&cpu, threads) in &by_cpu {
                 for batch in threads.chunks(BATCH) {
-                    read_batch(system, cpu, batch, &mut idle);
+                    read_batch(system, cpu, batch, &mut accounts);
                 }
             }
-            idle
+            accounts
         });
         // A panic there would be a defect; then nothing is known.
         reader.join().unwrap_or_default()
@@ -44,17 +53,18 @@ fn read_batch(
     system: &System,
     cpu: usize,
     threads: &[(Pid, Pid)],
-    idle: &mut HashMap<Pid, Duration>,
+    accounts: &mut HashMap<Pid, Account>,
 ) {
     let skew = if platform::pin_to(cpu) { Duration::ZERO } else { CLOCK_SKEW };
     let own = system.proc.join("thread-self/sched");
     let Some(now) = read_record(&own).ok().and_then(|text| exec_start(&text)) else { return };
     let read_at = Instant::now();
     for &(pid, tid) in threads {
-        let text = read_record(&system.thread_path(pid, tid, "sched"));
-        if let Some(ran) = text.ok().and_then(|text| exec_start(&text)) {
-            let passed = (now + read_at.elapsed()).saturating_sub(ran);
-            idle.insert(tid, passed.saturating_sub(skew));
+        let Ok(text) = read_record(&system.thread_path(pid, tid, "sched")) else { continue };
+        if let Some(last) = exec_start(&text) {
+            let passed = (now + read_at.elapsed()).saturating_sub(last);
+            let idle = passed.saturating_sub(skew);
+            accounts.insert(tid, Account { idle, ran: run_time(&text) });
         }
     }
 }

@@ -10,14 +10,18 @@ use super::theme::Theme;
 /// The lock's path, with its range if that is not the whole file.
 pub(super) fn place(lock: &Lock) -> String {
     let label = lock.label();
+    let gone = if lock.deleted { " (deleted)" } else { "" };
     match lock.range {
-        None | Some(Range::WHOLE) => label,
-        Some(range) => format!("{label} [{range}]"),
+        None | Some(Range::WHOLE) => format!("{label}{gone}"),
+        Some(range) => format!("{label} [{range}]{gone}"),
     }
 }
 
-/// The name of its file, with the range.
-pub(super) fn file_name(lock: &Lock) -> String {
+/// What people call it, or else the name of its file, with the range.
+pub(super) fn name(lock: &Lock) -> String {
+    if let Some(name) = &lock.name {
+        return harmless(name).into_owned();
+    }
     let place = place(lock);
     match place.trim_end_matches('/').rsplit_once('/') {
         Some((_, name)) => name.to_owned(),

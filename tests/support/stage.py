@@ -114,13 +114,18 @@ def new_session():
 
 
 def fork_as(pid):
-    """As `fork`, with a number of our choice."""
+    """As `fork`, with a number of our choice, once it is free."""
     tids = ctypes.c_int(pid)
     args = struct.pack("8Q", 0, 0, 0, 0, signal.SIGCHLD, 0, 0, 0)
     args += struct.pack("2Q", ctypes.addressof(tids), 1)
-    if checked(libc.syscall(435, args, len(args))) == 0:
-        raise Reborn
-    return pid
+    for _ in range(500):
+        result = libc.syscall(435, args, len(args))
+        if result == 0:
+            raise Reborn
+        if result != -1 or ctypes.get_errno() != errno.EEXIST:
+            break
+        time.sleep(0.01)
+    return checked(result)
 
 
 def raise_descriptor_limit():

@@ -47,12 +47,12 @@ pub(super) fn bound(
 /// started.
 fn of_taker(system: &System, taker: &Anatomy, at: Moment) -> Span {
     let mut span = Span::default();
-    let started = taker.process.started_at.map(|started| at.wall.duration_since(started));
-    if let Some(age) = started.and_then(|age| Duration::try_from(age).ok()) {
+    if let Some(start) = taker.process.start {
+        let age = at.uptime.saturating_sub(system.since_boot(start));
         span.at_most(age + CLOCK_TICK, Evidence::ProcessStart);
     }
     // A thread that has ended can have locked after all the living ones ran.
-    if let Some(ran) = taker.process.last_ran.filter(|_| !taker.has_ended_threads(system)) {
+    if let Some(ran) = taker.process.last_ran.filter(|_| !taker.has_ended_threads) {
         span.at_least(ran, Evidence::Scheduler);
     }
     span

@@ -35,6 +35,9 @@ pub(super) fn group(system: &System, files: &Files, table: &Table, scan: &Scan) 
             locks.len() - 1
         });
         let lock = &mut locks[at];
+        if record.breaking {
+            lock.facts.details.insert("breaking", true.into());
+        }
         let number = u32::try_from(lock.facts.grants.len() + 1).unwrap_or(u32::MAX);
         lock.facts.grants.push(grant(system, scan, record, number, place, &keepers));
         if lock.keeper.is_none() {

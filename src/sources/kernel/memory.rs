@@ -69,8 +69,12 @@ impl Memory {
             .copied()
             .filter(|pid| in_turn(pid) || is_new(pid) || is_another(pid))
             .collect();
+        let mut scan = self.scan;
+        if scan.len() <= FEW {
+            to_read.extend(scan.renew_paths(system));
+        }
 
-        let known = &self.scan;
+        let known = &scan;
         let mut unknown = HashSet::new();
         for entry in &table.entries {
             if !known.keeps(&entry.granted) {
@@ -85,11 +89,8 @@ impl Memory {
         }
 
         let alive: HashSet<Pid> = alive.iter().copied().collect();
-        let mut scan = self.scan;
+        to_read.retain(|pid| alive.contains(pid));
         scan.forget(|pid| !alive.contains(&pid) || to_read.contains(&pid));
-        if scan.len() <= FEW {
-            scan.renew_paths(system);
-        }
         scan.read_all(system, worth, to_read.iter().copied());
         // Whoever took a lock that is new to us is likely to keep it.
         let takers: HashSet<Pid> = unknown

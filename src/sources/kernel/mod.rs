@@ -51,12 +51,13 @@ impl Source for Kernel {
         let alive = system.pids().map_err(|error| Error::io("read", "/proc".as_ref(), error))?;
         let memory = self.memory.take().filter(|_| everything_in_table);
         let round = memory.as_ref().map_or(0, Memory::next_round);
+        let remembered = memory.is_some();
         let mut scan = match memory {
             Some(memory) => memory.refresh(system, &worth, &table, &alive),
             None => Scan::of(system, &worth, &alive),
         };
         if everything_in_table {
-            settle(system, &worth, &mut table, &mut scan);
+            settle(system, &worth, &mut table, &mut scan, remembered);
         } else {
             scan.complete_table(&mut table);
         }
@@ -73,7 +74,7 @@ impl Source for Kernel {
         let mut notes = notes(system, &table, &scan, cut);
         let hidden = files.hides_processes();
         notes.extend(hidden.then(hidden_processes));
-        notes.extend((!everything_in_table).then(inner_pid_namespace));
+        notes.extend((!everything_in_table).then(|| inner_pid_namespace(table.hidden)));
         notes.extend(self.names.incomplete.then(search_cut));
         let unseen = !everything_in_table || hidden || cut || !scan.unreadable.is_empty();
         self.memory = Some(Memory::of(&anatomy, scan, alive.into_iter().collect(), round));
@@ -105,22 +106,30 @@ struct Sighting {
 }
 
 /// Whoever seems to hold a lock that no process has open may have released it meanwhile, or taken it
-/// after its descriptors were read: look again, ever harder, before saying so.
-fn settle(system: &System, worth: &Worth, table: &mut Table, scan: &mut Scan) {
+/// after its descriptors were read: look again, ever harder, before saying so. `remembered` tells
+/// that not everybody has been asked at this look.
+fn settle(system: &System, worth: &Worth, table: &mut Table, scan: &mut Scan, remembered: bool) {
     if !drop_released(system, table, scan) {
         return;
     }
     let takers: HashSet<Pid> = without_keeper(table, scan).map(|record| record.pid).collect();
     scan.forget(|pid| takers.contains(&pid));
     scan.read_all(system, worth, takers.into_iter().filter(|pid| *pid > 0));
-    let searched = without_keeper(table, scan).all(|record| scan.was_searched_for(record));
-    if searched || !scan.unreadable.is_empty() {
+    // Whoever took it and may not be read is likely to have it.
+    let searched = without_keeper(table, scan)
+        .all(|record| scan.was_searched_for(record) || scan.unreadable.contains(&record.pid));
+    let blind = !scan.unreadable.is_empty();
+    if searched || blind && !remembered {
         return;
     }
     let everybody = system.pids().unwrap_or_default();
     *scan = Scan::of(system, worth, &everybody);
     if !drop_released(system, table, scan) {
         return;
+    }
+    if blind {
+        let nowhere = without_keeper(table, scan).copied().collect();
+        return scan.note_nowhere(nowhere);
     }
     for pid in everybody {
         scan.read_threads(system, worth, pid);
@@ -234,13 +243,18 @@ fn search_cut() -> Note {
     }
 }
 
-fn inner_pid_namespace() -> Note {
+fn inner_pid_namespace(hidden: u64) -> Note {
+    let known = match hidden {
+        0 => String::new(),
+        count => format!(" (at least {count} records are hidden)"),
+    };
     Note {
         code: "pid_namespace",
-        text: "inside a container (pid namespace): locks and waiters of processes outside, and of \
-               processes that have ended, are not in /proc/locks; holders were found by their \
-               descriptors"
-            .into(),
+        text: format!(
+            "inside a container (pid namespace): locks and waiters of processes outside, and of \
+             processes that have ended, are not in /proc/locks{known}; holders were found by their \
+             descriptors"
+        ),
         would_help: Some("run it on the host".into()),
     }
 }

@@ -50,17 +50,22 @@ pub(super) fn enqueue(system: &System, locks: &mut [Sighting], table: &Table, be
 }
 
 /// The queue is first come, first served: of threads that could stand behind the same requests, the
-/// one that has slept longest stands behind the first.
-fn order_inferred(requests: &mut [Request]) {
-    let same = |a: &Request, b: &Request| {
-        a.inferred && b.inferred && (a.mechanism, a.mode, a.range) == (b.mechanism, b.mode, b.range)
-    };
-    for alike in requests.chunk_by_mut(same) {
-        let mut waiters: Vec<Request> = alike.to_vec();
+/// one that has slept longest stands behind the first. Such are the threads of one process that ask
+/// for the same, and those of any where the table names nobody.
+fn order_alike(requests: &mut [Request]) {
+    let mut alike: HashMap<_, Vec<usize>> = HashMap::new();
+    for (index, request) in requests.iter().enumerate().filter(|(_, of)| of.tid.is_some()) {
+        let told = request.pid.filter(|_| !request.inferred);
+        let key = (told, request.mechanism, request.mode, request.range);
+        alike.entry(key).or_default().push(index);
+    }
+    for places in alike.into_values().filter(|places| places.len() > 1) {
+        let mut waiters: Vec<Request> =
+            places.iter().map(|&place| requests[place].clone()).collect();
         waiters.sort_by_key(|waiter| std::cmp::Reverse(waiter.last_ran));
-        for (request, waiter) in alike.iter_mut().zip(waiters) {
-            let (position, depth) = (request.position, request.depth);
-            *request = Request { position, depth, ..waiter };
+        for (place, waiter) in places.into_iter().zip(waiters) {
+            let (position, depth) = (requests[place].position, requests[place].depth);
+            requests[place] = Request { position, depth, ..waiter };
         }
     }
 }
@@ -220,7 +225,7 @@ fn sleepers(system: &System, pid: Pid) -> Vec<Sleeper> {
         // Where one thread may not be read, none of them may.
         let Ok(wanted) = system.wanted(pid, tid) else { break };
         let Some(wanted) = wanted else { continue };
-        if let Ok(stat) = system.descriptor(pid, wanted.fd) {
+        if let Ok(stat) = system.descriptor(pid, tid, wanted.fd) {
             sleepers.push(Sleeper { pid, tid, wanted, file: stat.file, taken: false });
         }
     }
@@ -256,7 +261,7 @@ pub(super) fn bound_waits(
                 request.waited.at_least(ran, Evidence::Scheduler);
             }
         }
-        order_inferred(&mut lock.facts.requests);
+        order_alike(&mut lock.facts.requests);
     }
 }
 

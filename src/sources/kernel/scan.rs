@@ -101,10 +101,14 @@ impl Scan {
                 .and_then(|descriptors| self.read(system, worth, pid, &descriptors));
             match read {
                 Ok(1..) => {}
-                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                // Refused, or we ourselves have no descriptor left to read it with.
+                Err(error) if !has_ended(&error) => {
                     // Threads of the kernel and processes on their way out have no descriptors.
-                    let stat = system.stat(pid);
-                    if stat.is_ok_and(|stat| !stat.kernel_thread && !stat.exiting) {
+                    let has_some = match system.stat(pid) {
+                        Ok(stat) => !stat.kernel_thread && !stat.exiting,
+                        Err(error) => !has_ended(&error),
+                    };
+                    if has_some {
                         self.unreadable.insert(pid);
                     }
                 }
@@ -136,20 +140,28 @@ impl Scan {
     }
 
     /// Reads again what the links of the descriptors say and whether their files still have names.
-    pub(super) fn renew_paths(&mut self, system: &System) {
+    /// Whose descriptors are closed, or have another file open by now.
+    pub(super) fn renew_paths(&mut self, system: &System) -> HashSet<Pid> {
+        let mut moved = HashSet::new();
         let mut open: Option<(Pid, Descriptors)> = None;
         for keeper in self.keepers.values_mut().flatten() {
             if open.as_ref().is_none_or(|(pid, _)| *pid != keeper.pid) {
                 open = system.descriptors(keeper.pid).ok().map(|all| (keeper.pid, all));
             }
-            // What cannot be read any more is about to go from the table too.
-            let Some((_, descriptors)) = &open else { continue };
-            if let (Ok(stat), Ok(path)) = (descriptors.stat(keeper.fd), descriptors.path(keeper.fd))
-            {
-                keeper.stat = stat;
-                keeper.path = Some(path.into());
+            let again = open.as_ref().and_then(|(_, descriptors)| {
+                Some((descriptors.stat(keeper.fd).ok()?, descriptors.path(keeper.fd)))
+            });
+            match again {
+                Some((stat, path)) if stat.file == keeper.stat.file => {
+                    keeper.stat = stat;
+                    keeper.path = path.ok().map(Arc::from).or(keeper.path.take());
+                }
+                _ => {
+                    moved.insert(keeper.pid);
+                }
             }
         }
+        moved
     }
 
     /// How many locks are kept.
@@ -224,11 +236,16 @@ impl Scan {
         self.nowhere.contains(record)
     }
 
+    /// Nobody who may be read has these open.
+    pub(super) fn note_nowhere(&mut self, nowhere: HashSet<Record>) {
+        self.nowhere = nowhere;
+        self.in_flight.clear();
+    }
+
     /// Nobody has these open: looks for descriptors that have been sent over a Unix socket and not
     /// been received yet.
     pub(super) fn give_up_on(&mut self, system: &System, nowhere: HashSet<Record>) {
-        self.nowhere = nowhere;
-        self.in_flight.clear();
+        self.note_nowhere(nowhere);
         let mut buffer = Vec::new();
         for pid in system.pids().unwrap_or_default() {
             // A process that ends meanwhile has nothing in flight that we could name.
@@ -244,6 +261,12 @@ impl Scan {
             }
         }
     }
+}
+
+/// Whether it failed since the process or the descriptor is not there any more.
+fn has_ended(error: &io::Error) -> bool {
+    const ESRCH: i32 = 3;
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(ESRCH)
 }
 
 /// So many descriptors are worth a thread.
@@ -279,8 +302,8 @@ impl ProcessScan<'_> {
             }
             let info = match self.descriptors.information_of(fd, &mut buffer) {
                 Ok(info) => info,
-                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(error),
-                Err(_) => continue,
+                Err(error) if has_ended(&error) => continue,
+                Err(error) => return Err(error),
             };
             if info.locks.is_empty() {
                 continue;

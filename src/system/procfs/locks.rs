@@ -38,6 +38,9 @@ pub(crate) struct Record {
     /// `None` for a request without a file, such as that of a lease breaker.
     pub(crate) file: Option<FileId>,
     pub(crate) range: Range,
+    /// A lease that its holder was asked to give back: what is printed as its mode is what it will
+    /// become, not what it is.
+    pub(crate) breaking: bool,
 }
 
 /// A granted lock with the requests that stand behind it.
@@ -71,7 +74,10 @@ impl Table {
         let mut orphaned = false;
         for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             let Some((ordinal, depth, record)) = parse_line(line) else {
-                orphaned |= !is_request(line);
+                if !is_request(line) {
+                    orphaned = true;
+                    last_ordinal += 1;
+                }
                 table.note_odd(line);
                 continue;
             };
@@ -126,7 +132,7 @@ pub(crate) fn parse_line(line: &[u8]) -> Option<(u64, u32, Record)> {
         _ => return None,
     };
     // ADVISORY, MANDATORY, MSNFS, *NOINODE*; for leases ACTIVE, BREAKING, BREAKER.
-    let _state = words.next()?;
+    let breaking = words.next()? == b"BREAKING";
     let mode = match words.next()? {
         b"READ" => Mode::Shared,
         // A lease that is being broken prints what it will become; until then it excludes.
@@ -143,7 +149,7 @@ pub(crate) fn parse_line(line: &[u8]) -> Option<(u64, u32, Record)> {
     if words.next().is_some() || end.is_some_and(|end| end < start) {
         return None;
     }
-    Some((ordinal, depth, Record { kind, mode, pid, file, range: Range { start, end } }))
+    Some((ordinal, depth, Record { kind, mode, pid, file, range: Range { start, end }, breaking }))
 }
 
 /// `MAJ:MIN:INODE`, or `<none>:0`. The outer `None` is an error.
@@ -216,6 +222,7 @@ mod tests {
         );
         assert_eq!((table.odd, table.entries.len()), (0, 4));
         assert_eq!(table.entries[0].waiting[0].1.file, None);
+        assert!(table.entries[0].granted.breaking && !table.entries[1].granted.breaking);
         assert_eq!(table.entries[1].granted.kind, Kind::Delegation);
     }
 
@@ -261,7 +268,7 @@ mod tests {
             let arrow = if depth == 0 { String::new() } else { format!("{:1$}-> ", "", depth as usize - 1) };
             let end = end.map_or("EOF".into(), |end| end.to_string());
             let line = format!("{ordinal}: {arrow}POSIX  ADVISORY  WRITE {pid} {file} {start} {end}");
-            let record = Record { kind: Kind::Posix, mode: Mode::Exclusive, pid, file: Some(file), range };
+            let record = Record { kind: Kind::Posix, mode: Mode::Exclusive, pid, file: Some(file), range, breaking: false };
             prop_assert_eq!(parse_line(line.as_bytes()), Some((ordinal, depth, record)));
         }
     }

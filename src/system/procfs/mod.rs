@@ -1,6 +1,8 @@
 //! The formats of `/proc`. Parsers only: bytes in, values out.
 
 pub(crate) mod cgroup;
+#[cfg(test)]
+mod corpus;
 pub(crate) mod fdinfo;
 pub(crate) mod locks;
 pub(crate) mod mounts;

@@ -13,7 +13,6 @@ pub(crate) struct Stat {
     pub(crate) kernel_thread: bool,
     /// On its way out, or ended already.
     pub(crate) exiting: bool,
-    pub(crate) minor_faults: u64,
     pub(crate) threads: u32,
     /// In clock ticks since boot.
     pub(crate) start: u64,
@@ -46,7 +45,6 @@ impl Stat {
             tty: read::<i32>(field(7))?.cast_unsigned(),
             kernel_thread: flags & KERNEL_THREAD != 0,
             exiting: flags & EXITING != 0,
-            minor_faults: read(field(10))?,
             threads: read(field(20))?,
             start: read(field(22))?,
             cpu: read(field(39))?,
@@ -100,7 +98,7 @@ mod tests {
     fn fields_are_those_of_the_manual() {
         let stat = Stat::parse(line("cat").as_bytes()).unwrap();
         assert_eq!((stat.parent, stat.group, stat.threads, stat.cpu), (1, 4120, 3, 1));
-        assert_eq!((stat.start, stat.minor_faults), (45663, 139));
+        assert_eq!(stat.start, 45663);
         assert_eq!((stat.state, stat.kernel_thread), (Some(State::Sleeping), false));
         assert_eq!(stat.tty_name().as_deref(), Some("pts/3"));
     }

@@ -81,7 +81,10 @@ pub(crate) fn parse_struct_flock(bytes: &[u8; STRUCT_FLOCK]) -> Option<(Mode, Op
         }
         (Err(_), _) => None,
     };
-    Some((mode, range.filter(|_| from_start)))
+    // The kernel counts so far, and takes it for the end of the file.
+    let to_end =
+        |range: Range| Range { end: range.end.filter(|end| *end < i64::MAX as u64), ..range };
+    Some((mode, range.filter(|_| from_start).map(to_end)))
 }
 
 #[cfg(test)]
@@ -129,6 +132,8 @@ mod tests {
         assert_eq!(bytes(0, 0, 10, 10), Some((Mode::Shared, Some(part))));
         assert_eq!(bytes(0, 0, 20, -10), Some((Mode::Shared, Some(part))));
         assert_eq!(bytes(0, 2, 10, 10), Some((Mode::Shared, None)));
+        let rest = Range { start: 1, end: None };
+        assert_eq!(bytes(1, 0, 1, i64::MAX), Some((Mode::Exclusive, Some(rest))));
         assert_eq!(bytes(9, 0, 0, 0), None);
     }
 }

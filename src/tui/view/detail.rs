@@ -18,8 +18,7 @@ const DEEPEST: usize = 12;
 impl Painter<'_> {
     pub(super) fn draw_detail_title(&mut self, area: Rect) {
         let Some(shown) = self.state.chosen_lock() else { return };
-        let name = shown.lock.name.as_deref().map(locktop::model::harmless);
-        let name = name.map_or_else(|| cells::file_name(shown.lock), Into::into);
+        let name = cells::name(shown.lock);
         let line = self.pen.theme.glyphs.horizontal;
         self.pen.title(area, &format!("{name} {line}{line} why"));
     }

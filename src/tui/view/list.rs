@@ -35,8 +35,7 @@ impl Painter<'_> {
             let room = line.right().saturating_sub(x);
             let time_room = (text::width(&time) as u16).min(room / 2);
             let name_room = room - time_room - 1;
-            let name =
-                text::cut_path(&cells::file_name(lock), name_room.into(), pen.theme.glyphs.cut);
+            let name = text::cut_path(&cells::name(lock), name_room.into(), pen.theme.glyphs.cut);
             pen.write(x, line.y, name_room, &name, pen.style(Role::Plain));
             let time_at = line.right() - time_room;
             pen.write(time_at, line.y, time_room, &time, pen.style(Role::Plain));
