@@ -50,8 +50,8 @@ fn bytes_that_stay_locked_are_no_new_lock() {
     // The rest is another lock, and the waiter queues behind that.
     holder.does("posix(f, UNLOCK, 0, 50)");
     waiter.is_blocked();
-    let snapshot = inspector.snapshot().unwrap();
     let elapsed = began.elapsed();
+    let snapshot = inspector.snapshot().unwrap();
     let rest = only(&snapshot, &scene.path("l"));
     assert!(rest.age.max.is_none_or(|most| most >= elapsed), "{:?}", rest.age);
     let wait = &rest.waiters[0].waited;
