@@ -210,8 +210,12 @@ impl Relatives {
                 let parent = system.stat(stat.parent).ok()?;
                 Some(String::from_utf8_lossy(&parent.command).into_owned())
             });
+            // The group of a process on its way out reads -1, one of another pid namespace 0: whether
+            // its leader is alive is not known.
             let is_alive = || stat.group == *pid || system.is_alive(stat.group);
-            relatives.leaders_alive.entry(stat.group).or_insert_with(is_alive);
+            if stat.group > 0 {
+                relatives.leaders_alive.entry(stat.group).or_insert_with(is_alive);
+            }
         }
         relatives
     }
