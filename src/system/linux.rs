@@ -177,9 +177,10 @@ pub(super) fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<()>
     file.read_exact_at(buffer, at)
 }
 
-/// Whether a signal could be sent to that number: somebody has it.
+/// Whether a signal could be sent to that number: somebody has it. (The process group of a process
+/// on its way out reads -1.)
 pub(super) fn answers_signals(pid: Pid) -> bool {
-    rustix::process::Pid::from_raw(pid)
+    rustix::process::Pid::from_raw(pid.max(0))
         .is_some_and(|pid| !matches!(rustix::process::test_kill_process(pid), Err(Errno::SRCH)))
 }
 

@@ -38,9 +38,13 @@ impl Anatomy {
 pub(super) struct People {
     users: Option<Users>,
     known: HashMap<Pid, Known>,
+    round: u32,
 }
 
-/// Facts that hold until the process ends or executes another program.
+/// After so many looks every process has been asked again for what seldom changes.
+const ROUNDS: u32 = 10;
+
+/// Facts that mostly hold until the process ends or executes another program.
 #[derive(Debug, Clone)]
 struct Known {
     id: ProcessId,
@@ -57,6 +61,7 @@ impl People {
     ) -> HashMap<Pid, Anatomy> {
         let stats: Vec<(Pid, Stat)> =
             pids.iter().filter_map(|&pid| Some((pid, system.stat(pid).ok()?))).collect();
+        self.round = (self.round + 1) % ROUNDS;
         let unknown: Vec<_> = stats.iter().filter(|(pid, stat)| !self.knows(*pid, stat)).collect();
         if !unknown.is_empty() {
             self.learn(system, &unknown, now);
@@ -93,10 +98,12 @@ impl People {
         in_parallel(system.threads, &stats, examine)
     }
 
+    /// Whether what was learnt holds: a process can turn into another user, and can execute another
+    /// program of the same name, so each is asked again in its turn.
     fn knows(&self, pid: Pid, stat: &Stat) -> bool {
-        self.known
-            .get(&pid)
-            .is_some_and(|known| known.id.start == stat.start && known.command == stat.command)
+        let in_turn = pid.unsigned_abs() % ROUNDS == self.round;
+        let is_same = |known: &Known| known.id.start == stat.start && known.command == stat.command;
+        !in_turn && self.known.get(&pid).is_some_and(is_same)
     }
 
     fn learn(&mut self, system: &System, unknown: &[&(Pid, Stat)], now: Moment) {
@@ -131,9 +138,13 @@ impl People {
                 .and_then(|uid| str::from_utf8(&uid).ok()?.trim().parse().ok())
                 .filter(|uid| *uid != u32::MAX);
             let cgroup = system.cgroup(*pid).unwrap_or_default();
+            let before = self.known.get(pid).filter(|known| known.id.start == stat.start);
             let facts = Process {
                 pid: Some(*pid),
-                started_at: started_at(system, stat, now),
+                // Worked out from two clocks, so that it would not always come out the same.
+                started_at: before
+                    .and_then(|known| known.facts.started_at)
+                    .or_else(|| started_at(system, stat, now)),
                 command: Some(String::from_utf8_lossy(&stat.command).into_owned()),
                 cmdline: seen.map(|seen| seen.cmd().to_vec()).filter(|cmd| !cmd.is_empty()),
                 user: uid.and_then(user_name),
@@ -197,8 +208,12 @@ impl Relatives {
                 let parent = system.stat(stat.parent).ok()?;
                 Some(String::from_utf8_lossy(&parent.command).into_owned())
             });
+            // The group of a process on its way out reads -1, one of another pid namespace 0: whether
+            // its leader is alive is not known.
             let is_alive = || stat.group == *pid || system.is_alive(stat.group);
-            relatives.leaders_alive.entry(stat.group).or_insert_with(is_alive);
+            if stat.group > 0 {
+                relatives.leaders_alive.entry(stat.group).or_insert_with(is_alive);
+            }
         }
         relatives
     }

@@ -89,6 +89,26 @@ fn overlayfs_shows_the_path_that_was_opened() {
 }
 
 #[test]
+fn a_copy_up_makes_no_lock_younger() {
+    let Some(scene) = Scene::with(&[Need::Root, Need::FileSystem("overlay")]) else { return };
+    scene.has_private_mounts();
+    let stage = scene.stage();
+    stage.does("mount('none', 't', 'tmpfs'); [os.makedirs(f't/{name}') for name in 'luwm']");
+    stage.does("write('t/l/below', '')");
+    stage.does("mount('none', 't/m', 'overlay', 'lowerdir=t/l,upperdir=t/u,workdir=t/w')");
+    let holder = scene.actor();
+    holder.does("flock(opened('t/m/below', os.O_RDONLY), EX)");
+    let locked = Instant::now();
+    wait_until("time has passed", || (locked.elapsed().as_secs_f64() > 0.5).then_some(()));
+    // The file is born anew in the upper layer.
+    stage.does("write('t/m/below', 'more')");
+    let least = locked.elapsed().as_secs_f64();
+    let report = scene.look();
+    let age = &report.at(&scene.path("t/m/below"))["age"];
+    assert!(age["max_s"].as_f64().is_none_or(|most| most >= least), "{age}, in truth {least}");
+}
+
+#[test]
 fn a_file_system_that_does_not_answer_holds_nobody_up() {
     let needs = [Need::Root, Need::Program("bindfs"), Need::FileSystem("fuse")];
     let Some(scene) = Scene::with(&needs) else { return };

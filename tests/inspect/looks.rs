@@ -5,7 +5,7 @@ use std::path::Path;
 use locktop::Inspector;
 use locktop::model::{Lock, PathBytes, Snapshot};
 
-use crate::support::Scene;
+use crate::support::{Need, Scene};
 
 #[track_caller]
 fn only<'a>(snapshot: &'a Snapshot, path: &Path) -> &'a Lock {
@@ -50,10 +50,25 @@ fn bytes_that_stay_locked_are_no_new_lock() {
     // The rest is another lock, and the waiter queues behind that.
     holder.does("posix(f, UNLOCK, 0, 50)");
     waiter.is_blocked();
-    let snapshot = inspector.snapshot().unwrap();
     let elapsed = began.elapsed();
+    let snapshot = inspector.snapshot().unwrap();
     let rest = only(&snapshot, &scene.path("l"));
     assert!(rest.age.max.is_none_or(|most| most >= elapsed), "{:?}", rest.age);
     let wait = &rest.waiters[0].waited;
     assert!(wait.max.is_none_or(|most| most >= elapsed), "{wait:?}");
+}
+
+#[test]
+fn who_turns_into_another_user_is_told_so() {
+    let Some(scene) = Scene::with(&[Need::Root]) else { return };
+    let holder = scene.actor();
+    holder.does("flock('l', EX)");
+    let path = scene.path("l");
+    let mut inspector = Inspector::new().unwrap();
+    let mut uid = || only(&inspector.snapshot().unwrap(), &path).holders[0].process.uid;
+    assert_eq!(uid(), Some(0));
+    holder.does("become_nobody()");
+    // It is asked again in its turn.
+    let looks: Vec<_> = (0..10).map(|_| uid()).collect();
+    assert_eq!(looks.last(), Some(&Some(65534)), "{looks:?}");
 }

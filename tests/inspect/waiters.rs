@@ -197,3 +197,21 @@ fn a_thread_waits_though_the_first_one_has_ended() {
     assert_eq!(pids(&seen["waiters"]), [Some(waiter.pid)], "{seen:#}");
     assert_eq!(seen["waiters"][0]["state"], "sleeping");
 }
+
+#[test]
+fn readers_who_go_on_together_stand_before_the_writer_behind_them() {
+    let Some(scene) = Scene::with(&[]) else { return };
+    let holder = scene.actor();
+    holder.does("flock('l', EX)");
+    let queue = ["EX", "SH", "EX", "SH", "EX"].map(|mode| {
+        let waiter = scene.actor();
+        waiter.waits(format!("flock('l', {mode})"));
+        waiter
+    });
+    let [first, reader, writer, other, last] = &queue;
+    let report = scene.look();
+    let mut waiters = report.at(&scene.path("l"))["waiters"].as_array().unwrap().clone();
+    waiters.sort_by_key(|waiter| waiter["position"].as_i64());
+    let expected = [first, reader, other, writer, last].map(|actor| Some(actor.pid));
+    assert_eq!(pids(&json!(waiters)), expected);
+}

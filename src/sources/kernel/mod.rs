@@ -110,6 +110,7 @@ struct Sighting {
 /// after its descriptors were read: look again, ever harder, before saying so. `remembered` tells
 /// that not everybody has been asked at this look.
 fn settle(system: &System, worth: &Worth, table: &mut Table, scan: &mut Scan, remembered: bool) {
+    scan.forget_released(table);
     if !drop_released(system, table, scan) {
         return;
     }

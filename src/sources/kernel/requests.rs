@@ -43,9 +43,17 @@ pub(super) fn enqueue(system: &System, locks: &mut [Sighting], table: &Table, be
         threads.enqueue_the_others(locks);
     }
     for lock in locks.iter_mut() {
-        for (request, position) in lock.facts.requests.iter_mut().zip(1..) {
-            request.position = Some(position);
-        }
+        number(&mut lock.facts.requests);
+    }
+}
+
+/// Numbers the requests in the order in which their turn comes: all that wait for the same go on
+/// together, before those that wait for them. The list itself stays the tree.
+fn number(requests: &mut [Request]) {
+    let mut turns: Vec<&mut Request> = requests.iter_mut().collect();
+    turns.sort_by_key(|request| request.depth);
+    for (request, position) in turns.into_iter().zip(1..) {
+        request.position = Some(position);
     }
 }
 

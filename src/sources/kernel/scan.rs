@@ -242,6 +242,14 @@ impl Scan {
         self.nowhere.contains(record)
     }
 
+    /// Forgets for which locks everybody was asked, unless they are still held.
+    pub(super) fn forget_released(&mut self, table: &Table) {
+        if !self.nowhere.is_empty() {
+            let held: HashSet<&Record> = table.entries.iter().map(|entry| &entry.granted).collect();
+            self.nowhere.retain(|record| held.contains(record));
+        }
+    }
+
     /// Nobody who may be read has these open.
     pub(super) fn note_nowhere(&mut self, nowhere: HashSet<Record>) {
         self.nowhere = nowhere;
