@@ -147,6 +147,7 @@ pub(crate) fn waiter(position: u32, depth: u32, pid: Pid, command: &str, seconds
         tries: None,
         blocked_by: Arc::new([]),
         depth,
+        place: position,
     }
 }
 

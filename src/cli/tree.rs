@@ -31,8 +31,9 @@ pub(crate) fn print(
     let ties = Ties::of(snapshot);
     for lock in locks {
         root(out, lock, page)?;
-        let stems = stems(&lock.waiters, page.glyphs);
-        for (waiter, stem) in lock.waiters.iter().zip(stems) {
+        let waiters = lock.tree();
+        let stems = stems(&waiters, page.glyphs);
+        for (waiter, stem) in waiters.into_iter().zip(stems) {
             branch(out, waiter, &stem, &ties.of_waiter(waiter, lock, page.glyphs), page)?;
         }
         if queue_is_cut(lock) {
@@ -125,7 +126,7 @@ fn who(waiter: &Waiter) -> String {
 }
 
 /// What stands before each waiter, from how deep each is.
-fn stems(waiters: &[Waiter], glyphs: &Glyphs) -> Vec<String> {
+fn stems(waiters: &[&Waiter], glyphs: &Glyphs) -> Vec<String> {
     let mut stems = vec![String::new(); waiters.len()];
     // Upwards, so that it is known which levels go on below.
     let mut goes_on = [false; DEEPEST + 1];

@@ -71,12 +71,7 @@ impl People {
             age: lock.age,
             recorded_pid: lock.grants.first().and_then(|grant| grant.recorded_pid),
             holders: lock.grants.into_iter().flat_map(|grant| self.holders(grant)).collect(),
-            waiters: lock
-                .requests
-                .into_iter()
-                .zip(blockers)
-                .map(|(request, blockers)| self.waiter(request, has_range, blockers))
-                .collect(),
+            waiters: self.waiters(lock.requests, has_range, blockers),
             lease: None,
             fencing: None,
             details,
@@ -97,7 +92,27 @@ impl People {
         })
     }
 
-    fn waiter(&self, request: Request, has_range: bool, blocked_by: Arc<[Blocker]>) -> Waiter {
+    fn waiters(
+        &self,
+        requests: Vec<Request>,
+        has_range: bool,
+        blockers: &mut impl Iterator<Item = Arc<[Blocker]>>,
+    ) -> Vec<Waiter> {
+        let tree = requests.into_iter().zip(blockers).zip(0..);
+        let mut waiters: Vec<Waiter> = tree
+            .map(|((request, blockers), place)| self.waiter(request, place, has_range, blockers))
+            .collect();
+        waiters.sort_by_key(|waiter| waiter.position.unwrap_or(u32::MAX));
+        waiters
+    }
+
+    fn waiter(
+        &self,
+        request: Request,
+        place: u32,
+        has_range: bool,
+        blocked_by: Arc<[Blocker]>,
+    ) -> Waiter {
         Waiter {
             process: self.process(request.pid),
             host: Some(Arc::clone(&self.host)),
@@ -111,6 +126,7 @@ impl People {
             tries: None,
             blocked_by,
             depth: request.depth,
+            place,
         }
     }
 

@@ -205,8 +205,8 @@ pub(super) fn label(snapshot: &Snapshot, id: &LockId) -> String {
 
 fn queue(lock: &Lock, snapshot: &Snapshot, people: &People<'_>) -> Vec<QueueLine> {
     let mut lines: Vec<_> = lock
-        .waiters
-        .iter()
+        .tree()
+        .into_iter()
         .map(|waiter| QueueLine {
             depth: waiter.depth,
             text: format!("{}{}", waits(waiter), behind(lock, waiter, snapshot, people)),

@@ -106,7 +106,8 @@ fn what(lock: &Lock) -> String {
 
 /// Those who wait for a lock of the process.
 fn behind(lock: &Lock, pid: Pid) -> Vec<QueueLine> {
-    let others = lock.waiters.iter().filter(|waiter| waiter.process.pid != Some(pid));
+    let tree = lock.tree().into_iter();
+    let others = tree.filter(|waiter| waiter.process.pid != Some(pid));
     let line = |waiter: &Waiter| QueueLine {
         depth: waiter.depth,
         text: format!("{}, for {}", explain::waits(waiter), what(lock)),

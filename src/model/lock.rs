@@ -248,6 +248,9 @@ pub struct Waiter {
     /// How deep it stands in the queue's tree: 1 waits for the lock itself, 2 for a waiter of depth 1.
     #[serde(skip)]
     pub depth: u32,
+    /// Where it stands in that tree, read from the top.
+    #[serde(skip)]
+    pub place: u32,
 }
 
 /// The life of a lock that runs out by itself.
@@ -353,7 +356,7 @@ pub struct Lock {
     pub recorded_pid: Option<Pid>,
     /// Every process that really keeps it.
     pub holders: Vec<Holder>,
-    /// Who wants it, in the order of the queue.
+    /// Who wants it, in the order in which their turn comes.
     pub waiters: Vec<Waiter>,
     /// For locks that run out.
     pub lease: Option<Lease>,
@@ -372,6 +375,14 @@ pub struct Lock {
 }
 
 impl Lock {
+    /// The waiters as the queue's tree, read from the top: each stands below what it waits for.
+    #[must_use]
+    pub fn tree(&self) -> Vec<&Waiter> {
+        let mut tree: Vec<&Waiter> = self.waiters.iter().collect();
+        tree.sort_by_key(|waiter| waiter.place);
+        tree
+    }
+
     /// The longest wait for it, by lower bounds.
     #[must_use]
     pub fn longest_wait(&self) -> Option<&Span> {

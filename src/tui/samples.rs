@@ -102,6 +102,7 @@ pub(super) fn queued(mut lock: Lock, queue: &[(Arc<Process>, u64, u32)]) -> Lock
             tries: None,
             blocked_by: Arc::clone(&blockers),
             depth: *depth,
+            place: position,
         })
         .collect();
     lock
