@@ -142,7 +142,10 @@ fn where_it_may_not_write_it_says_so() {
     let playground = Playground::new();
     let folder = playground.temporary();
     let program = folder.join("locktop");
-    fs::copy(env!("CARGO_BIN_EXE_locktop"), &program).unwrap();
+    // Not by ourselves: a program that another test starts meanwhile would inherit the copy open for
+    // writing, and nobody could run it.
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_locktop")).arg(&program).status();
+    assert!(copied.unwrap().success());
     fs::set_permissions(folder, fs::Permissions::from_mode(0o555)).unwrap();
     let mut demo = Command::new(program);
     demo.arg("demo").env("TMPDIR", folder).stdin(Stdio::null());
