@@ -184,6 +184,11 @@ pub(super) fn answers_signals(pid: Pid) -> bool {
         .is_some_and(|pid| !matches!(rustix::process::test_kill_process(pid), Err(Errno::SRCH)))
 }
 
+/// Whether the error says that no such process exists, for which std has no word.
+pub(super) fn means_no_process(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::SRCH.raw_os_error())
+}
+
 /// Whether we are the administrator.
 pub(super) fn is_root() -> bool {
     rustix::process::geteuid().is_root()

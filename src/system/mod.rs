@@ -475,6 +475,11 @@ fn read_record(path: &Path) -> io::Result<Vec<u8>> {
     }
 }
 
+/// Whether something failed since the process or the descriptor is not there any more.
+pub(crate) fn has_ended(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || platform::means_no_process(error)
+}
+
 fn parse_stat(text: &[u8]) -> io::Result<Stat> {
     Stat::parse(text).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not a stat line"))
 }

@@ -87,6 +87,10 @@ pub(super) fn answers_signals(_pid: Pid) -> bool {
     false
 }
 
+pub(super) fn means_no_process(_error: &io::Error) -> bool {
+    false
+}
+
 pub(super) fn is_root() -> bool {
     false
 }

@@ -74,13 +74,10 @@ impl Memory {
             to_read.extend(scan.renew_paths(system));
         }
 
-        let known = &scan;
-        let mut unknown = HashSet::new();
         for entry in &table.entries {
-            if !known.keeps(&entry.granted) {
-                unknown.insert(entry.granted);
-            } else if matters(entry, known.keepers(&entry.granted)) {
-                let lost = known.keepers(&entry.granted).iter().filter(|keeper| {
+            let keepers = scan.keepers(&entry.granted);
+            if matters(entry, keepers) {
+                let lost = keepers.iter().filter(|keeper| {
                     !to_read.contains(&keeper.pid) && !still_keeps(system, keeper, &entry.granted)
                 });
                 let lost: Vec<Pid> = lost.map(|keeper| keeper.pid).collect();
@@ -91,16 +88,7 @@ impl Memory {
         let alive: HashSet<Pid> = alive.iter().copied().collect();
         to_read.retain(|pid| alive.contains(pid));
         scan.forget(|pid| !alive.contains(&pid) || to_read.contains(&pid));
-        scan.read_all(system, worth, to_read.iter().copied());
-        // Whoever took a lock that is new to us is likely to keep it.
-        let takers: HashSet<Pid> = unknown
-            .iter()
-            .filter(|record| !scan.keeps(record))
-            .map(|record| record.pid)
-            .filter(|pid| alive.contains(pid) && !to_read.contains(pid))
-            .collect();
-        scan.forget(|pid| takers.contains(&pid));
-        scan.read_all(system, worth, takers.into_iter());
+        scan.read_all(system, worth, to_read.into_iter());
         scan
     }
 }

@@ -111,12 +111,15 @@ struct Sighting {
 /// that not everybody has been asked at this look.
 fn settle(system: &System, worth: &Worth, table: &mut Table, scan: &mut Scan, remembered: bool) {
     scan.forget_released(table);
+    // Whoever took a lock is likely to keep it, and asking them holds up nobody else's locks.
+    let granted = table.entries.iter().map(|entry| &entry.granted);
+    let unseen = granted.filter(|record| record.pid > 0 && !scan.keeps(record));
+    let takers: HashSet<Pid> = unseen.map(|record| record.pid).collect();
+    scan.forget(|pid| takers.contains(&pid));
+    scan.read_all(system, worth, takers.into_iter());
     if !drop_released(system, table, scan) {
         return;
     }
-    let takers: HashSet<Pid> = without_keeper(table, scan).map(|record| record.pid).collect();
-    scan.forget(|pid| takers.contains(&pid));
-    scan.read_all(system, worth, takers.into_iter().filter(|pid| *pid > 0));
     // Whoever took it and may not be read is likely to have it.
     let searched = without_keeper(table, scan)
         .all(|record| scan.was_searched_for(record) || scan.unreadable.contains(&record.pid));

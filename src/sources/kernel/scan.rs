@@ -10,7 +10,7 @@ use super::files::Files;
 use crate::model::{Device, Pid};
 use crate::system::procfs::locks::{Entry, Record, Table};
 use crate::system::procfs::mounts::Mount;
-use crate::system::{Descriptors, FileStat, System};
+use crate::system::{Descriptors, FileStat, System, has_ended};
 
 /// A descriptor that has a lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,8 +53,7 @@ impl Worth {
         Self::Locked { inodes, odd_devices, mounts }
     }
 
-    /// Whether to read a descriptor. `theirs` tells the device of a mount that is
-    /// not ours.
+    /// Whether to read a descriptor. `theirs` tells the device of a mount that is not ours.
     fn includes(&self, stat: &FileStat, theirs: &mut dyn FnMut(u64) -> Option<Device>) -> bool {
         match self {
             Self::Everything => true,
@@ -275,12 +274,6 @@ impl Scan {
             }
         }
     }
-}
-
-/// Whether it failed since the process or the descriptor is not there any more.
-fn has_ended(error: &io::Error) -> bool {
-    const ESRCH: i32 = 3;
-    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(ESRCH)
 }
 
 /// So many descriptors are worth a thread.
