@@ -2,6 +2,8 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod support;
+
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -10,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use portable_pty::{CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
 use rustix::process::{Pid, Signal, kill_process};
+use support::{Need, all_met};
 use tempfile::TempDir;
 
 /// Long enough even where the lock table is so large or busy that looks are rare.
@@ -348,6 +351,31 @@ fn it_does_not_stop_where_nobody_could_continue_it() {
     let held = Held::new();
     let mut terminal = Terminal::start(&[held.folder()]);
     terminal.shows("nightly.lock");
+    terminal.press("\x1a");
+    terminal.shows("no shell is there to come back from");
+    terminal.press("q");
+    assert!(terminal.ends().success());
+}
+
+#[test]
+fn a_session_from_outside_its_pid_namespace_is_no_shell() {
+    if !all_met(&[Need::Root]) {
+        return;
+    }
+    let held = Held::new();
+    let mut inside = CommandBuilder::new("unshare");
+    inside.args([
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--mount-proc",
+        "sh",
+        "-c",
+        r#"setsid "$0" "$1"; exit $?"#,
+    ]);
+    inside.args([Path::new(env!("CARGO_BIN_EXE_locktop")), held.folder()]);
+    let mut terminal = Terminal::spawn(inside);
+    terminal.shows("no lock can be seen");
     terminal.press("\x1a");
     terminal.shows("no shell is there to come back from");
     terminal.press("q");

@@ -38,9 +38,19 @@ pub(super) fn default_action(signal: i32) {
 }
 
 pub(super) fn has_shell() -> bool {
-    let session = |process| process::getsid(process).ok();
-    let parent = process::getppid();
-    parent.is_some() && session(parent) == session(None)
+    process::getppid().is_some_and(|parent| {
+        let ours = session(0);
+        ours.is_some() && ours == session(parent.as_raw_nonzero().get())
+    })
+}
+
+/// The session of a process, 0 being this one; the answer is 0 for a session that was started
+/// outside our pid namespace, which rustix takes for impossible.
+#[expect(unsafe_code, reason = "getsid(2), whose answer rustix does not allow to be 0")]
+fn session(process: libc::pid_t) -> Option<libc::pid_t> {
+    // SAFETY: takes a number and touches no memory of ours.
+    let session = unsafe { libc::getsid(process) };
+    (session != -1).then_some(session)
 }
 
 pub(super) fn stop_job() -> io::Result<()> {
