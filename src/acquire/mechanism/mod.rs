@@ -1,0 +1,3 @@
+//! The mechanisms that make a lock exclusive, as requests.
+
+pub(crate) mod flock;
