@@ -2,9 +2,7 @@
 //! a blocked wait.
 
 mod open;
+mod signal;
 
-pub(crate) use open::{Access, FileState, open, state_of};
-
-/// A thread that a signal can be sent to, as long as it lives.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Thread;
+pub(crate) use open::{Access, is_absent, is_named, number, open};
+pub(crate) use signal::{Thread, prepare, set_signal};
