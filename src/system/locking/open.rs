@@ -34,6 +34,14 @@ pub(crate) fn number(file: &File) -> io::Result<FileId> {
     platform::number(file)
 }
 
+/// What the path names, as `stat` numbers it.
+///
+/// # Errors
+/// The system's.
+pub(crate) fn number_of(path: &Path) -> io::Result<FileId> {
+    platform::number_of(path)
+}
+
 /// Whether the path still names the open file.
 ///
 /// # Errors
@@ -158,7 +166,11 @@ mod platform {
         Ok(file_id(&stat(path)?))
     }
 
-    #[allow(clippy::useless_conversion, clippy::unnecessary_cast, reason = "types differ by system")]
+    #[allow(
+        clippy::useless_conversion,
+        clippy::unnecessary_cast,
+        reason = "types differ by system"
+    )]
     fn file_id(stat: &Stat) -> FileId {
         let device = stat.st_dev as rustix::fs::Dev;
         FileId {
