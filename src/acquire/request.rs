@@ -61,6 +61,9 @@ impl Patience {
     }
 }
 
+/// Whom to tell how it goes.
+type Tell = Box<dyn FnMut(&Progress) + Send>;
+
 /// A request for a lock, to be made by [`Acquire::take`]; see [`Target::acquire`].
 #[must_use = "nothing is taken before `take`"]
 pub struct Acquire {
@@ -72,7 +75,7 @@ pub struct Acquire {
     pub(super) pauses: Pauses,
     pub(super) insists: bool,
     pub(super) cancel: Cancel,
-    pub(super) on_progress: Option<Box<dyn FnMut(&Progress) + Send>>,
+    pub(super) on_progress: Option<Tell>,
 }
 
 impl Target {

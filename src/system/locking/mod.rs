@@ -34,6 +34,7 @@ const NO_LOCKS: [i32; 3] = [libc::ENOLCK, libc::EOPNOTSUPP, libc::ENOSYS];
 const NO_LOCKS: [i32; 0] = [];
 
 /// The number of this thread, as the system's tables have it.
+#[cfg_attr(target_os = "linux", expect(clippy::unnecessary_wraps, reason = "others do not tell"))]
 pub(crate) fn thread_number() -> Option<Pid> {
     #[cfg(target_os = "linux")]
     return Some(rustix::thread::gettid().as_raw_nonzero().get());
