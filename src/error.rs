@@ -48,6 +48,16 @@ impl Error {
         Self { kind: Kind::Unsupported, text: text.into(), source: None }
     }
 
+    pub(crate) fn denied(text: impl Into<String>) -> Self {
+        Self { kind: Kind::Permission, text: text.into(), source: None }
+    }
+
+    /// With what went wrong besides.
+    pub(crate) fn and(mut self, other: &Self) -> Self {
+        self.text = format!("{}; {}", self.text, other.text);
+        self
+    }
+
     pub(crate) fn would_block(text: impl Into<String>) -> Self {
         Self { kind: Kind::WouldBlock, text: text.into(), source: None }
     }

@@ -7,6 +7,7 @@ mod families;
 mod inspect;
 mod ledger;
 pub mod model;
+pub mod release;
 mod sources;
 mod system;
 pub mod watch;

@@ -5,7 +5,7 @@ mod assemble;
 mod deadlock;
 mod explain;
 mod graph;
-mod phrase;
+pub(crate) mod phrase;
 mod portrait;
 mod processes;
 #[cfg(test)]

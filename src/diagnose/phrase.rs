@@ -3,7 +3,7 @@
 use crate::model::{Facts, LockFacts, Mode, PathBytes, Pid, Process, Range, State, harmless};
 
 /// `rsync (pid 3244)`.
-pub(super) fn name(process: &Process) -> String {
+pub(crate) fn name(process: &Process) -> String {
     match (&process.command, process.pid) {
         (Some(command), Some(pid)) => format!("{} (pid {pid})", harmless(command)),
         (Some(command), None) => harmless(command).into_owned(),
@@ -13,17 +13,17 @@ pub(super) fn name(process: &Process) -> String {
 }
 
 /// The same for a process of these facts.
-pub(super) fn who(facts: &Facts, pid: Pid) -> String {
+pub(crate) fn who(facts: &Facts, pid: Pid) -> String {
     facts.processes.get(&pid).map_or_else(|| format!("pid {pid}"), |process| name(process))
 }
 
 /// Where the file of a lock is; its id where that is unknown.
-pub(super) fn label(lock: &LockFacts) -> String {
+pub(crate) fn label(lock: &LockFacts) -> String {
     lock.path.as_ref().map_or_else(|| lock.id.to_string(), PathBytes::display)
 }
 
 /// `a`, `a and b`, `a, b and c`; at most `most` by name, then `a, b and 7 more`.
-pub(super) fn list(items: impl ExactSizeIterator<Item = String>, most: usize) -> String {
+pub(crate) fn list(items: impl ExactSizeIterator<Item = String>, most: usize) -> String {
     let count = items.len();
     let mut named: Vec<_> = items.take(most).collect();
     if count > named.len() {
@@ -37,7 +37,7 @@ pub(super) fn list(items: impl ExactSizeIterator<Item = String>, most: usize) ->
 }
 
 /// ` through descriptor 9`, with its leading space, or nothing.
-pub(super) fn through(fds: &[i32]) -> String {
+pub(crate) fn through(fds: &[i32]) -> String {
     let numbers = list(fds.iter().map(ToString::to_string), 5);
     match fds {
         [] => numbers,
@@ -47,18 +47,18 @@ pub(super) fn through(fds: &[i32]) -> String {
 }
 
 /// `1 process waits`, `3 processes wait`: the words for one or for many.
-pub(super) fn plural<'a>(count: usize, one: &'a str, many: &'a str) -> &'a str {
+pub(crate) fn plural<'a>(count: usize, one: &'a str, many: &'a str) -> &'a str {
     if count == 1 { one } else { many }
 }
 
 /// ` in do_select`, with its leading space, or nothing.
-pub(super) fn place(process: &Process) -> String {
+pub(crate) fn place(process: &Process) -> String {
     let wchan = process.wchan.as_deref().filter(|wchan| !matches!(*wchan, "" | "0"));
     wchan.map_or_else(String::new, |wchan| format!(" in {}", harmless(wchan)))
 }
 
 /// What a process does: `is running`, `sleeps in do_select`.
-pub(super) fn doing(process: &Process) -> Option<String> {
+pub(crate) fn doing(process: &Process) -> Option<String> {
     let place = place(process);
     Some(match process.state? {
         State::Running => "is running".into(),
@@ -74,7 +74,7 @@ pub(super) fn doing(process: &Process) -> Option<String> {
 }
 
 /// `exclusively` or `shared`.
-pub(super) fn manner(mode: Mode) -> &'static str {
+pub(crate) fn manner(mode: Mode) -> &'static str {
     match mode {
         Mode::Shared => "shared",
         Mode::Exclusive => "exclusively",
@@ -82,14 +82,14 @@ pub(super) fn manner(mode: Mode) -> &'static str {
 }
 
 /// ` bytes 0-9`, with its leading space, or nothing for the whole file.
-pub(super) fn bytes(range: Option<Range>) -> String {
+pub(crate) fn bytes(range: Option<Range>) -> String {
     range
         .filter(|range| *range != Range::WHOLE)
         .map_or_else(String::new, |range| format!(" bytes {range}"))
 }
 
 /// The word as a shell reads it, quoted where it has to be; `None` if it cannot be printed as it is.
-pub(super) fn quoted(word: &str) -> Option<String> {
+pub(crate) fn quoted(word: &str) -> Option<String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "@%+=:,./_-".contains(c);
     if harmless(word) != word || word.is_empty() {
         None

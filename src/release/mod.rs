@@ -7,13 +7,15 @@
 //! after.
 
 mod audit;
+mod escrow;
 mod method;
 mod perform;
 mod plan;
 mod propose;
 
-pub use audit::AuditLog;
+pub use audit::{AuditLog, Entry, Who};
+pub use escrow::Escrow;
 pub use method::Method;
-pub use perform::{Outcome, Progress};
+pub use perform::{GRACE, Outcome, Progress};
 pub use plan::{Obstacle, Plan, Victim};
-pub use propose::plans;
+pub use propose::{end_waiter, plans};

@@ -6,9 +6,7 @@ use std::sync::Arc;
 use super::method::Method;
 use super::plan::{Obstacle, Plan, Subject, Victim};
 use crate::diagnose::phrase;
-use crate::model::{
-    Certainty, Holder, Lock, Mechanism, Pid, Process, Snapshot, State, Waiter,
-};
+use crate::model::{Certainty, Holder, Lock, Mechanism, Pid, Process, Snapshot, State, Waiter};
 use crate::system::rights::{Rights, Tracing};
 
 /// The ways to free a lock of a snapshot, least harm first. Those that cannot be gone here are among
@@ -67,9 +65,8 @@ impl Draft<'_> {
 
     /// For holders that their own state keeps from going on.
     fn resume(&self) -> Option<Plan> {
-        let is_halted = |holder: &&Holder| {
-            matches!(holder.process.state, Some(State::Stopped | State::Frozen))
-        };
+        let is_halted =
+            |holder: &&Holder| matches!(holder.process.state, Some(State::Stopped | State::Frozen));
         let halted: Vec<&Holder> = self.lock.holders.iter().filter(is_halted).collect();
         if halted.is_empty() {
             return None;
@@ -222,7 +219,10 @@ impl Draft<'_> {
     fn kernel_thread(&self) -> Option<Obstacle> {
         let by = self.lock.holders.iter().find(|holder| holder.process.kernel_thread)?;
         Some(obstacle(
-            &format!("{} is a thread of the kernel, which no signal ends", phrase::name(&by.process)),
+            &format!(
+                "{} is a thread of the kernel, which no signal ends",
+                phrase::name(&by.process)
+            ),
             Some("see to those for whom it acts, such as the clients of a file server"),
         ))
     }
@@ -237,9 +237,10 @@ impl Draft<'_> {
 
     fn cannot_signal(&self, victims: &[Victim]) -> Option<Obstacle> {
         let by = victims.iter().find(|victim| self.rights.may_not_signal.contains(&victim.pid))?;
-        let user = by.process.user.as_deref().map_or_else(|| "another user".into(), |user| {
-            crate::model::harmless(user).into_owned()
-        });
+        let user = by.process.user.as_deref().map_or_else(
+            || "another user".into(),
+            |user| crate::model::harmless(user).into_owned(),
+        );
         Some(Obstacle {
             text: format!("{} belongs to {user}", phrase::name(&by.process)),
             would_help: Some(format!("run as root or as {user}")),
@@ -251,7 +252,7 @@ impl Draft<'_> {
         let (text, help) = match self.rights.tracing {
             Tracing::Allowed => return None,
             Tracing::OwnOnly => {
-                let by = victims.iter().find(|victim| victim.process.uid != Some(self.rights.uid))?;
+                let by = victims.iter().find(|victim| victim.process.uid != self.rights.uid)?;
                 (
                     format!("the open files of {} may not be shared", phrase::name(&by.process)),
                     "run as root, or give the binary cap_sys_ptrace",

@@ -190,6 +190,17 @@ pub(super) fn means_no_process(error: &io::Error) -> bool {
 }
 
 /// Whether we are the administrator.
+#[expect(clippy::unnecessary_wraps, reason = "other systems do not tell")]
+pub(super) fn own_user() -> Option<u32> {
+    Some(rustix::process::geteuid().as_raw())
+}
+
+/// The number of a descriptor.
+#[expect(clippy::unnecessary_wraps, reason = "other systems do not tell")]
+pub(super) fn number_of(file: &File) -> io::Result<i32> {
+    Ok(std::os::fd::AsRawFd::as_raw_fd(file))
+}
+
 pub(super) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }

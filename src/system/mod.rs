@@ -3,13 +3,17 @@
 //! A [`System`] is handed to everything that looks, so that tests can hand in another root of
 //! `/proc`.
 
+pub(crate) mod audit_file;
 pub mod children;
 pub mod console;
+pub(crate) mod grip;
+mod harm;
 pub(crate) mod locking;
 mod lookup;
 mod people;
 mod places;
 pub(crate) mod procfs;
+pub(crate) mod rights;
 mod scheduler;
 
 #[cfg(target_os = "linux")]
@@ -31,6 +35,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::model::{FileId, Host, Mechanism, Mode, Moment, Pid, Range};
+pub(crate) use harm::own_user;
 use lookup::Lookups;
 pub(crate) use lookup::{Answer, Ask};
 pub(crate) use people::Anatomy;

@@ -91,6 +91,14 @@ pub(super) fn means_no_process(_error: &io::Error) -> bool {
     false
 }
 
+pub(super) fn own_user() -> Option<u32> {
+    None
+}
+
+pub(super) fn number_of(_file: &File) -> io::Result<i32> {
+    Err(unsupported())
+}
+
 pub(super) fn is_root() -> bool {
     false
 }

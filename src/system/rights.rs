@@ -21,7 +21,7 @@ pub(crate) enum Tracing {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Rights {
     /// Our effective user.
-    pub(crate) uid: u32,
+    pub(crate) uid: Option<u32>,
     /// Those that we may not send signals.
     pub(crate) may_not_signal: HashSet<Pid>,
     pub(crate) tracing: Tracing,
@@ -41,7 +41,7 @@ impl Rights {
                 .is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
         };
         Self {
-            uid: system.own_user(),
+            uid: super::own_user(),
             may_not_signal: pids.into_iter().filter(denied).collect(),
             tracing: tracing(system.own_capabilities(), system.yama()),
             ours: ancestors(&system),

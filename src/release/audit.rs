@@ -1,0 +1,264 @@
+//! What was done to whom, on what grounds, by whom, and what came of it: a file of JSON lines.
+
+use std::env;
+use std::fs::{self, File};
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::perform::Outcome;
+use super::plan::Plan;
+use crate::error::Error;
+use crate::model::Target;
+use crate::system::{self, System, audit_file};
+
+/// A log that grows beyond this is moved aside, and the one that was aside is dropped.
+const LARGEST: u64 = 4 << 20;
+
+/// Another act may be writing its line.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The log of all that was force-released, or was to be.
+///
+/// One JSON object a line, first one with `"stage": "begun"` and then one with the same `act` that
+/// says how it ended. A line is written whole or not at all; the file is kept below 4 MiB, with one
+/// older file of that size beside it (`.1`).
+#[derive(Debug, Clone)]
+pub struct AuditLog {
+    path: PathBuf,
+    syslog: bool,
+}
+
+/// One line of the log.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Entry {
+    /// The version of this document.
+    pub schema: u32,
+    /// When.
+    pub at: Timestamp,
+    /// The same for all lines of one act.
+    pub act: String,
+    /// `begun`, `done`, `failed`, or `declined`.
+    pub stage: String,
+    /// Who did it.
+    pub by: Who,
+    /// What was to be done, with its grounds.
+    pub plan: Value,
+    /// What came of it: `freed`, `text`, `alive`.
+    #[serde(default)]
+    pub outcome: Option<Value>,
+    /// Why it failed or was declined.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// Who did something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Who {
+    /// The number of the user.
+    pub uid: Option<u32>,
+    /// Whom sudo says it was.
+    pub sudo_user: Option<String>,
+    /// The terminal.
+    pub tty: Option<String>,
+    /// The process.
+    pub pid: u32,
+}
+
+/// An act that has been begun.
+#[derive(Debug)]
+pub(super) struct Record {
+    act: String,
+}
+
+impl AuditLog {
+    /// The log of this user: `$XDG_STATE_HOME/locktop/audit.jsonl`, for root
+    /// `/var/log/locktop/audit.jsonl`.
+    ///
+    /// # Errors
+    /// When there is no folder for it.
+    pub fn usual() -> Result<Self, Error> {
+        let folder = if System::new().is_root() {
+            PathBuf::from("/var/log")
+        } else {
+            let absolute =
+                |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+            absolute("XDG_STATE_HOME")
+                .or_else(|| absolute("HOME").map(|home| home.join(".local/state")))
+                .ok_or_else(|| {
+                    Error::unreachable("cannot tell where the audit log is: HOME is not set")
+                })?
+        };
+        Ok(Self::at(folder.join("locktop/audit.jsonl")))
+    }
+
+    /// A log in this file, whose folder is created if it is not there.
+    #[must_use]
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), syslog: false }
+    }
+
+    /// Writes a line for each act to the system's log too.
+    #[must_use]
+    pub fn with_syslog(mut self) -> Self {
+        self.syslog = true;
+        self
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What it says, oldest first. Lines that cannot be read are counted.
+    ///
+    /// # Errors
+    /// When it cannot be read; a log that is not there is empty.
+    pub fn entries(&self) -> Result<(Vec<Entry>, usize), Error> {
+        let mut entries = Vec::new();
+        let mut unread = 0;
+        for path in [self.older(), self.path.clone()] {
+            let file = match File::open(&path) {
+                Ok(file) => file,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(Error::io("read the audit log", &path, error)),
+            };
+            for line in BufReader::new(file).lines() {
+                let line = line.map_err(|error| Error::io("read the audit log", &path, error))?;
+                match serde_json::from_str(&line) {
+                    Ok(entry) => entries.push(entry),
+                    Err(_) => unread += 1,
+                }
+            }
+        }
+        Ok((entries, unread))
+    }
+
+    /// Notes that somebody was asked and said no.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn declined(&self, plan: &Plan, reason: &str) -> Result<(), Error> {
+        self.write(&entry(new_act(), "declined", plan, None, Some(reason.into()))?)
+    }
+
+    pub(super) fn begin(&self, plan: &Plan) -> Result<Record, Error> {
+        let act = new_act();
+        self.write(&entry(act.clone(), "begun", plan, None, None)?)?;
+        Ok(Record { act })
+    }
+
+    pub(super) fn end(&self, record: &Record, plan: &Plan, outcome: &Outcome) -> Result<(), Error> {
+        let came = serde_json::json!({
+            "freed": outcome.freed, "text": outcome.text, "alive": outcome.alive,
+        });
+        self.write(&entry(record.act.clone(), "done", plan, Some(came), None)?)
+    }
+
+    /// Notes a failure, and gives it back: together with the log's own, should that fail too.
+    pub(super) fn failed(&self, record: &Record, plan: &Plan, error: Error) -> Error {
+        self.note(record.act.clone(), "failed", plan, error)
+    }
+
+    /// Notes what could not even be begun.
+    pub(super) fn refused(&self, plan: &Plan, error: Error) -> Error {
+        self.note(new_act(), "failed", plan, error)
+    }
+
+    fn note(&self, act: String, stage: &str, plan: &Plan, error: Error) -> Error {
+        let written = entry(act, stage, plan, None, Some(error.to_string()))
+            .and_then(|entry| self.write(&entry));
+        match written {
+            Ok(()) => error,
+            Err(unwritten) => error.and(&unwritten),
+        }
+    }
+
+    fn older(&self) -> PathBuf {
+        let mut name = self.path.clone().into_os_string();
+        name.push(".1");
+        name.into()
+    }
+
+    /// Appends one line. Whoever else appends waits for us: the log is locked meanwhile.
+    fn write(&self, entry: &Entry) -> Result<(), Error> {
+        let mut line = serde_json::to_vec(entry).map_err(|error| {
+            Error::unreachable(format!("cannot write down what is done: {error}"))
+        })?;
+        line.push(b'\n');
+        self.append(&line)?;
+        if self.syslog {
+            let text = format!(
+                "{} {} {}: {}",
+                entry.stage,
+                entry.plan["method"].as_str().unwrap_or_default(),
+                entry.plan["name"].as_str().unwrap_or_default(),
+                entry.reason.as_deref().unwrap_or_default()
+            );
+            audit_file::syslog(&text).map_err(|error| {
+                Error::io("write to the system log", Path::new("/dev/log"), error)
+            })?;
+        }
+        Ok(())
+    }
+
+    fn append(&self, line: &[u8]) -> Result<(), Error> {
+        let failed = |error| Error::io("write the audit log", &self.path, error);
+        audit_file::make_folder(&self.path).map_err(failed)?;
+        let lock = Target::Family { family: "flock", path: self.path.clone() };
+        // Verified to be the file at the path, so that nobody writes to one that was moved aside.
+        let guard = lock.acquire().create_mode(0o640).insist().timeout(PATIENCE).take()?;
+        let file = File::options().append(true).open(&self.path).map_err(failed)?;
+        let length = file.metadata().map_err(failed)?.len();
+        if length > 0 && length + line.len() as u64 > LARGEST {
+            fs::rename(&self.path, self.older()).map_err(failed)?;
+            drop(guard);
+            return self.append(line);
+        }
+        (&file).write_all(line).and_then(|()| file.sync_data()).map_err(|error| {
+            // Half a line would spoil the next one.
+            let _ = file.set_len(length);
+            failed(error)
+        })?;
+        guard.release()
+    }
+}
+
+fn entry(
+    act: String,
+    stage: &str,
+    plan: &Plan,
+    outcome: Option<Value>,
+    reason: Option<String>,
+) -> Result<Entry, Error> {
+    let plan = serde_json::to_value(plan)
+        .map_err(|error| Error::unreachable(format!("cannot write down what is done: {error}")))?;
+    let system = System::new();
+    let by = Who {
+        uid: system::own_user(),
+        sudo_user: env::var("SUDO_USER").ok(),
+        tty: system.own_terminal(),
+        pid: std::process::id(),
+    };
+    Ok(Entry {
+        schema: 1,
+        at: Timestamp::now(),
+        act,
+        stage: stage.into(),
+        by,
+        plan,
+        outcome,
+        reason,
+    })
+}
+
+/// Unique on this machine.
+fn new_act() -> String {
+    format!("{}-{}", Timestamp::now().as_nanosecond(), std::process::id())
+}
