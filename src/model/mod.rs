@@ -4,6 +4,7 @@
 
 mod facts;
 mod file;
+mod form;
 mod harmless;
 mod lock;
 mod process;
@@ -14,6 +15,7 @@ mod words;
 
 pub use facts::{Facts, Grant, LockFacts, Look, Naming, Request, Sharer, Taker};
 pub use file::{Device, FileId, PathBytes, Range};
+pub use form::Form;
 pub use harmless::{harmless, harmless_bytes};
 pub use lock::{
     AsSeen, Blocker, Certainty, Holder, How, Lease, Lock, LockId, Mechanism, Mode, Verdict, Waiter,
