@@ -110,7 +110,7 @@ pub(crate) enum Blocked {
     Stopped,
 }
 
-/// For how long a lock is ours without being renewed.
+/// For how long a lock is ours, unless it is renewed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Life(pub(crate) Duration);
 
@@ -135,12 +135,13 @@ pub(crate) trait Held: Send + Debug {
         None
     }
 
-    /// The life it was granted with; `None`: it does not run out.
+    /// For how long from now it is ours without being renewed; `None`: it does not run out.
     fn life(&self) -> Option<Life> {
         None
     }
 
-    /// Prolongs its life, counted from the moment of the call.
+    /// Prolongs its life: it is as long as is returned, counted from the moment of the call; `None`:
+    /// it does not run out any more.
     ///
     /// # Errors
     /// `is_gone` when it is ours no more; anything else may pass.
