@@ -105,6 +105,8 @@ struct Queue<'a, A: Aim> {
     news: Receiver<News<A::Got>>,
     observer: Option<Observer>,
     waiting: Waiting,
+    /// The waiting thread has answered, or been left behind.
+    is_over: bool,
 }
 
 impl<'a, A: Aim> Queue<'a, A> {
@@ -131,8 +133,18 @@ impl<'a, A: Aim> Queue<'a, A> {
             changed: false,
         };
         let since = Instant::now();
-        let observer = None;
-        Ok(Self { terms, name, since, stop, whereabouts, tell, news, observer, waiting })
+        Ok(Self {
+            terms,
+            name,
+            since,
+            stop,
+            whereabouts,
+            tell,
+            news,
+            observer: None,
+            waiting,
+            is_over: false,
+        })
     }
 
     fn stand(mut self) -> Result<(A::Got, Duration), Error> {
@@ -196,6 +208,7 @@ impl<'a, A: Aim> Queue<'a, A> {
         &mut self,
         result: Result<Option<A::Got>, Error>,
     ) -> Result<(A::Got, Duration), Error> {
+        self.is_over = true;
         let waited = self.since.elapsed();
         let got = match result {
             Ok(Some(got)) => got,
@@ -211,6 +224,7 @@ impl<'a, A: Aim> Queue<'a, A> {
 
     /// Leaves the queue. What comes in this instant is given back.
     fn leave(&mut self, reason: Error) -> Error {
+        self.is_over = true;
         let begun = Instant::now();
         let mut patience = Duration::from_millis(1);
         while begun.elapsed() < FAREWELL {
@@ -247,6 +261,15 @@ impl<'a, A: Aim> Queue<'a, A> {
     fn tell(&mut self, progress: &Progress) {
         if let Some(tell) = &mut self.terms.on_progress {
             tell(progress);
+        }
+    }
+}
+
+/// When whom we tell panics.
+impl<A: Aim> Drop for Queue<'_, A> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.leave(cancelled(&self.name));
         }
     }
 }
