@@ -9,8 +9,8 @@ use crate::system::{System, has_ended};
 /// whoever calls this library does.
 const HELPERS: [&[u8]; 5] = [b"lock wait", b"lock watch", b"lock files", b"look-up", b"signals"];
 
-/// Where a thread sleeps that waits for a child to end.
-const WAITS_FOR_CHILD: &str = "do_wait";
+/// The name of a program that runs commands under locks, and waits for them as below.
+const OURS: &[u8] = b"locktop";
 
 /// The circle that waiting for the lock closes with locks that this process and those above it have,
 /// in words; `None` also where that is not certain.
@@ -57,9 +57,14 @@ impl Kin for Relatives {
     }
 
     fn awaited_child(&self, pid: Pid) -> Option<Pid> {
-        let [tid] = actors(&self.system, pid)?[..] else { return None };
-        if self.system.wchan(pid, tid)? != WAITS_FOR_CHILD {
-            return None;
+        let actors = actors(&self.system, pid)?;
+        let [(tid, command)] = actors.as_slice() else { return None };
+        // Compilers add a suffix behind a dot.
+        match self.system.wchan(pid, *tid)?.split('.').next()? {
+            "do_wait" => {}
+            // For signals: that its command has ended, or that it is to pass on.
+            "do_sigtimedwait" if command == OURS => {}
+            _ => return None,
         }
         let mut children = Vec::new();
         for tid in self.system.tids(pid).ok()? {
@@ -77,13 +82,13 @@ impl Kin for Relatives {
     }
 }
 
-/// The threads of a process that could let go of a lock.
-fn actors(system: &System, pid: Pid) -> Option<Vec<Pid>> {
+/// The threads of a process that could let go of a lock, and their names.
+fn actors(system: &System, pid: Pid) -> Option<Vec<(Pid, Vec<u8>)>> {
     let mut actors = Vec::new();
     for tid in system.tids(pid).ok()? {
         match system.thread_stat(pid, tid) {
             Ok(stat) if HELPERS.contains(&stat.command.as_slice()) => {}
-            Ok(_) => actors.push(tid),
+            Ok(stat) => actors.push((tid, stat.command)),
             Err(error) if has_ended(&error) => {}
             Err(_) => return None,
         }
