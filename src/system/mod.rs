@@ -5,6 +5,7 @@
 
 pub mod children;
 pub mod console;
+mod kin;
 pub(crate) mod locking;
 mod lookup;
 mod people;
