@@ -158,7 +158,11 @@ mod platform {
         Ok(file_id(&stat(path)?))
     }
 
-    #[allow(clippy::useless_conversion, clippy::unnecessary_cast, reason = "types differ by system")]
+    #[allow(
+        clippy::useless_conversion,
+        clippy::unnecessary_cast,
+        reason = "types differ by system"
+    )]
     fn file_id(stat: &Stat) -> FileId {
         let device = stat.st_dev as rustix::fs::Dev;
         FileId {

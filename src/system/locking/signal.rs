@@ -117,7 +117,9 @@ mod unix {
             if before.sa_sigaction != libc::SIG_DFL && before.sa_sigaction != libc::SIG_IGN {
                 return Err(io::Error::new(
                     io::ErrorKind::ResourceBusy,
-                    format!("this program uses signal {signal} itself; choose another with set_signal"),
+                    format!(
+                        "this program uses signal {signal} itself; choose another with set_signal"
+                    ),
                 ));
             }
             let mut action: libc::sigaction = MaybeUninit::zeroed().assume_init();
