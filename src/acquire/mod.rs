@@ -25,10 +25,13 @@
 //! the waiting thread: its handler does nothing, and is installed at the first wait that blocks. It
 //! is `SIGRTMIN + 5` unless [`set_signal`] says otherwise; this is the library's only global state.
 
+mod aim;
 mod cancel;
 mod guard;
 mod handshake;
-mod mechanism;
+mod manners;
+pub(crate) mod mechanism;
+mod observer;
 mod pending;
 mod progress;
 mod request;
@@ -45,3 +48,9 @@ pub(crate) use handshake::Stop;
 pub(crate) use pending::{Blocked, Held, Life, Pending, Place, Want};
 pub use progress::{Progress, Waiting};
 pub use request::{Acquire, Pauses, take_all};
+
+/// Has waits use another signal, from the next one on: for programs that use `SIGRTMIN + 5`
+/// themselves. Does nothing on systems without signals.
+pub fn set_signal(signal: i32) {
+    crate::system::locking::set_signal(signal);
+}

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::handshake::Stop;
 use super::request::Pauses;
 use crate::error::Error;
-use crate::model::{LockId, Mode, Range};
+use crate::model::{FileId, LockId, Mode, PathBytes, Range};
 
 /// What is wanted of a lock.
 #[derive(Debug, Clone)]
@@ -23,18 +23,42 @@ pub(crate) struct Want {
     pub(crate) pauses: Pauses,
 }
 
-/// Which lock a request is for. Two requests for one lock have the same.
+/// Which lock a request is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
     /// The word before the colon: `flock`, `ofd`, `lockfile`.
     pub(crate) family: &'static str,
-    /// The lock file as it was named, made absolute.
+    /// The lock file, absolute.
     pub(crate) path: PathBuf,
-    /// As `ls` prints it; `None` as long as the file is not there.
+    /// As `ls` prints it; `None` where it is not there yet.
     pub(crate) id: Option<LockId>,
-    /// Where it stands in the one order in which several locks are taken: equal or overlapping
-    /// places are neighbours.
-    pub(crate) order: Vec<u64>,
+    /// The lock file as `stat` numbers it, where that is what is locked.
+    pub(crate) file: Option<FileId>,
+    /// The bytes of it.
+    pub(crate) range: Range,
+}
+
+impl Place {
+    /// For a person's eyes: harmless to print.
+    pub(crate) fn name(&self) -> String {
+        PathBytes(self.path.clone()).display()
+    }
+
+    /// Where it stands in the one order in which several locks are taken, so that no two who take
+    /// them in this order ever wait for each other.
+    pub(crate) fn order(&self) -> impl Ord + use<> {
+        let path = if self.file.is_none() { self.path.clone() } else { PathBuf::new() };
+        (self.file, path, self.family, self.range)
+    }
+
+    /// Whether having the one keeps out the other.
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        let same = match (self.file, other.file) {
+            (Some(file), other) => Some(file) == other,
+            (None, _) => self.path == other.path,
+        };
+        same && self.family == other.family && self.range.overlaps(&other.range)
+    }
 }
 
 /// A request of ours: owns the open file or the connection, and the place in the queue.
@@ -94,6 +118,9 @@ pub(crate) trait Held: Send + Debug {
     /// # Errors
     /// When that fails.
     fn give_back(self: Box<Self>) -> Result<(), Error>;
+
+    /// Which lock it is.
+    fn place(&self) -> Place;
 
     /// Lets go of our own part of it only: whoever inherited the open file keeps the lock. Where
     /// nothing can be inherited, the lock stays until somebody removes it.

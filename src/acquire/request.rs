@@ -1,11 +1,16 @@
 //! Asking for a lock: the builder.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
+use super::aim::{BeFree, Take};
 use super::cancel::Cancel;
 use super::guard::Guard;
+use super::pending::{Pending, Want};
 use super::progress::Progress;
+use super::wait::{Deadline, Terms, wait};
 use crate::error::Error;
+use crate::families;
 use crate::model::{Mode, Range, Target};
 
 /// The mode of lock files that have to be created, less the umask: as flock(1) creates them.
@@ -42,6 +47,23 @@ pub(super) enum Patience {
     Until(Instant),
 }
 
+impl Patience {
+    fn deadline(self) -> Deadline {
+        match self {
+            Self::Endless => Deadline::Never,
+            Self::None => Deadline::AtOnce,
+            // Further than the clock goes.
+            Self::For(time) => {
+                Instant::now().checked_add(time).map_or(Deadline::Never, Deadline::At)
+            }
+            Self::Until(time) => Deadline::At(time),
+        }
+    }
+}
+
+/// Whom to tell how it goes.
+type Tell = Box<dyn FnMut(&Progress) + Send>;
+
 /// A request for a lock, to be made by [`Acquire::take`]; see [`Target::acquire`].
 #[must_use = "nothing is taken before `take`"]
 pub struct Acquire {
@@ -53,7 +75,7 @@ pub struct Acquire {
     pub(super) pauses: Pauses,
     pub(super) insists: bool,
     pub(super) cancel: Cancel,
-    pub(super) on_progress: Option<Box<dyn FnMut(&Progress) + Send>>,
+    pub(super) on_progress: Option<Tell>,
 }
 
 impl Target {
@@ -154,16 +176,45 @@ impl Acquire {
     /// `is_usage` when the target names no lock that can be taken, `is_permission`, `is_gone`,
     /// `is_unsupported`, `is_unreachable` when the system refuses it.
     pub fn take(self) -> Result<Guard, Error> {
-        todo!()
+        let deadline = self.patience.deadline();
+        let pending = self.open(self.create_mode)?;
+        self.take_from(pending, deadline)
     }
 
     /// Waits until the lock could be had, without keeping it. A flock(2) lock is taken and given
     /// back in the same instant, since the kernel tells in no other way; others are never taken.
+    /// Creates nothing: a lock file that is not there is an error that [`is_gone`](Error::is_gone),
+    /// and one that goes away meanwhile is free.
     ///
     /// # Errors
     /// As [`Acquire::take`].
-    pub fn wait_until_free(self) -> Result<(), Error> {
-        todo!()
+    pub fn wait_until_free(mut self) -> Result<(), Error> {
+        let deadline = self.patience.deadline();
+        let pending = self.open(None)?;
+        wait::<BeFree>(pending, self.terms(deadline)).map(drop)
+    }
+
+    fn open(&self, create: Option<u32>) -> Result<Box<dyn Pending>, Error> {
+        families::open(&self.target, Want { create, ..self.want() })
+    }
+
+    fn want(&self) -> Want {
+        Want { mode: self.mode, range: self.range, create: self.create_mode, pauses: self.pauses }
+    }
+
+    fn take_from(mut self, pending: Box<dyn Pending>, deadline: Deadline) -> Result<Guard, Error> {
+        let (held, waited) = wait::<Take>(pending, self.terms(deadline))?;
+        Ok(Guard::new(held, self.mode, waited))
+    }
+
+    fn terms(&mut self, deadline: Deadline) -> Terms<'_> {
+        Terms {
+            want: self.want(),
+            deadline,
+            insists: self.insists,
+            cancel: &self.cancel,
+            on_progress: self.on_progress.as_deref_mut(),
+        }
     }
 }
 
@@ -174,6 +225,38 @@ impl Acquire {
 /// Of the first request that fails, after all that were taken have been given back; `is_usage` when
 /// two requests exclude each other.
 pub fn take_all(requests: Vec<Acquire>) -> Result<Vec<Guard>, Error> {
-    let _ = requests;
-    todo!()
+    let mut opened = Vec::with_capacity(requests.len());
+    for request in requests {
+        let deadline = request.patience.deadline();
+        let pending = request.open(request.create_mode)?;
+        opened.push((opened.len(), pending.place(), request, pending, deadline));
+    }
+    opened.sort_by_key(|(_, place, ..)| place.order());
+    for pair in opened.windows(2) {
+        let (first, second) = (&pair[0].1, &pair[1].1);
+        if first.overlaps(second) {
+            return Err(Error::usage(format!(
+                "{} and {} are the same lock: name it once",
+                first.name(),
+                second.name()
+            )));
+        }
+    }
+    let mut guards = Vec::with_capacity(opened.len());
+    for (at, _, request, pending, deadline) in opened {
+        guards.push((at, request.take_from(pending, deadline)?));
+    }
+    guards.sort_by_key(|(at, _)| *at);
+    Ok(guards.into_iter().map(|(_, guard)| guard).collect())
+}
+
+impl fmt::Debug for Acquire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Acquire")
+            .field("target", &self.target)
+            .field("mode", &self.mode)
+            .field("range", &self.range)
+            .field("patience", &self.patience)
+            .finish_non_exhaustive()
+    }
 }

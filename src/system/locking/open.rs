@@ -34,6 +34,14 @@ pub(crate) fn number(file: &File) -> io::Result<FileId> {
     platform::number(file)
 }
 
+/// What the path names, as `stat` numbers it.
+///
+/// # Errors
+/// The system's.
+pub(crate) fn number_of(path: &Path) -> io::Result<FileId> {
+    platform::number_of(path)
+}
+
 /// Whether the path still names the open file.
 ///
 /// # Errors
