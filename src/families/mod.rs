@@ -1,6 +1,7 @@
 //! What locks mean to people.
 
 mod catalogue;
+mod kernel;
 mod open;
 
 use std::path::PathBuf;

@@ -7,13 +7,12 @@ use std::sync::Arc;
 
 use fs4::{FileExt, TryLockError};
 
+use super::opened::Opened;
+use super::{MOST_REOPENED, replaced_all_the_time, wait_without_queue};
 use crate::acquire::{Blocked, Held, Pending, Place, Stop, Want};
 use crate::error::Error;
-use crate::model::{FileId, LockId, Mode, Range};
+use crate::model::{LockId, Mode, Range};
 use crate::system::locking::{self, Access};
-
-/// So often in a row, a lock file is not replaced while we open it.
-const MOST_REOPENED: usize = 1000;
 
 /// A request for a flock(2) lock.
 #[derive(Debug)]
@@ -21,15 +20,7 @@ pub(crate) struct Flock {
     path: PathBuf,
     want: Want,
     access: Access,
-    open: Open,
-}
-
-/// The lock file as it was opened.
-#[derive(Debug)]
-struct Open {
-    file: Arc<File>,
-    /// `None` where the system does not number files.
-    number: Option<FileId>,
+    open: Opened,
 }
 
 impl Flock {
@@ -42,12 +33,12 @@ impl Flock {
             return Err(Error::usage("flock locks whole files; a range of bytes wants 'ofd:PATH'"));
         }
         let access = Access::Read;
-        let open = Open::new(&path, access, &want)?;
+        let open = open(&path, access, &want)?;
         Ok(Self { path, want, access, open })
     }
 
     fn reopen(&mut self) -> Result<(), Error> {
-        self.open = Open::new(&self.path, self.access, &self.want)?;
+        self.open = open(&self.path, self.access, &self.want)?;
         Ok(())
     }
 
@@ -75,43 +66,27 @@ impl Flock {
     }
 }
 
-impl Open {
-    fn new(path: &Path, access: Access, want: &Want) -> Result<Self, Error> {
-        let file = locking::open(path, access, want.create)
-            .map_err(|error| Error::io("open the lock file", path, error))?;
-        let number = match locking::number(&file) {
-            Ok(number) => Some(number),
-            Err(error) if error.kind() == io::ErrorKind::Unsupported => None,
-            Err(error) => return Err(Error::io("look at the lock file", path, error)),
-        };
-        Ok(Self { file: Arc::new(file), number })
-    }
+fn open(path: &Path, access: Access, want: &Want) -> Result<Opened, Error> {
+    Opened::new(path, access, want.create)
+        .map_err(|error| Error::io("open the lock file", path, error))
+}
 
-    fn is_named(&self, path: &Path) -> Result<bool, Error> {
-        if self.number.is_none() {
-            return Ok(true);
-        }
-        locking::is_named(path, &self.file)
-            .map_err(|error| Error::io("look up the lock file", path, error))
+fn try_lock(file: &File, mode: Mode) -> io::Result<bool> {
+    let tried = match mode {
+        Mode::Shared => FileExt::try_lock_shared(file),
+        Mode::Exclusive => FileExt::try_lock(file),
+    };
+    match tried {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error),
     }
+}
 
-    fn try_lock(&self, mode: Mode) -> Result<bool, io::Error> {
-        let tried = match mode {
-            Mode::Shared => FileExt::try_lock_shared(&*self.file),
-            Mode::Exclusive => FileExt::try_lock(&*self.file),
-        };
-        match tried {
-            Ok(()) => Ok(true),
-            Err(TryLockError::WouldBlock) => Ok(false),
-            Err(TryLockError::Error(error)) => Err(error),
-        }
-    }
-
-    fn lock(&self, mode: Mode) -> io::Result<()> {
-        match mode {
-            Mode::Shared => FileExt::lock_shared(&*self.file),
-            Mode::Exclusive => FileExt::lock(&*self.file),
-        }
+fn lock(file: &File, mode: Mode) -> io::Result<()> {
+    match mode {
+        Mode::Shared => FileExt::lock_shared(file),
+        Mode::Exclusive => FileExt::lock(file),
     }
 }
 
@@ -129,7 +104,7 @@ impl Pending for Flock {
 
     fn try_take(&mut self) -> Result<Option<Box<dyn Held>>, Error> {
         for _ in 0..MOST_REOPENED {
-            match self.open.try_lock(self.want.mode) {
+            match try_lock(&self.open.file, self.want.mode) {
                 Ok(true) => {
                     if let Some(held) = self.verified()? {
                         return Ok(Some(held));
@@ -142,22 +117,20 @@ impl Pending for Flock {
                 Err(error) => return Err(self.failed(error)),
             }
         }
-        Err(Error::changed(format!("{} is replaced all the time", self.place().name())))
+        Err(replaced_all_the_time(&self.path))
     }
 
     fn block(&mut self, stop: &Arc<Stop>) -> Result<Blocked, Error> {
         let thread = match locking::prepare() {
             Ok(thread) => thread,
             Err(error) if error.kind() == io::ErrorKind::Unsupported => {
-                // Nothing could end a blocked call: try from time to time.
-                stop.pause(self.want.pauses.first);
-                return Ok(if stop.is_set() { Blocked::Stopped } else { Blocked::Changed });
+                return Ok(wait_without_queue(&self.want, stop));
             }
             Err(error) => return Err(Error::io("wait in the queue of", &self.path, error)),
         };
         loop {
             let mode = self.want.mode;
-            match stop.interruptible(thread, || self.open.lock(mode)) {
+            match stop.interruptible(thread, || lock(&self.open.file, mode)) {
                 None => return Ok(Blocked::Stopped),
                 Some(Ok(())) => {
                     return Ok(self.verified()?.map_or(Blocked::Changed, Blocked::Taken));

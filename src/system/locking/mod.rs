@@ -4,6 +4,7 @@
 use std::io;
 
 mod open;
+pub(crate) mod record;
 mod signal;
 
 use crate::model::Pid;
