@@ -15,6 +15,7 @@ mod verdict;
 
 pub use advice::Advice;
 pub use explain::{Explanation, QueueLine, explain};
+pub(crate) use phrase::doing;
 pub use processes::explain_process;
 
 use crate::model::{Certainty, Facts, Sharer, Snapshot, Taker};

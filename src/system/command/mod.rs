@@ -18,9 +18,9 @@ mod spawn;
 #[cfg(unix)]
 pub use child::{Child, find};
 #[cfg(not(unix))]
-pub use other::{Child, Signals, find, nudge};
+pub use other::{Child, Signals, find, is_by_terminal, is_in_foreground, nudge};
 #[cfg(unix)]
-pub use signals::{Signals, nudge};
+pub use signals::{Signals, is_by_terminal, is_in_foreground, nudge};
 
 /// What was heard while signals were held back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

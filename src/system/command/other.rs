@@ -50,6 +50,18 @@ impl Signals {
 /// Nobody waits for it.
 pub fn nudge() {}
 
+/// No signal stops anybody.
+#[must_use]
+pub fn is_by_terminal(_signal: i32) -> bool {
+    false
+}
+
+/// There are no other jobs.
+#[must_use]
+pub fn is_in_foreground() -> bool {
+    true
+}
+
 /// A command that runs.
 #[derive(Debug)]
 pub struct Child(Process);

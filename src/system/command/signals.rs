@@ -104,6 +104,20 @@ impl Signals {
     }
 }
 
+/// Whether the signal is one by which a terminal stops programs.
+#[must_use]
+pub fn is_by_terminal(signal: i32) -> bool {
+    matches!(signal, SIGTSTP | libc::SIGTTIN | libc::SIGTTOU)
+}
+
+/// Whether the terminal on standard error is ours to write on, and not another job's.
+#[must_use]
+pub fn is_in_foreground() -> bool {
+    // Where the system does not say, nobody else is known to use it.
+    rustix::termios::tcgetpgrp(rustix::stdio::stderr())
+        .map_or(true, |foreground| foreground == rustix::process::getpgrp())
+}
+
 /// Ends a [`Signals::next`] with [`Heard::Nudge`]; several may end only one.
 pub fn nudge() {
     // It can always be sent to oneself.
