@@ -33,6 +33,7 @@ pub(crate) struct Wait {
 
 /// `locktop run`.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 #[command(
     version,
     display_name = "locktop",
@@ -48,7 +49,7 @@ pub(crate) struct Run {
     /// The lock: PATH, FAMILY:PATH or @ID, and the command. Several locks want a '--' before it;
     /// without one, options behind the target are the command's. '-c LINE' runs a line in the shell
     #[arg(value_name = "TARGET", required = true)]
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(trailing_var_arg = true)]
     pub(crate) words: Vec<OsString>,
     /// What stood behind '--'.
     #[arg(skip)]
@@ -65,6 +66,12 @@ pub(crate) struct Run {
     /// Exit status when the lock was lost while the command ran
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub(crate) lost_code: u8,
+    /// flock(1) has it.
+    #[arg(short, long, hide = true)]
+    pub(crate) unlock: bool,
+    /// flock(1) has it.
+    #[arg(long, hide = true)]
+    pub(crate) fcntl: bool,
     #[command(flatten)]
     pub(crate) creation: Creation,
     #[command(flatten)]

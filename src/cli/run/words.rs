@@ -32,9 +32,7 @@ pub(crate) fn parse(arguments: &[OsString], at: usize) -> Result<Args, clap::Err
     let command = command[1..].to_vec();
     // Before '--' everything is ours, wherever it stands.
     let plain = Args::command().mut_subcommand("run", |run| {
-        run.mut_arg("words", |words| {
-            words.required(false).trailing_var_arg(false).allow_hyphen_values(false)
-        })
+        run.mut_arg("words", |words| words.required(false).trailing_var_arg(false))
     });
     let parsed = read(plain, ours);
     let words = match &parsed {
@@ -89,6 +87,15 @@ fn ambiguous(program: &OsStr, words: &[OsString]) -> String {
 
 /// What the words mean.
 pub(super) fn plan(run: &Run) -> Result<Plan, Failure> {
+    if run.unlock {
+        return Err(Failure::usage(
+            "'run' has no --unlock: it gives the lock back when the command ends. Before that, the \
+             command can: flock -u \"$LOCKTOP_FD\"",
+        ));
+    }
+    if run.fcntl {
+        return Err(Failure::usage("'run' has no --fcntl: write ofd:FILE for a record lock"));
+    }
     let (targets, command) = match (&run.command, &run.words[..]) {
         (Some(command), targets) => (targets, &command[..]),
         (None, [target, command @ ..]) => (std::slice::from_ref(target), command),
