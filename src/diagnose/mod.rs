@@ -17,6 +17,7 @@ mod verdict;
 pub use advice::Advice;
 pub use explain::{Explanation, QueueLine, explain};
 pub(crate) use foresee::{Kin, Wish, circle};
+pub(crate) use phrase::doing;
 pub use processes::explain_process;
 
 use crate::model::{Certainty, Facts, Sharer, Snapshot, Taker};

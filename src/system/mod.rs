@@ -4,6 +4,7 @@
 //! `/proc`.
 
 pub mod children;
+pub mod command;
 pub mod console;
 mod kin;
 pub(crate) mod locking;
