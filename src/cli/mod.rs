@@ -69,7 +69,7 @@ fn show(targets: Vec<OsString>, global: args::Global) -> Result<Status, Failure>
 fn dashboard(targets: &[OsString], global: args::Global) -> Result<Status, Failure> {
     let targets = pick::parse(targets)?;
     let colour = page::Page::stdout(global).colour;
-    tui::run(tui::Options { targets, colour, ascii: global.ascii })?;
+    tui::run(tui::Options { targets, colour, ascii: global.ascii, read_only: false })?;
     Ok(Status::Done)
 }
 
