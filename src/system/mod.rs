@@ -5,7 +5,9 @@
 
 pub mod children;
 pub(crate) mod clock;
+pub mod command;
 pub mod console;
+mod kin;
 pub(crate) mod locking;
 mod lookup;
 mod people;
