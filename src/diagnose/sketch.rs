@@ -11,6 +11,9 @@ use crate::model::{
     Moment, Naming, PathBytes, Pid, Process, Range, Request, Sharer, Span, State, Taker,
 };
 
+/// When it is, as time since boot.
+pub(super) const NOW: Duration = Duration::from_secs(4000);
+
 /// Facts in the making. Everybody who is mentioned is a sleeping process of one thread, `pN`.
 #[derive(Debug)]
 pub(super) struct Sketch {
@@ -24,7 +27,7 @@ impl Sketch {
         Self {
             facts: Facts {
                 host: Host { name: "web-01".into(), boot_id: None },
-                at: Moment { wall: Timestamp::UNIX_EPOCH, uptime: Duration::ZERO },
+                at: Moment { wall: Timestamp::UNIX_EPOCH, uptime: NOW },
                 cost: Duration::from_millis(5),
                 complete: true,
                 at_once: false,

@@ -23,8 +23,8 @@ impl Table {
     }
 
     fn process(mut self, pid: Pid, idle: Duration) -> Self {
-        let process =
-            Process { pid: Some(pid), start: Some(7), last_ran: Some(idle), ..Process::default() };
+        let ran_at = Duration::from_secs(self.uptime).checked_sub(idle);
+        let process = Process { pid: Some(pid), start: Some(7), ran_at, ..Process::default() };
         self.processes.insert(pid, Arc::new(process));
         self
     }
