@@ -284,7 +284,7 @@ pub(super) struct People<'a>(BTreeMap<Pid, &'a Process>);
 
 impl<'a> People<'a> {
     pub(super) fn of(snapshot: &'a Snapshot) -> Self {
-        let holders = snapshot.locks.iter().flat_map(|lock| &lock.holders);
+        let holders = snapshot.locks.iter().flat_map(|lock| lock.holders.iter());
         let waiters = snapshot.locks.iter().flat_map(|lock| &lock.waiters);
         let processes =
             holders.map(|holder| &*holder.process).chain(waiters.map(|waiter| &*waiter.process));

@@ -7,8 +7,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::model::{
-    AsSeen, Certainty, Device, Facts, FileId, Grant, Host, How, LockFacts, LockId, Mechanism, Mode,
-    Moment, Naming, PathBytes, Pid, Process, Range, Request, Sharer, Span, State, Taker,
+    AsSeen, Certainty, Details, Device, Facts, FileId, Grant, Host, How, LockFacts, LockId,
+    Mechanism, Mode, Moment, Naming, PathBytes, Pid, Process, Range, Request, Sharer, Span, State,
+    Taker,
 };
 
 /// When it is, as time since boot.
@@ -124,14 +125,14 @@ impl LockSketch {
             normal: false,
             file: None,
             table_file: None,
-            path: Some(PathBytes(path.into())),
+            path: Some(PathBytes::new(path)),
             naming: Naming::Same,
             range,
             grants: Vec::new(),
             requests: Vec::new(),
             queue_cut: false,
             age: Span::default(),
-            details: BTreeMap::new(),
+            details: Details::default(),
         };
         Self { lock, path: path.into() }
     }

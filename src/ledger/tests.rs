@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use super::*;
 use crate::model::{
-    Certainty, Device, FileId, Grant, How, Mechanism, Naming, Range, Request, Sharer, Taker,
+    Certainty, Details, Device, FileId, Grant, How, Mechanism, Naming, Range, Request, Sharer,
+    Taker,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -126,7 +127,7 @@ fn lock(inode: u64, pid: Pid, taker: Taker, place: usize) -> LockFacts {
         requests: Vec::new(),
         queue_cut: false,
         age: Span::default(),
-        details: BTreeMap::new(),
+        details: Details::default(),
     }
 }
 

@@ -389,7 +389,7 @@ impl Look<'_> {
         let process = Process {
             state: state(system, shown, pid, wchan.as_deref()),
             wchan,
-            cwd: std::fs::read_link(system.path(pid, "cwd")).ok().map(PathBytes),
+            cwd: std::fs::read_link(system.path(pid, "cwd")).ok().map(PathBytes::new),
             parent,
             threads: Some(stat.threads),
             ran_at: accounts.and_then(|all| all.iter().map(|account| account.ran_at).max()),
