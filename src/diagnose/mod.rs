@@ -34,6 +34,13 @@ pub fn diagnose(mut facts: Facts) -> Snapshot {
     assemble::snapshot(facts, &graph, verdicts, deadlocks)
 }
 
+/// Whether the judgement stays the same for as long as nobody who holds or waits runs: that a circle
+/// is certain can turn out with time.
+#[must_use]
+pub(crate) fn lasts(snapshot: &Snapshot) -> bool {
+    snapshot.deadlocks.iter().all(|circle| circle.certain)
+}
+
 /// Where the process that the kernel names lives and nothing speaks against it, it is the holder,
 /// though only by the record.
 fn believe_the_record(facts: &mut Facts) {

@@ -2,6 +2,7 @@
 //!
 //! Nothing here asks the operating system, and nothing here knows a terminal.
 
+mod details;
 mod facts;
 mod file;
 mod form;
@@ -13,6 +14,7 @@ mod span;
 mod target;
 mod words;
 
+pub use details::{Detail, Details};
 pub use facts::{Facts, Grant, LockFacts, Look, Naming, Request, Sharer, Taker};
 pub use file::{Device, FileId, PathBytes, Range};
 pub use form::Form;
