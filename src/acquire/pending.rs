@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::handshake::Stop;
 use super::request::Pauses;
 use crate::error::Error;
-use crate::model::{FileId, Form, LockId, Mode, Range, harmless_bytes};
+use crate::model::{FileId, Form, Lock, LockId, Mechanism, Mode, Range, harmless_bytes};
 
 /// What is wanted of a lock.
 #[derive(Debug, Clone)]
@@ -53,6 +53,23 @@ impl Place {
     pub(crate) fn order(&self) -> impl Ord + use<> {
         let path = if self.file.is_none() { self.path.clone() } else { PathBuf::new() };
         (self.file, path, self.family, self.range)
+    }
+
+    /// What makes it exclusive, for those that looks can see.
+    pub(crate) fn mechanism(&self) -> Option<Mechanism> {
+        match self.family {
+            "flock" => Some(Mechanism::Flock),
+            "posix" | "ofd" => Some(Mechanism::Ofd),
+            _ => None,
+        }
+    }
+
+    /// Whether a lock that a look saw is this one, or can be in its way.
+    pub(crate) fn meets(&self, lock: &Lock) -> bool {
+        let same_file = self.file.is_some() && lock.file == self.file;
+        same_file
+            && self.mechanism().is_some_and(|mechanism| mechanism.conflicts_with(lock.mechanism))
+            && lock.range.is_some_and(|range| range.overlaps(&self.range))
     }
 
     /// Whether having the one keeps out the other.
