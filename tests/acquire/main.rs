@@ -7,4 +7,6 @@ mod support;
 
 mod chance;
 mod exclusion;
+mod others;
 mod player;
+mod trouble;
