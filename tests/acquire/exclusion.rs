@@ -53,8 +53,7 @@ fn nobody_who_is_killed_or_stopped_takes_a_record_lock_along() {
 fn some_are_killed(family: &str) {
     let field = Field::of(family);
     let mut chance = Chance::new(Chance::seed());
-    let mut start =
-        |number, chance: &mut Chance| field.player(number, u64::MAX, chance.below(1 << 32));
+    let start = |number, chance: &mut Chance| field.player(number, u64::MAX, chance.below(1 << 32));
     let mut players: Vec<_> = (0..PLAYERS).map(|number| start(number, &mut chance)).collect();
     let mut watch = Watch::begin();
     for _ in 0..VICTIMS {

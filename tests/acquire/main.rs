@@ -5,6 +5,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod asking;
 mod chance;
 mod exclusion;
+mod places;
 mod player;
+mod queues;
+mod replaced;
