@@ -60,7 +60,7 @@ impl Wait {
     }
 
     /// Cancels it, and returns what came of it.
-    pub(crate) fn is_cancelled(self) -> Result<Guard, Error> {
+    pub(crate) fn leaves(self) -> Result<Guard, Error> {
         self.cancel.cancel();
         self.ends()
     }

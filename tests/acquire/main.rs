@@ -1,6 +1,11 @@
 //! Waiting for locks and taking them, by real processes that are in each other's way.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on fails, and says with which numbers it can be repeated"
+)]
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -103,7 +103,7 @@ impl Player {
     }
 
     /// Ends it, wherever it is.
-    pub(crate) fn is_killed(mut self) {
+    pub(crate) fn dies(mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }
@@ -152,7 +152,7 @@ fn plays() {
     };
     // Two threads and two files belong to the play.
     let before = belongings();
-    let played = play.rounds(number("rounds")).and_then(|()| play.nothing_is_left(&before));
+    let played = play.rounds(number("rounds")).and_then(|()| nothing_is_left(&before));
     if let Err(complaint) = played {
         let path = folder.join("complaints");
         let mut complaints = fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
@@ -246,13 +246,13 @@ impl Play {
         }
         fcntl_lock(&self.witness, FlockOperation::Unlock).map_err(|error| error.to_string())
     }
+}
 
-    /// Neither a thread nor an open file.
-    fn nothing_is_left(&self, before: &(usize, usize)) -> Result<(), String> {
-        wait_until("threads that waited have ended", || (belongings().0 <= before.0).then_some(()));
-        let now = belongings();
-        if now == *before { Ok(()) } else { Err(format!("{before:?} became {now:?}")) }
-    }
+/// Neither a thread nor an open file.
+fn nothing_is_left(before: &(usize, usize)) -> Result<(), String> {
+    wait_until("threads that waited have ended", || (belongings().0 <= before.0).then_some(()));
+    let now = belongings();
+    if now == *before { Ok(()) } else { Err(format!("{before:?} became {now:?}")) }
 }
 
 /// Cancels what it is told, after a while, in a thread of its own.

@@ -1,6 +1,7 @@
 //! Standing in the kernel's queue, and leaving it.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
@@ -46,6 +47,7 @@ fn we_and_others_stand_in_one_queue() {
     let Some(scene) = Scene::with(&[]) else { return };
     let path = scene.path("l");
     let served = scene.path("served");
+    fs::write(&served, "").unwrap();
     let first = lock("flock", &path).take().unwrap();
     let mut ours = Vec::new();
     for number in 0..10 {
@@ -54,9 +56,8 @@ fn we_and_others_stand_in_one_queue() {
         } else {
             let served = served.clone();
             ours.push(Wait::then(lock("flock", &path), move |guard| {
-                let mut lines = fs::read_to_string(&served).unwrap_or_default();
-                lines.push_str(&format!("{number}\n"));
-                fs::write(&served, lines).unwrap();
+                let mut served = fs::OpenOptions::new().append(true).open(&served).unwrap();
+                writeln!(served, "{number}").unwrap();
                 Ok(guard)
             }));
         }
@@ -66,8 +67,11 @@ fn we_and_others_stand_in_one_queue() {
     for wait in ours {
         wait.ends().unwrap().release().unwrap();
     }
-    let lines = (0..10).map(|number| format!("{number}\n")).collect::<String>();
-    wait_until("all were served", || (fs::read_to_string(&served).ok()? == lines).then_some(()));
+    let order = wait_until("all were served", || {
+        let served = fs::read_to_string(&served).unwrap();
+        (served.lines().count() == 10).then_some(served)
+    });
+    assert!(order.split_whitespace().eq((0..10).map(|number| number.to_string())), "{order}");
 }
 
 #[test]
@@ -86,7 +90,7 @@ fn who_cancels_leaves_the_queue_however_deep_it_stands() {
         // The last, one in the midst, the first. Whom the kernel had lined up behind that one lines
         // up anew.
         for (left, place) in [(39, 39), (38, 20), (37, 0)] {
-            let error = waits.remove(place).is_cancelled().unwrap_err();
+            let error = waits.remove(place).leaves().unwrap_err();
             assert!(error.is_cancelled(), "{error}");
             wait_for_queue(&path, left);
         }
@@ -151,7 +155,7 @@ fn what_comes_in_the_instant_of_an_end_is_not_kept() {
             wait_for_queue(&path, 1);
             let cancel = wait.cancel();
             let together = Arc::new(Barrier::new(2));
-            let (other, pause) = (Arc::clone(&together), chance.time(Duration::from_micros(100)));
+            let (other, pause) = (Arc::clone(&together), chance.time(Duration::from_micros(300)));
             let ends = thread::spawn(move || {
                 other.wait();
                 spin(pause);
@@ -189,7 +193,7 @@ fn nothing_is_left_of_a_wait_that_has_ended() {
     let first = lock("flock", &path).take().unwrap();
     let wait = Wait::begin(lock("flock", &path));
     wait_for_queue(&path, 1);
-    assert!(wait.is_cancelled().unwrap_err().is_cancelled());
+    assert!(wait.leaves().unwrap_err().is_cancelled());
     assert!(is_open(&path) == 1, "only the holder has it open");
     first.release().unwrap();
     assert!(is_open(&path) == 0);
