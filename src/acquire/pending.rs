@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::handshake::Stop;
 use super::request::Pauses;
 use crate::error::Error;
-use crate::model::{FileId, Form, LockId, Mode, PathBytes, Range};
+use crate::model::{FileId, Form, LockId, Mode, Range, harmless_bytes};
 
 /// What is wanted of a lock.
 #[derive(Debug, Clone)]
@@ -45,7 +45,7 @@ pub(crate) struct Place {
 impl Place {
     /// For a person's eyes: harmless to print.
     pub(crate) fn name(&self) -> String {
-        PathBytes(self.path.clone()).display()
+        harmless_bytes(self.path.as_os_str().as_encoded_bytes()).into_owned()
     }
 
     /// Where it stands in the one order in which several locks are taken, so that no two who take

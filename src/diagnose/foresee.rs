@@ -98,7 +98,7 @@ fn grants_against(lock: &Lock, mode: Mode) -> Vec<Grant<'_>> {
         return Vec::new();
     }
     let mut grants: BTreeMap<u32, Vec<&Holder>> = BTreeMap::new();
-    for holder in &lock.holders {
+    for holder in lock.holders.iter() {
         grants.entry(holder.grant).or_default().push(holder);
     }
     // A lock table that is read in pieces can show an exclusive lock beside shared ones: which of

@@ -59,7 +59,7 @@ impl Source for Kernel {
             return Ok(Look::blind(system.now(), no_table()));
         }
         let begun = self.begun.take().map_or_else(|| Begun::now(system), Ok)?;
-        let Begun { clock, at: began, table: text } = begun;
+        let Begun { clock, at: start, table: text } = begun;
         let (at_once, cut) = (text.at_once, text.cut);
         let mut table = Table::parse(&text.text);
 
@@ -99,7 +99,7 @@ impl Source for Kernel {
         let unseen = !everything_in_table || hidden || cut || !scan.unreadable.is_empty();
         // Whether anybody has run since is told from the second look on.
         let still = remembered.then(|| Still::of(text, files.mounts, worth, &locks, &anatomy));
-        let memory = Memory::of(began, &anatomy, scan, alive.into_iter().collect(), turn);
+        let memory = Memory::of(start, &anatomy, scan, alive.into_iter().collect(), turn);
         self.memory = Some(memory.compare_with(still.flatten()));
         Ok(Look {
             at,
