@@ -12,8 +12,12 @@ mod support;
 
 mod asking;
 mod chance;
+mod deadlocks;
 mod exclusion;
+mod kills;
 mod places;
 mod player;
 mod queues;
 mod replaced;
+mod script;
+mod terminals;
