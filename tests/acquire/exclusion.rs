@@ -24,6 +24,11 @@ fn one_at_a_time_has_a_record_lock() {
     all_have_it("ofd");
 }
 
+#[test]
+fn one_at_a_time_has_a_lock_file() {
+    all_have_it("lockfile");
+}
+
 fn all_have_it(family: &str) {
     let field = Field::of(family);
     let seed = Chance::seed();

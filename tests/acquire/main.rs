@@ -18,6 +18,7 @@ mod kills;
 mod places;
 mod player;
 mod queues;
+mod refusals;
 mod replaced;
 mod script;
 mod terminals;

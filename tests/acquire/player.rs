@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use locktop::acquire::Cancel;
+use locktop::acquire::{Cancel, Pauses};
 use locktop::model::Mode;
 use locktop::{Acquire, Guard, Target};
 use rustix::fs::{FlockOperation, fcntl_lock};
@@ -194,7 +194,12 @@ impl Play {
     /// Asks for the lock in one of the ways in which it can be asked for.
     fn try_once(&mut self) -> Result<Option<Guard>, String> {
         let can_share = !matches!(self.target, Target::Family { family: "lockfile", .. });
-        let mut request = self.target.acquire();
+        let pauses = Pauses {
+            first: Duration::from_millis(1),
+            longest: Duration::from_millis(20),
+            ..Pauses::default()
+        };
+        let mut request = self.target.acquire().pauses(pauses);
         // Who insists saves the look for circles, which takes longer than all the rest.
         if self.chance.below(32) != 0 {
             request = request.insist();
