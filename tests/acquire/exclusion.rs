@@ -75,7 +75,7 @@ fn some_are_killed(family: &str) {
         let number = chance.below(PLAYERS as u64) as usize;
         if chance.below(2) == 0 {
             let next = start(number, &mut chance);
-            std::mem::replace(&mut players[number], next).is_killed();
+            std::mem::replace(&mut players[number], next).dies();
             if family == "lockfile" {
                 remove_if_left_behind(&field.lock(), &players);
             }
