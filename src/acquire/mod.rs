@@ -43,6 +43,7 @@ mod sync {
     pub(super) use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 }
 
+pub use crate::model::Form;
 pub use cancel::Cancel;
 pub use guard::Guard;
 pub(crate) use handshake::Stop;

@@ -160,9 +160,10 @@ impl Watcher {
         };
         inspector.expect_at(&[Target::Path(place.path.clone())], Folders::Themselves);
         let mut snapshot = inspector.snapshot()?;
-        let circle = match &place.id {
-            Some(id) if !self.watch.insists => manners::check(&snapshot, id, &self.watch.want),
-            _ => None,
+        let circle = if self.watch.insists {
+            None
+        } else {
+            manners::check(&snapshot, &place, &self.watch.want)
         };
         // The later one refuses: who waits already has been told, or insisted.
         self.watch.insists = true;

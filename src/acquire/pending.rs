@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::handshake::Stop;
 use super::request::Pauses;
 use crate::error::Error;
-use crate::model::{FileId, LockId, Mode, PathBytes, Range};
+use crate::model::{FileId, Form, LockId, Mode, Range, harmless_bytes};
 
 /// What is wanted of a lock.
 #[derive(Debug, Clone)]
@@ -19,6 +19,10 @@ pub(crate) struct Want {
     pub(crate) range: Option<Range>,
     /// The mode of a lock file that has to be created, less the umask; `None`: none is created.
     pub(crate) create: Option<u32>,
+    /// What is made, for a lock that locks by existing.
+    pub(crate) form: Option<Form>,
+    /// What that says.
+    pub(crate) text: Option<Vec<u8>>,
     /// Between tries, where there is no queue.
     pub(crate) pauses: Pauses,
 }
@@ -41,7 +45,7 @@ pub(crate) struct Place {
 impl Place {
     /// For a person's eyes: harmless to print.
     pub(crate) fn name(&self) -> String {
-        PathBytes(self.path.clone()).display()
+        harmless_bytes(self.path.as_os_str().as_encoded_bytes()).into_owned()
     }
 
     /// Where it stands in the one order in which several locks are taken, so that no two who take

@@ -28,6 +28,9 @@ pub(crate) struct Args {
     /// Only these locks: PATH, FAMILY:PATH, pid:N or @ID; a folder is all below it
     #[arg(value_name = "TARGET")]
     pub(crate) targets: Vec<OsString>,
+    /// In the dashboard, wait for no lock and take none
+    #[arg(long)]
+    pub(crate) read_only: bool,
     #[command(flatten)]
     pub(crate) global: Global,
 }
@@ -249,6 +252,7 @@ mod tests {
         };
         assert_eq!(ls.columns, [Column::Id, Column::Pid]);
         assert_eq!(ls.targets, ["/a", "-b"]);
+        assert!(parse("locktop --read-only /a").unwrap().read_only);
         for line in ["ls --json --tree", "ls --json -o id", "ls --tree -o id", "explain a b"] {
             assert!(parse(&format!("locktop {line}")).is_err(), "{line}");
         }

@@ -220,7 +220,7 @@ mod tests {
     fn a_path_that_is_no_utf8_comes_in_base64_too() {
         use std::os::unix::ffi::OsStringExt as _;
         let mut lock = sample::lock("@a", "", Verdict::Held);
-        let path = locktop::model::PathBytes(OsString::from_vec(b"/\xff\x1b".to_vec()).into());
+        let path = locktop::model::PathBytes::new(OsString::from_vec(b"/\xff\x1b".to_vec()));
         (lock.path_base64, lock.path) = (path.base64(), Some(path));
         let document: Value = serde_json::from_str(&text(&lock)).unwrap();
         assert_eq!(document["path"], "/\u{fffd}\u{1b}");

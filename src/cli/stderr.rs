@@ -49,7 +49,8 @@ fn note(note: &Note) -> String {
 }
 
 fn cost_of(snapshot: &Snapshot) -> String {
-    let holders = snapshot.locks.iter().flat_map(|lock| &lock.holders).map(|one| &one.process);
+    let holders =
+        snapshot.locks.iter().flat_map(|lock| lock.holders.iter()).map(|one| &one.process);
     let waiters = snapshot.locks.iter().flat_map(|lock| &lock.waiters).map(|one| &one.process);
     let pids: BTreeSet<_> = holders.chain(waiters).filter_map(|process| process.pid).collect();
     let waiting: usize = snapshot.locks.iter().map(|lock| lock.waiters.len()).sum();

@@ -58,11 +58,26 @@ impl Glimpse {
     }
 }
 
+impl Glimpse {
+    /// Whether it must be the same lock for as long as nobody in it runs. `complete`: whether all
+    /// processes can be seen.
+    pub(super) fn lasts(&self, complete: bool) -> bool {
+        self.grants.iter().any(|grant| match grant.recorded {
+            Some(_) => grant.taker.is_some() || grant.taker_is_gone,
+            None => complete && grant.sharers.as_ref().is_some_and(|all| !all.is_empty()),
+        })
+    }
+}
+
 impl GrantGlimpse {
     fn of(grant: &Grant, facts: &Facts) -> Self {
         let actor = |pid: Pid| {
             let process = facts.processes.get(&pid)?;
-            Some(Actor { id: process.id()?, idle: process.last_ran, threads: process.threads })
+            Some(Actor {
+                id: process.id()?,
+                idle: process.idle(facts.at),
+                threads: process.threads,
+            })
         };
         Self {
             mode: grant.mode,

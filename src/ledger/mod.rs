@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::model::{
     AsSeen, Evidence, Facts, FileId, Host, LockFacts, LockId, Look, Mechanism, Mode, Moment, Pid,
-    Process, ProcessId, Span,
+    Process, ProcessId, Snapshot, Span,
 };
 use continuity::{Continuity, Gap, Glimpse};
 
@@ -76,6 +76,40 @@ impl Ledger {
         self.narrow_waits(&mut facts);
         self.last = Some(this);
         facts
+    }
+
+    /// Enters a look that showed what the last one did, since nobody who holds or waits has run:
+    /// all has lasted that bit longer. `began` is when that look did, as time since boot.
+    pub(crate) fn pass(&mut self, began: Duration, snapshot: &mut Snapshot, at: Moment) {
+        let passed = at.uptime.saturating_sub(snapshot.at.uptime);
+        let mut any_interrupted = false;
+        for tenure in self.held.values_mut() {
+            let lasts = |glimpse: &Glimpse| glimpse.lasts(snapshot.complete);
+            tenure.seen += 1;
+            tenure.interrupted |= !tenure.glimpse.as_ref().is_some_and(lasts);
+            any_interrupted |= tenure.interrupted;
+        }
+        for tenure in self.waiting.values_mut() {
+            tenure.seen += 1;
+        }
+        for lock in &mut snapshot.locks {
+            lock.age.pass(passed);
+            if any_interrupted && let Some(tenure) = self.held.get(&lock.id) {
+                tenure.renew(&mut lock.age, at);
+            }
+            for waiter in &mut lock.waiters {
+                waiter.waited.pass(passed);
+                let key = waiter.process.id().zip(waiter.tid);
+                let key = key.map(|(process, tid)| (lock.table_file, process, tid));
+                if let Some(tenure) = key.and_then(|key| self.waiting.get(&key)) {
+                    tenure.renew(&mut waiter.waited, at);
+                }
+            }
+        }
+        if let Some(last) = &mut self.last {
+            last.began = began;
+        }
+        snapshot.at = at;
     }
 
     fn narrow_ages(&mut self, facts: &mut Facts) {
@@ -201,6 +235,12 @@ fn is_of_bytes(lock: &LockFacts) -> bool {
 impl Tenure {
     fn new(since: Duration, after: Option<Duration>, first_seen: Duration) -> Self {
         Self { since, after, first_seen, seen: 1, interrupted: false, glimpse: None }
+    }
+
+    /// The same for a span that was narrowed before.
+    fn renew(&self, span: &mut Span, at: Moment) {
+        span.evidence.retain(|evidence| !matches!(evidence, Evidence::Seen(_)));
+        self.narrow(span, at);
     }
 
     fn narrow(&self, span: &mut Span, at: Moment) {

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use super::*;
 use crate::model::{
-    Certainty, Device, FileId, Grant, How, Mechanism, Naming, Range, Request, Sharer, Taker,
+    Certainty, Details, Device, FileId, Grant, How, Mechanism, Naming, Range, Request, Sharer,
+    Taker,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -23,8 +24,8 @@ impl Table {
     }
 
     fn process(mut self, pid: Pid, idle: Duration) -> Self {
-        let process =
-            Process { pid: Some(pid), start: Some(7), last_ran: Some(idle), ..Process::default() };
+        let ran_at = Duration::from_secs(self.uptime).checked_sub(idle);
+        let process = Process { pid: Some(pid), start: Some(7), ran_at, ..Process::default() };
         self.processes.insert(pid, Arc::new(process));
         self
     }
@@ -126,7 +127,7 @@ fn lock(inode: u64, pid: Pid, taker: Taker, place: usize) -> LockFacts {
         requests: Vec::new(),
         queue_cut: false,
         age: Span::default(),
-        details: BTreeMap::new(),
+        details: Details::default(),
     }
 }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    AsSeen, Certainty, FileId, Host, How, LockId, Mechanism, Mode, Moment, Note, PathBytes, Pid,
-    Process, Range, Span,
+    AsSeen, Certainty, Details, FileId, Host, How, LockId, Mechanism, Mode, Moment, Note,
+    PathBytes, Pid, Process, Range, Span,
 };
 
 /// What one source said at one time, and what it could not see.
@@ -84,7 +84,7 @@ pub struct LockFacts {
     /// For how long it has been held.
     pub age: Span,
     /// What only this family has.
-    pub details: BTreeMap<&'static str, serde_json::Value>,
+    pub details: Details,
 }
 
 impl LockFacts {

@@ -107,7 +107,7 @@ fn config() -> Config {
 /// The path of a lock file that can be looked up without waiting for anybody.
 fn watchable(lock: &Lock) -> Option<(&Path, Option<FileId>)> {
     let path = lock.path.as_ref()?.as_path();
-    let answers = lock.details.get("remote").is_some_and(|remote| remote == false);
+    let answers = lock.details.get("remote").is_some_and(|remote| *remote == false);
     (answers && !lock.deleted && path.is_absolute()).then_some((path, lock.file))
 }
 
@@ -402,7 +402,9 @@ mod tests {
     fn only_files_that_answer_are_followed() {
         let lock = |path: &str, remote: Option<bool>| {
             let mut lock = crate::watch::tests::lock(path);
-            lock.details.extend(remote.map(|remote| ("remote", remote.into())));
+            if let Some(remote) = remote {
+                lock.details.insert("remote", remote.into());
+            }
             lock
         };
         assert!(watchable(&lock("/run/lock", Some(false))).is_some());

@@ -141,13 +141,13 @@ impl Drop for Watcher {
 
 fn look(inspector: &mut Inspector, targets: &[Target], folders: Folders) -> Result<Seen, Error> {
     let before = inspector.stalled();
-    let snapshot = inspector.snapshot()?;
+    let snapshot = inspector.look()?;
     let stalled = inspector.stalled().saturating_sub(before);
     let selection = match targets {
         [] => Ok(Selection::all()),
         targets => inspector.select(&snapshot, targets, folders),
     };
-    Ok(Seen { snapshot: Arc::new(snapshot), selection, stalled })
+    Ok(Seen { snapshot, selection, stalled })
 }
 
 fn run(

@@ -6,8 +6,8 @@ use std::sync::mpsc::{Sender, channel};
 
 use super::*;
 use crate::model::{
-    AsSeen, Device, Facts, FileId, Host, Lock, LockFacts, LockId, Mechanism, Moment, Naming,
-    PathBytes, Range, Span,
+    AsSeen, Details, Device, Facts, FileId, Host, Lock, LockFacts, LockId, Mechanism, Moment,
+    Naming, PathBytes, Range, Span,
 };
 
 /// Long enough for a busy machine.
@@ -37,14 +37,14 @@ fn facts(path: &str) -> LockFacts {
         normal: false,
         file: Some(file),
         table_file: Some(file),
-        path: Some(PathBytes(path.into())),
+        path: Some(PathBytes::new(path)),
         naming: Naming::Same,
         range: Range::WHOLE,
         grants: Vec::new(),
         requests: Vec::new(),
         queue_cut: false,
         age: Span::default(),
-        details: BTreeMap::new(),
+        details: Details::default(),
     }
 }
 

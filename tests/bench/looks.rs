@@ -163,8 +163,8 @@ fn lslocks() -> Option<Duration> {
 /// Seconds of an inspector's first look, and of those that follow when nothing changed.
 fn refresh() -> (f64, f64) {
     let mut inspector = locktop::Inspector::new().unwrap();
-    let cold = timed(|| inspector.snapshot().unwrap());
-    let again = (0..ROUNDS).map(|_| timed(|| inspector.snapshot().unwrap())).collect();
+    let cold = timed(|| inspector.look().unwrap());
+    let again = (0..ROUNDS).map(|_| timed(|| inspector.look().unwrap())).collect();
     (cold, median(again))
 }
 

@@ -103,6 +103,6 @@ fn clear_for_it(folder: &Path, ended: ExitStatus) -> Result<(), Failure> {
 }
 
 fn refused(what: &str, path: &Path, error: &io::Error) -> Failure {
-    let path = PathBytes(path.to_owned()).display();
+    let path = PathBytes::new(path).display();
     Failure::refused(format!("{what} {path}: {error}"), error.kind())
 }

@@ -8,8 +8,8 @@ use super::Sighting;
 use super::files::Files;
 use super::scan::{Keeper, Scan};
 use crate::model::{
-    AsSeen, Certainty, FileId, Grant, LockFacts, LockId, Mechanism, Naming, Pid, Range, Sharer,
-    Span, Taker,
+    AsSeen, Certainty, Details, FileId, Grant, LockFacts, LockId, Mechanism, Naming, Pid, Range,
+    Sharer, Span, Taker,
 };
 use crate::system::System;
 use crate::system::procfs::locks::{Kind, Record, Table};
@@ -69,7 +69,7 @@ fn sighting(mechanism: Mechanism, file: FileId, in_table: FileId, range: Range) 
         requests: Vec::new(),
         queue_cut: false,
         age: Span::default(),
-        details: BTreeMap::new(),
+        details: Details::default(),
     };
     Sighting { facts, keeper: None, birth: None, entries: Vec::new() }
 }

@@ -10,39 +10,58 @@ mod memory;
 mod names;
 mod requests;
 mod scan;
+mod still;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::Source;
+use super::{Glance, Source};
 use crate::error::Error;
-use crate::model::{LockFacts, Look, Note, Pid, Process};
+use crate::model::{LockFacts, Look, Moment, Note, Pid, Process};
 use crate::system::procfs::locks::{Record, Table};
 use crate::system::{Anatomy, System, TableText};
 use files::Files;
 use memory::Memory;
 use names::Names;
 use scan::{Scan, Worth};
+use still::Still;
 
 /// The kernel of this machine.
 #[derive(Debug, Default)]
 pub(crate) struct Kernel {
     memory: Option<Memory>,
     names: Names,
+    /// What a glance has read that was not enough.
+    begun: Option<Begun>,
+}
+
+/// A look of which no more than the table has been read.
+#[derive(Debug)]
+struct Begun {
+    clock: Instant,
+    at: Moment,
+    table: TableText,
+}
+
+impl Begun {
+    fn now(system: &System) -> Result<Self, Error> {
+        let (clock, at) = (Instant::now(), system.now());
+        let table = system.lock_table();
+        let table = table.map_err(|error| Error::io("read", "/proc/locks".as_ref(), error))?;
+        Ok(Self { clock, at, table })
+    }
 }
 
 impl Source for Kernel {
     fn look(&mut self, scope: &super::Scope, system: &System) -> Result<Look, Error> {
-        let began = Instant::now();
         if !system.has_lock_table() {
             return Ok(Look::blind(system.now(), no_table()));
         }
-        let TableText { text, at_once, cut } = system
-            .lock_table()
-            .map_err(|error| Error::io("read", "/proc/locks".as_ref(), error))?;
-        let mut table = Table::parse(&text);
-        drop(text);
+        let begun = self.begun.take().map_or_else(|| Begun::now(system), Ok)?;
+        let Begun { clock, at: start, table: text } = begun;
+        let (at_once, cut) = (text.at_once, text.cut);
+        let mut table = Table::parse(&text.text);
 
         let everything_in_table = system.in_first_pid_namespace();
         let files = Files::of(system);
@@ -50,10 +69,10 @@ impl Source for Kernel {
             if everything_in_table { Worth::locked(&table, &files) } else { Worth::Everything };
         let alive = system.pids().map_err(|error| Error::io("read", "/proc".as_ref(), error))?;
         let memory = self.memory.take().filter(|_| everything_in_table);
-        let round = memory.as_ref().map_or(0, Memory::next_round);
+        let turn = memory.as_ref().map(Memory::turn).unwrap_or_default();
         let remembered = memory.is_some();
         let mut scan = match memory {
-            Some(memory) => memory.refresh(system, &worth, &table, &alive),
+            Some(memory) => memory.refresh(system, &worth, &table, &alive, scope.names_in_doubt),
             None => Scan::of(system, &worth, &alive),
         };
         if everything_in_table {
@@ -78,19 +97,36 @@ impl Source for Kernel {
         notes.extend((!everything_in_table).then(|| inner_pid_namespace(table.hidden)));
         notes.extend(self.names.incomplete.then(search_cut));
         let unseen = !everything_in_table || hidden || cut || !scan.unreadable.is_empty();
-        self.memory = Some(Memory::of(&anatomy, scan, alive.into_iter().collect(), round));
+        // Whether anybody has run since is told from the second look on.
+        let still = remembered.then(|| Still::of(text, files.mounts, worth, &locks, &anatomy));
+        let memory = Memory::of(start, &anatomy, scan, alive.into_iter().collect(), turn);
+        self.memory = Some(memory.compare_with(still.flatten()));
         Ok(Look {
             at,
-            cost: began.elapsed(),
+            cost: clock.elapsed(),
             complete: !unseen && table.odd == 0,
             absence_is_proof: at_once && everything_in_table,
             notes,
             locks: locks.into_iter().map(|lock| lock.facts).collect(),
             processes: anatomy
                 .into_iter()
-                .map(|(pid, anatomy)| (pid, Arc::new(anatomy.process)))
+                .map(|(pid, anatomy)| (pid, Arc::clone(&anatomy.process)))
                 .collect(),
         })
+    }
+
+    fn glance(&mut self, scope: &super::Scope, system: &System) -> Result<Option<Glance>, Error> {
+        let Some(memory) = &mut self.memory else { return Ok(None) };
+        let begun = Begun::now(system)?;
+        if memory.holds(system, &begun.table, scope.names_in_doubt) {
+            return Ok(Some(Glance { at: system.now(), cost: begun.clock.elapsed() }));
+        }
+        self.begun = Some(begun);
+        Ok(None)
+    }
+
+    fn can_compare(&self) -> bool {
+        self.memory.as_ref().is_some_and(Memory::can_compare)
     }
 }
 
@@ -165,7 +201,7 @@ fn drop_released(system: &System, table: &mut Table, scan: &Scan) -> bool {
 }
 
 /// What is known of every process that matters for these locks.
-fn examine(system: &System, locks: &[Sighting]) -> BTreeMap<Pid, Anatomy> {
+fn examine(system: &System, locks: &[Sighting]) -> BTreeMap<Pid, Arc<Anatomy>> {
     let mut pids: Vec<Pid> = locks
         .iter()
         .flat_map(|lock| {
@@ -266,7 +302,7 @@ fn inner_pid_namespace(hidden: u64) -> Note {
 
 impl Look {
     /// A look that saw nothing.
-    fn blind(at: crate::model::Moment, note: Note) -> Self {
+    fn blind(at: Moment, note: Note) -> Self {
         Self {
             at,
             cost: std::time::Duration::ZERO,
