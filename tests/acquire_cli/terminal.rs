@@ -10,7 +10,7 @@ use crate::scene::Scene;
 use crate::support::{Need, Screen, all_met, send, state, wait_until};
 
 /// Columns of the terminal.
-const WIDTH: u16 = 60;
+const WIDTH: u16 = 90;
 
 /// All bytes that it writes to a terminal while it waits for a lock, until it has it or dies of the
 /// signal.
