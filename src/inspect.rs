@@ -322,3 +322,6 @@ impl Place {
         })
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests;

@@ -65,13 +65,14 @@ fn sighting(mechanism: Mechanism, file: FileId, in_table: FileId, range: Range) 
         path: None,
         naming: Naming::Unknown("nobody who has it open may be read".into()),
         range,
-        grants: Vec::new(),
+        // Mostly there is only one.
+        grants: Vec::with_capacity(1),
         requests: Vec::new(),
         queue_cut: false,
         age: Span::default(),
         details: Details::default(),
     };
-    Sighting { facts, keeper: None, birth: None, entries: Vec::new() }
+    Sighting { facts, keeper: None, birth: None, entries: Vec::with_capacity(1) }
 }
 
 fn grant(

@@ -213,7 +213,8 @@ impl Scan {
 
     fn keep(&mut self, kept: Kept) {
         for (record, keeper) in kept {
-            let keepers = self.keepers.entry(record).or_default();
+            // Mostly there is only one.
+            let keepers = self.keepers.entry(record).or_insert_with(|| Vec::with_capacity(1));
             // Threads mostly share one table.
             if !keepers.contains(&keeper) {
                 keepers.push(keeper);

@@ -34,12 +34,13 @@ pub(super) struct Still {
 impl Still {
     /// `None` where somebody matters who cannot be watched.
     pub(super) fn of(
-        table: TableText,
+        mut table: TableText,
         mounts: Vec<Mount>,
         worth: Worth,
         locks: &[Sighting],
         anatomy: &BTreeMap<Pid, Arc<Anatomy>>,
     ) -> Option<Self> {
+        table.text.shrink_to_fit();
         let mut gone = HashSet::new();
         for lock in locks {
             for grant in &lock.facts.grants {
