@@ -113,9 +113,9 @@ fn watchable(lock: &Lock) -> Option<(&Path, Option<FileId>)> {
 
 /// Whether a file may have been renamed, removed or replaced; so too where events were lost.
 fn concerns_names(event: &notify::Result<Event>) -> bool {
-    event.as_ref().map_or(true, |event| {
-        event.need_rescan() || !matches!(event.kind, EventKind::Access(_))
-    })
+    event
+        .as_ref()
+        .map_or(true, |event| event.need_rescan() || !matches!(event.kind, EventKind::Access(_)))
 }
 
 /// Counts events, to find files that are too busy to be watched.
