@@ -167,7 +167,7 @@ fn where_nobody_has_run_a_glance_tells_the_same_but_for_the_time() {
     let mut machine = held();
     let before = machine.settles();
     let after = machine.settles();
-    let passed = after.at.uptime - before.at.uptime;
+    let passed = after.at.uptime.saturating_sub(before.at.uptime);
     assert!(passed > Duration::ZERO);
     let mut aged = (*before).clone();
     (aged.at, aged.cost) = (after.at, after.cost);
@@ -179,6 +179,146 @@ fn where_nobody_has_run_a_glance_tells_the_same_but_for_the_time() {
     let anew = machine.looks_anew();
     assert!(anew.locks[0].age.min >= after.locks[0].age.min);
     assert_eq!(keepers(&anew), [(10, vec![3])]);
+}
+
+/// A machine as [`held`], on which somebody else takes and gives back a lock all the time.
+struct Bustle(Machine);
+
+impl Bustle {
+    fn new() -> Self {
+        let machine = held();
+        machine.process(20, 1, 20);
+        let mut bustle = Self(machine);
+        // Who is met for the first time is not told from others yet.
+        for times in 0..3 {
+            bustle.look(times);
+        }
+        bustle
+    }
+
+    /// The next look, and how many locks it has told as the last one did.
+    fn look(&mut self, times: u32) -> (Arc<Snapshot>, u64) {
+        let machine = &mut self.0;
+        machine.runs(20, 100 + times);
+        // The newest lock stands first.
+        let quiet = std::mem::take(&mut machine.locks);
+        if times.is_multiple_of(2) {
+            machine.keeps(20, 4, "busy", 20);
+            machine.locks(20, "busy");
+        } else {
+            machine.opens(20, 4, "busy");
+        }
+        machine.locks += &quiet;
+        machine.write("locks", &machine.locks);
+        machine.locks = quiet;
+        let before = machine.inspector.kept();
+        let seen = machine.looks_anew();
+        (seen, machine.inspector.kept() - before)
+    }
+}
+
+#[test]
+fn what_rests_is_kept_while_others_come_and_go() {
+    let mut bustle = Bustle::new();
+    let (before, kept) = bustle.look(4);
+    assert_eq!((before.locks.len(), kept), (2, 1));
+    let (after, kept) = bustle.look(5);
+    assert_eq!((after.locks.len(), kept), (1, 1));
+    let path = bustle.0.file("a");
+    let find = |seen: &Snapshot| {
+        let at = |lock: &&Lock| lock.path.as_ref().is_some_and(|of| of.as_path() == path);
+        seen.locks.iter().find(at).unwrap().clone()
+    };
+    let (mut before, after, passed) =
+        (find(&before), find(&after), after.at.uptime.saturating_sub(before.at.uptime));
+    before.age.pass(passed);
+    assert_eq!(before, after);
+}
+
+#[test]
+fn a_keeper_that_has_run_is_not_kept() {
+    let mut bustle = Bustle::new();
+    bustle.0.closes(10, 3);
+    bustle.0.keeps(10, 4, "a", 10);
+    bustle.0.opens(10, 3, "b");
+    bustle.0.runs(10, 11);
+    let (seen, kept) = bustle.look(5);
+    assert_eq!((keepers(&seen), kept), (vec![(10, vec![4])], 0));
+}
+
+#[test]
+fn a_lock_that_a_child_has_inherited_is_not_kept() {
+    let mut bustle = Bustle::new();
+    bustle.0.process(11, 10, 10);
+    bustle.0.keeps(11, 3, "a", 10);
+    let (seen, kept) = bustle.look(5);
+    assert_eq!((keepers(&seen), kept), (vec![(10, vec![3]), (11, vec![3])], 0));
+}
+
+#[test]
+fn a_lock_that_somebody_waits_for_is_not_kept() {
+    let mut bustle = Bustle::new();
+    bustle.0.process(11, 1, 11);
+    let request = bustle.0.record(11, "a");
+    bustle.0.locks.extend(["1: -> ", &request, "\n"]);
+    let (seen, kept) = bustle.look(5);
+    assert_eq!((seen.locks[0].waiters.len(), kept), (1, 0));
+}
+
+#[test]
+fn a_lock_that_is_shared_by_now_is_not_kept() {
+    let mut machine = Machine::new();
+    for pid in [10, 11, 12] {
+        machine.process(pid, 1, pid);
+    }
+    machine.opens(11, 3, "a");
+    machine.keeps(10, 3, "a", 10);
+    machine.locks(10, "a");
+    machine.locks = machine.locks.replace("WRITE", "READ");
+    machine.write("locks", &machine.locks);
+    machine.write("10/fdinfo/3", &format!("lock:\t{}", machine.locks));
+    machine.settles();
+    let second = machine.record(11, "a").replace("WRITE", "READ");
+    machine.locks.extend(["2: ", &second, "\n"]);
+    machine.write("locks", &machine.locks);
+    machine.write("11/fdinfo/3", &format!("lock:\t1: {second}\n"));
+    machine.runs(11, 11);
+    let seen = machine.looks_anew();
+    assert_eq!((seen.locks.len(), seen.locks[0].holders.len()), (1, 2));
+}
+
+#[test]
+fn a_lock_that_is_gone_is_not_kept() {
+    let mut bustle = Bustle::new();
+    bustle.0.locks.clear();
+    bustle.0.opens(10, 3, "a");
+    let (seen, kept) = bustle.look(5);
+    assert_eq!((seen.locks.len(), kept), (0, 0));
+}
+
+#[test]
+fn a_lock_of_a_path_that_another_file_had_is_not_kept() {
+    let mut bustle = Bustle::new();
+    // The file that had this name before is locked too.
+    let replaced = bustle.0.file("old");
+    bustle.0.process(11, 1, 11);
+    bustle.0.keeps(11, 3, "old", 11);
+    bustle.0.locks(11, "old");
+    let link = bustle.0.proc("11/fd/3");
+    fs::remove_file(&link).unwrap();
+    let gone = bustle.0.folder.path().join("files/a (deleted)");
+    // Not a file of that name: the name that the other one had.
+    symlink(replaced, &gone).unwrap();
+    symlink(gone, link).unwrap();
+    let (seen, kept) = bustle.look(5);
+    assert_eq!(kept, 0);
+    let verdict = |pid| {
+        let held = |lock: &&Lock| lock.holders[0].process.pid == Some(pid);
+        let lock = seen.locks.iter().find(held).unwrap();
+        (lock.verdict, lock.why.as_deref().unwrap().contains("another file"))
+    };
+    assert_eq!(verdict(11), (Verdict::Split, true));
+    assert_eq!(verdict(10).0, Verdict::Held);
 }
 
 #[test]

@@ -176,7 +176,7 @@ fn refresh() -> (f64, f64, f64) {
     for _ in 0..3 * ROUNDS {
         let stalled = inspector.stalled();
         again.push(timed(|| shown = inspector.look().unwrap()));
-        table.push((inspector.stalled() - stalled).as_secs_f64());
+        table.push(inspector.stalled().saturating_sub(stalled).as_secs_f64());
     }
     (median(first), median(again), median(table))
 }
