@@ -88,6 +88,11 @@ pub(crate) fn cpu_time() -> Option<Duration> {
     platform::cpu_time()
 }
 
+/// Gives the memory back to the system that was freed, where the allocator does not.
+pub(crate) fn give_memory_back() {
+    platform::give_memory_back();
+}
+
 /// The operating system, as far as it is asked.
 #[derive(Debug)]
 pub(crate) struct System {
