@@ -5,18 +5,25 @@ mod args;
 mod cell;
 mod columns;
 mod demo;
+mod duration;
 mod explain;
 mod failure;
 mod future;
+mod hold;
+mod interrupt;
 mod json;
 mod ls;
 mod page;
 mod pick;
+mod request;
+mod run;
 #[cfg(test)]
 mod sample;
 mod stderr;
 mod table;
 mod tree;
+mod voice;
+mod wait;
 mod wrap;
 
 use std::ffi::OsString;
@@ -33,16 +40,21 @@ use failure::{Failure, Status};
 /// Parses, does what was asked, and tells the exit status.
 pub(crate) fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    run(&arguments).unwrap_or_else(|failure| failure.tell()).into()
+    obey(&arguments).unwrap_or_else(|failure| failure.tell()).end()
 }
 
-fn run(arguments: &[OsString]) -> Result<Status, Failure> {
-    if let Some(word) = future::command(arguments.get(1..).unwrap_or_default()) {
+fn obey(arguments: &[OsString]) -> Result<Status, Failure> {
+    let word = args::first_word(arguments);
+    if let Some(word) = word.and_then(|at| future::command(&arguments[at])) {
         return Err(Failure::usage(format!(
             "this version has no command '{word}' yet; 'locktop --help' lists those it has"
         )));
     }
-    let args = match Args::try_parse_from(arguments) {
+    let parsed = match word {
+        Some(at) if arguments[at] == "run" => run::parse(arguments, at),
+        _ => Args::try_parse_from(arguments),
+    };
+    let args = match parsed {
         Ok(args) => args,
         Err(answer) => return refuse(&answer),
     };
@@ -55,6 +67,9 @@ fn run(arguments: &[OsString]) -> Result<Status, Failure> {
         }
         Some(Command::Ls(ls)) => ls::run(&ls, args.global),
         Some(Command::Explain(explain)) => explain::run(&explain, args.global),
+        Some(Command::Wait(wait)) => wait::run(&wait, args.global),
+        Some(Command::Run(run)) => run::run(&run, args.global),
+        Some(Command::Hold(hold)) => hold::run(&hold, args.global),
         Some(Command::DemoJanitor { folder }) => demo::keep_house(&folder),
         Some(Command::DemoActor { name, role, files }) => demo::act(&name, role, &files),
         None => show(args.targets, args.read_only, args.global),

@@ -3,6 +3,7 @@
 
 use std::io;
 
+pub(crate) mod existing;
 mod open;
 pub(crate) mod record;
 mod signal;
