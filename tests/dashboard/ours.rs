@@ -1,12 +1,12 @@
 //! Waiting for locks and taking them, from the dashboard.
 
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use portable_pty::{CommandBuilder, native_pty_system};
-use rustix::process::{Signal, kill_process};
+use portable_pty::{CommandBuilder, MasterPty, native_pty_system};
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::support::{records, wait_until};
@@ -44,11 +44,11 @@ impl Terminal {
     }
 
     /// Has it take a lock that is typed.
-    fn takes(&mut self, lock: &Path) {
+    fn takes(&mut self, target: &str) {
         self.press("A");
         self.shows("take:");
         // Away with the offer.
-        self.press(&format!("\x15{}\r", lock.display()));
+        self.press(&format!("\x15{target}\r"));
         self.shows("is yours");
     }
 }
@@ -169,7 +169,7 @@ fn leaving_asks_while_something_would_end() {
     terminal.shows("nightly.lock");
     terminal.press("w");
     terminal.queues(&held.lock(), 1);
-    terminal.takes(&free);
+    terminal.takes(&free.display().to_string());
     terminal.press("q");
     terminal.shows("holds 1 lock");
     terminal.shows("waits for 1 lock");
@@ -191,56 +191,103 @@ fn leaving_asks_while_something_would_end() {
     assert!(records(&held.lock()).iter().all(|record| !record.waits));
 }
 
+/// A lock that is there as long as its file is, so that the kernel gives back nothing for us.
+fn file_lock(folder: &TempDir) -> (String, PathBuf) {
+    let lock = folder.path().join("file.lock");
+    (format!("lockfile:{}", lock.display()), lock)
+}
+
 #[test]
 fn whatever_ends_it_gives_everything_back() {
     for signal in
         [None, Some(Signal::TERM), Some(Signal::HUP), Some(Signal::INT), Some(Signal::QUIT)]
     {
         let held = Held::new();
-        let (_folder, free) = free_lock("free.lock");
+        let folder = tempfile::tempdir().unwrap();
+        let (target, lock) = file_lock(&folder);
         let mut terminal = Terminal::start(&[held.folder()]);
         terminal.shows("nightly.lock");
         terminal.press("w");
         terminal.queues(&held.lock(), 1);
-        terminal.takes(&free);
-        assert!(!is_free(&free));
+        terminal.takes(&target);
+        assert!(lock.exists());
         match signal {
             Some(signal) => kill_process(terminal.pid(), signal).unwrap(),
             None => terminal.press("\x03"),
         }
         let status = terminal.ends();
         assert!(status.signal().is_some(), "{status:?}");
-        assert!(is_free(&free));
+        assert!(!lock.exists());
         assert!(records(&held.lock()).iter().all(|record| !record.waits));
+    }
+}
+
+/// The program in a terminal of which nothing is read unless asked for, and a lock that it took.
+struct Deaf {
+    child: Box<dyn portable_pty::Child + Send + Sync>,
+    keyboard: Box<dyn Write + Send>,
+    screen: Box<dyn Read + Send>,
+    master: Box<dyn MasterPty + Send>,
+    _folder: TempDir,
+    lock: PathBuf,
+}
+
+impl Deaf {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (target, lock) = file_lock(&folder);
+        let pty = native_pty_system().openpty(size(100, 30)).unwrap();
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_locktop"));
+        command.arg(folder.path());
+        let child = pty.slave.spawn_command(command).unwrap();
+        let keyboard = pty.master.take_writer().unwrap();
+        let screen = pty.master.try_clone_reader().unwrap();
+        let mut this = Self { child, keyboard, screen, master: pty.master, _folder: folder, lock };
+        // Of the first picture: keys are read as they come now.
+        this.read_to(b'?');
+        this.press(&format!("A\x15{target}\r"));
+        this.read_to(BELL);
+        assert!(this.lock.exists());
+        this
+    }
+
+    fn press(&mut self, keys: &str) {
+        self.keyboard.write_all(keys.as_bytes()).unwrap();
+    }
+
+    fn read_to(&mut self, end: u8) {
+        let mut last = [0];
+        while last != [end] {
+            self.screen.read_exact(&mut last).unwrap();
+        }
     }
 }
 
 #[test]
 fn a_lost_terminal_gives_everything_back() {
-    let (folder, free) = free_lock("free.lock");
-    let pty = native_pty_system().openpty(size(100, 30)).unwrap();
-    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_locktop"));
-    command.arg(folder.path());
-    let mut child = pty.slave.spawn_command(command).unwrap();
-    drop(pty.slave);
-    let mut keyboard = pty.master.take_writer().unwrap();
-    let mut screen = pty.master.try_clone_reader().unwrap();
-    let mut read_to = |end: u8| {
-        let mut last = [0];
-        while last != [end] {
-            screen.read_exact(&mut last).unwrap();
-        }
-    };
-    // Of the first picture: keys are read as they come now.
-    read_to(b'?');
-    keyboard.write_all(format!("A\x15{}\r", free.display()).as_bytes()).unwrap();
-    read_to(BELL);
-    assert!(!is_free(&free));
+    let Deaf { mut child, keyboard, screen, master, _folder, lock } = Deaf::new();
     // The last descriptors of the terminal's other end.
-    drop((keyboard, screen, pty.master));
+    drop((keyboard, screen, master));
     let status = child.wait().unwrap();
     assert!(status.signal().is_some_and(|signal| signal.starts_with("Hangup")), "{status:?}");
-    assert!(is_free(&free));
+    assert!(!lock.exists());
+}
+
+#[test]
+fn a_terminal_that_takes_no_output_keeps_nothing_locked() {
+    let mut deaf = Deaf::new();
+    let pid = Pid::from_raw(deaf.child.process_id().unwrap().cast_signed()).unwrap();
+    let place = format!("/proc/{}/wchan", pid.as_raw_nonzero());
+    // Picture after picture, until no buffer takes another.
+    wait_until("it is stuck in its output", || {
+        deaf.press("\x0c");
+        let place = std::fs::read_to_string(&place).unwrap();
+        ["wait_woken", "tty_write"].iter().any(|it| place.contains(it)).then_some(())
+    });
+    kill_process(pid, Signal::TERM).unwrap();
+    wait_until("the lock is given back", || (!deaf.lock.exists()).then_some(()));
+    let status = deaf.child.wait().unwrap();
+    assert!(status.signal().is_some_and(|signal| signal.starts_with("Terminated")), "{status:?}");
 }
 
 #[test]
