@@ -1,5 +1,6 @@
 //! One at a time, whatever happens to those who wait and those who have it.
 
+use std::fs;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -55,6 +56,25 @@ fn nobody_who_is_killed_or_stopped_takes_a_record_lock_along() {
     some_are_killed("ofd");
 }
 
+#[test]
+fn nobody_who_is_killed_or_stopped_takes_a_lock_file_along_for_good() {
+    some_are_killed("lockfile");
+}
+
+/// Removes the lock file of one that was killed, as an operator would: nobody else may. One that was
+/// killed before it could say whose it is has left it empty.
+fn clear_up_after(pid: i32, field: &Field) {
+    let text = || fs::read_to_string(field.lock()).unwrap_or_default();
+    let is_empty = || field.lock().exists() && text().is_empty();
+    let begun = Instant::now();
+    while is_empty() && begun.elapsed() < Duration::from_secs(1) {
+        sleep(Duration::from_millis(10));
+    }
+    if text() == format!("{pid}\n") || begun.elapsed() >= Duration::from_secs(1) && is_empty() {
+        fs::remove_file(field.lock()).unwrap();
+    }
+}
+
 fn some_are_killed(family: &str) {
     let field = Field::of(family);
     let mut chance = Chance::new(Chance::seed());
@@ -66,7 +86,10 @@ fn some_are_killed(family: &str) {
         let number = chance.below(PLAYERS as u64) as usize;
         if chance.below(2) == 0 {
             let next = start(number, &mut chance);
-            std::mem::replace(&mut players[number], next).dies();
+            let victim = std::mem::replace(&mut players[number], next);
+            let pid = victim.pid();
+            victim.dies();
+            clear_up_after(pid, &field);
         } else {
             players[number].stops();
             sleep(chance.time(Duration::from_millis(10)));
@@ -77,7 +100,17 @@ fn some_are_killed(family: &str) {
     // Those who are left have it as before.
     let rounds = watch.goes_on(&field);
     wait_until("everybody goes on", || (watch.goes_on(&field) > rounds + 100).then_some(()));
-    drop(players);
+    for player in players {
+        let pid = player.pid();
+        player.dies();
+        clear_up_after(pid, &field);
+    }
+    if family == "lockfile" {
+        assert!(!field.lock().exists());
+        // Who was killed while giving it back had taken it aside, under a name of its own.
+        let residue = field.residue();
+        assert!(residue.iter().all(|name| name.starts_with(".locktop-")), "{residue:?}");
+    }
     assert!(records(&field.lock()).is_empty(), "{:?}", records(&field.lock()));
 }
 
