@@ -43,7 +43,7 @@ impl Order {
             Some(_) if lock.deleted => {
                 return Err("its file has no name any more: nobody can open it to queue up");
             }
-            Some(PathBytes(path)) => path.clone(),
+            Some(path) => path.as_path().to_owned(),
         };
         Ok(Self {
             purpose,
@@ -98,7 +98,7 @@ impl Order {
         let place = match &self.target {
             Target::Id(id) => harmless(id.as_str()).into_owned(),
             Target::Pid(pid) => format!("pid:{pid}"),
-            Target::Family { path, .. } | Target::Path(path) => PathBytes(path.clone()).display(),
+            Target::Family { path, .. } | Target::Path(path) => PathBytes::new(path.clone()).display(),
         };
         match self.range {
             Some(range) => format!("{place} [{range}]"),
@@ -147,7 +147,7 @@ mod tests {
         lock.mechanism = Mechanism::Posix;
         lock.range = Some(Range { start: 3, end: Some(9) });
         assert_eq!(named(&lock), Ok("posix:/run/a.lock [3-9]".into()));
-        lock.path = Some(PathBytes("/run/\u{202e}a".into()));
+        lock.path = Some(PathBytes::new("/run/\u{202e}a"));
         assert_eq!(named(&lock), Ok("posix:/run/\\u{202e}a [3-9]".into()));
     }
 

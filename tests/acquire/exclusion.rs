@@ -1,6 +1,8 @@
 //! One at a time, whatever happens to those who wait and those who have it.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -44,6 +46,7 @@ fn all_have_it(family: &str) {
     assert!(scores.iter().all(|(rounds, _)| *rounds == ROUNDS), "{scores:?}");
     assert_eq!(field.counted(), scores.iter().map(|(_, alone)| alone).sum::<u64>());
     assert!(records(&field.lock()).is_empty(), "{:?}", records(&field.lock()));
+    assert!(family != "lockfile" || !field.lock().exists());
 }
 
 #[test]
@@ -57,22 +60,8 @@ fn nobody_who_is_killed_or_stopped_takes_a_record_lock_along() {
 }
 
 #[test]
-fn nobody_who_is_killed_or_stopped_takes_a_lock_file_along_for_good() {
+fn a_lock_file_outlives_who_is_killed_and_others_go_on_once_it_is_removed() {
     some_are_killed("lockfile");
-}
-
-/// Removes the lock file of one that was killed, as an operator would: nobody else may. One that was
-/// killed before it could say whose it is has left it empty.
-fn clear_up_after(pid: i32, field: &Field) {
-    let text = || fs::read_to_string(field.lock()).unwrap_or_default();
-    let is_empty = || field.lock().exists() && text().is_empty();
-    let begun = Instant::now();
-    while is_empty() && begun.elapsed() < Duration::from_secs(1) {
-        sleep(Duration::from_millis(10));
-    }
-    if text() == format!("{pid}\n") || begun.elapsed() >= Duration::from_secs(1) && is_empty() {
-        fs::remove_file(field.lock()).unwrap();
-    }
 }
 
 fn some_are_killed(family: &str) {
@@ -86,10 +75,10 @@ fn some_are_killed(family: &str) {
         let number = chance.below(PLAYERS as u64) as usize;
         if chance.below(2) == 0 {
             let next = start(number, &mut chance);
-            let victim = std::mem::replace(&mut players[number], next);
-            let pid = victim.pid();
-            victim.dies();
-            clear_up_after(pid, &field);
+            std::mem::replace(&mut players[number], next).dies();
+            if family == "lockfile" {
+                remove_if_left_behind(&field.lock(), &players);
+            }
         } else {
             players[number].stops();
             sleep(chance.time(Duration::from_millis(10)));
@@ -100,18 +89,21 @@ fn some_are_killed(family: &str) {
     // Those who are left have it as before.
     let rounds = watch.goes_on(&field);
     wait_until("everybody goes on", || (watch.goes_on(&field) > rounds + 100).then_some(()));
-    for player in players {
-        let pid = player.pid();
-        player.dies();
-        clear_up_after(pid, &field);
-    }
-    if family == "lockfile" {
-        assert!(!field.lock().exists());
-        // Who was killed while giving it back had taken it aside, under a name of its own.
-        let residue = field.residue();
-        assert!(residue.iter().all(|name| name.starts_with(".locktop-")), "{residue:?}");
-    }
+    drop(players);
     assert!(records(&field.lock()).is_empty(), "{:?}", records(&field.lock()));
+}
+
+/// Does what an operator does, with everybody at a standstill: those who have a lock file have it
+/// open.
+fn remove_if_left_behind(lock: &Path, players: &[Player]) {
+    players.iter().for_each(Player::stops);
+    if let Ok(there) = fs::metadata(lock) {
+        let is_it = |fd: &Path| fs::metadata(fd).is_ok_and(|fd| fd.ino() == there.ino());
+        if !players.iter().flat_map(Player::descriptors).any(|fd| is_it(&fd)) {
+            fs::remove_file(lock).unwrap();
+        }
+    }
+    players.iter().for_each(Player::goes_on);
 }
 
 /// Sees that somebody gets the lock again and again.

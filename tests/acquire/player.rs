@@ -116,6 +116,12 @@ impl Player {
         self.process.wait().unwrap();
     }
 
+    /// What it has open.
+    pub(crate) fn descriptors(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(format!("/proc/{}/fd", self.pid())).into_iter().flatten();
+        entries.map(|entry| entry.unwrap().path()).collect()
+    }
+
     /// Stops it, wherever it is.
     pub(crate) fn stops(&self) {
         self.gets(Signal::STOP);

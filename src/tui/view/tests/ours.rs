@@ -47,8 +47,9 @@ fn with_us() -> Snapshot {
             (last.position, last.place) = (Some(3), 3);
         }
         if name.contains("postgres") {
-            lock.holders.truncate(1);
-            lock.holders[0].process = Arc::clone(&us);
+            let mut holder = lock.holders[0].clone();
+            holder.process = Arc::clone(&us);
+            lock.holders = [holder].into();
         }
     }
     machine
