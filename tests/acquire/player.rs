@@ -74,14 +74,6 @@ impl Field {
         read(&open(&self.folder.path().join("witness")), 0)
     }
 
-    /// The names of files that are not ours.
-    pub(crate) fn residue(&self) -> Vec<String> {
-        let names = self.folder.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name());
-        let names = names.map(|name| name.into_string().unwrap());
-        let is_ours = |name: &String| name == "witness" || name.starts_with("score-");
-        names.filter(|name| !is_ours(name)).collect()
-    }
-
     /// What players found amiss.
     pub(crate) fn complaints(&self) -> String {
         fs::read_to_string(self.folder.path().join("complaints")).unwrap_or_default()
