@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::asking::{is_held, wait_for_queue};
+use crate::asking::{is_held, wait_for_queue, wait_until_held};
 use crate::script::{Script, run};
 use crate::support::{Scene, wait_until};
 
@@ -88,7 +88,7 @@ fn the_later_of_two_who_cross() {
     let first = "locktop run a -- sh -c 'until test -e go; do sleep 0.01; done; \
                  locktop run b -- touch done'";
     let first = Script::begin(&scene, first);
-    wait_until("the first has its lock", || is_held(&scene.path("a")).then_some(()));
+    wait_until_held(&scene.path("a"));
     let second = "locktop run b -- sh -c 'touch go; until test -e waits; do sleep 0.01; done; \
                   locktop run a -- true; exit $?'";
     let second = Script::begin(&scene, second);
