@@ -186,7 +186,10 @@ struct Bustle(Machine);
 
 impl Bustle {
     fn new() -> Self {
-        let machine = held();
+        Self::on(held())
+    }
+
+    fn on(machine: Machine) -> Self {
         machine.process(20, 1, 20);
         let mut bustle = Self(machine);
         // Who is met for the first time is not told from others yet.
@@ -322,6 +325,9 @@ fn a_lock_of_a_path_that_another_file_had_is_not_kept() {
     let (seen, kept) = bustle.look(5);
     assert_eq!((kept, lock_of(11, &seen).verdict), (0, Verdict::Split));
     let both = lock_of(10, &seen).why.clone();
+    for times in 4..8 {
+        bustle.look(times);
+    }
     // That one is given back.
     bustle.0.locks = quiet;
     bustle.0.opens(11, 3, "b");
@@ -396,6 +402,22 @@ fn where_something_has_been_mounted_nothing_is_kept() {
     let mounts = fs::read_to_string(bustle.0.proc("self/mountinfo")).unwrap();
     bustle.0.write("self/mountinfo", &format!("{mounts}9999 1 0:99 / /new rw - tmpfs none rw\n"));
     assert_eq!(bustle.look(5).1, 0);
+}
+
+#[test]
+fn where_others_can_change_names_they_are_looked_up_each_time() {
+    let mut machine = Machine::new();
+    let mounts = fs::read_to_string(machine.proc("self/mountinfo")).unwrap();
+    let remote = |line: &str| {
+        let (mount, kind) = line.split_once(" - ").unwrap();
+        format!("{mount} - nfs {}\n", kind.split_once(' ').unwrap().1)
+    };
+    machine.write("self/mountinfo", &mounts.lines().map(remote).collect::<String>());
+    machine.process(10, 1, 10);
+    machine.keeps(10, 3, "a", 10);
+    machine.locks(10, "a");
+    let mut bustle = Bustle::on(machine);
+    assert_eq!(bustle.look(4).1, 0);
 }
 
 #[test]
