@@ -23,6 +23,12 @@ enum Kind {
     Gone,
     Unreachable,
     Unsupported,
+    WouldBlock,
+    Timeout,
+    Cancelled,
+    Changed,
+    Deadlock,
+    Lost,
 }
 
 impl Error {
@@ -36,6 +42,34 @@ impl Error {
 
     pub(crate) fn unreachable(text: impl Into<String>) -> Self {
         Self { kind: Kind::Unreachable, text: text.into(), source: None }
+    }
+
+    pub(crate) fn unsupported(text: impl Into<String>) -> Self {
+        Self { kind: Kind::Unsupported, text: text.into(), source: None }
+    }
+
+    pub(crate) fn would_block(text: impl Into<String>) -> Self {
+        Self { kind: Kind::WouldBlock, text: text.into(), source: None }
+    }
+
+    pub(crate) fn timeout(text: impl Into<String>) -> Self {
+        Self { kind: Kind::Timeout, text: text.into(), source: None }
+    }
+
+    pub(crate) fn cancelled(text: impl Into<String>) -> Self {
+        Self { kind: Kind::Cancelled, text: text.into(), source: None }
+    }
+
+    pub(crate) fn changed(text: impl Into<String>) -> Self {
+        Self { kind: Kind::Changed, text: text.into(), source: None }
+    }
+
+    pub(crate) fn deadlock(text: impl Into<String>) -> Self {
+        Self { kind: Kind::Deadlock, text: text.into(), source: None }
+    }
+
+    pub(crate) fn lost(text: impl Into<String>) -> Self {
+        Self { kind: Kind::Lost, text: text.into(), source: None }
     }
 
     /// `doing` is what was tried, such as "read".
@@ -79,6 +113,42 @@ impl Error {
     #[must_use]
     pub fn is_unsupported(&self) -> bool {
         self.kind == Kind::Unsupported
+    }
+
+    /// The lock is not free, and waiting was not wanted.
+    #[must_use]
+    pub fn is_would_block(&self) -> bool {
+        self.kind == Kind::WouldBlock
+    }
+
+    /// The time allowed for it ran out.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        self.kind == Kind::Timeout
+    }
+
+    /// Somebody [cancelled](crate::acquire::Cancel) it.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.kind == Kind::Cancelled
+    }
+
+    /// The world changed between looking and acting: nothing was touched.
+    #[must_use]
+    pub fn is_changed(&self) -> bool {
+        self.kind == Kind::Changed
+    }
+
+    /// Waiting would have closed a circle with locks that this process or those above it have.
+    #[must_use]
+    pub fn is_deadlock(&self) -> bool {
+        self.kind == Kind::Deadlock
+    }
+
+    /// A lock that was ours is ours no more.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.kind == Kind::Lost
     }
 }
 

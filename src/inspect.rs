@@ -219,6 +219,11 @@ impl Inspector {
             ))),
             Target::Pid(pid) if self.system.is_alive(*pid) => Ok(Pick::Pid(*pid)),
             Target::Pid(pid) => Err(Error::gone(format!("no process {pid} is alive"))),
+            Target::Family { family: "lockfile", path } => Err(Error::usage(format!(
+                "this version cannot look at locks that lock by existing, such as {}: it can take \
+                 them, and wait for them",
+                show(path)
+            ))),
             Target::Family { family, path } => {
                 self.pick_path(snapshot, path, Some(family), Folders::Themselves)
             }

@@ -1,5 +1,6 @@
 //! The locking core of `locktop`: who really holds a lock, for how long, and who waits for it.
 
+pub mod acquire;
 pub mod diagnose;
 mod error;
 mod families;
@@ -10,11 +11,12 @@ mod sources;
 mod system;
 pub mod watch;
 
+pub use acquire::{Acquire, Guard};
 pub use error::Error;
 pub use inspect::{Folders, Inspector, Selection};
 pub use model::{Snapshot, Target, TargetError};
 #[doc(hidden)]
-pub use system::{children, console};
+pub use system::{children, command, console};
 
 /// The README's example, kept true.
 #[cfg(doctest)]

@@ -11,7 +11,12 @@ use super::args::Global;
 
 /// Says what went wrong. Where even that cannot be written, the exit status still tells.
 pub(crate) fn error(text: &str) {
-    let _ = writeln!(io::stderr(), "locktop: {text}");
+    line(&format!("locktop: {text}"));
+}
+
+/// Writes a line as it is.
+pub(crate) fn line(text: &str) {
+    let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
 }
 
 /// Says a thing that explains the result, unless `--quiet`.

@@ -125,6 +125,7 @@ impl People {
             how: request.how,
             tries: None,
             blocked_by,
+            endless: !request.inferred && !request.timed,
             depth: request.depth,
             place,
         }

@@ -4,6 +4,7 @@ mod advice;
 mod assemble;
 mod deadlock;
 mod explain;
+mod foresee;
 mod graph;
 mod phrase;
 mod portrait;
@@ -15,6 +16,8 @@ mod verdict;
 
 pub use advice::Advice;
 pub use explain::{Explanation, QueueLine, explain};
+pub(crate) use foresee::{Kin, Wish, circle};
+pub(crate) use phrase::doing;
 pub use processes::explain_process;
 
 use crate::model::{Certainty, Facts, Sharer, Snapshot, Taker};

@@ -58,7 +58,7 @@ pub(super) fn place(process: &Process) -> String {
 }
 
 /// What a process does: `is running`, `sleeps in do_select`.
-pub(super) fn doing(process: &Process) -> Option<String> {
+pub(crate) fn doing(process: &Process) -> Option<String> {
     let place = place(process);
     Some(match process.state? {
         State::Running => "is running".into(),

@@ -18,7 +18,19 @@ pub(super) struct Entry {
     path: String,
     pub(super) name: Arc<str>,
     #[serde(default)]
+    pub(super) family: Option<Family>,
+    #[serde(default)]
     pub(super) normal: bool,
+}
+
+/// How those who use a lock take it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Family {
+    /// flock(2): what is taken where nothing else is known.
+    Flock,
+    /// Record locks.
+    Posix,
 }
 
 #[derive(Debug, Deserialize)]
@@ -40,6 +52,20 @@ pub(super) struct Catalogue {
 impl Catalogue {
     pub(super) fn embedded() -> Result<Self, Error> {
         Self::parse(EMBEDDED)
+    }
+
+    /// Whether the embedded catalogue can have something to say of a path: found out without parsing
+    /// it, which costs more than taking a lock does.
+    pub(super) fn may_know(path: &Path) -> bool {
+        let Some(path) = path.to_str() else { return true };
+        let last = |path: &str| path.rsplit('/').next().map(str::to_owned);
+        EMBEDDED.lines().filter_map(|line| line.strip_prefix("path = \"")).any(|line| {
+            let pattern = line.trim_end_matches('"');
+            let start = pattern.split('*').next().unwrap_or_default();
+            let name = last(pattern);
+            let any_name = name.as_ref().is_some_and(|name| name.contains('*'));
+            path.starts_with(start) && (any_name || name == last(path))
+        })
     }
 
     fn parse(text: &str) -> Result<Self, Error> {
@@ -97,6 +123,28 @@ mod tests {
         );
         assert_eq!(name("/var/lib/dpkg/lock-frontend2"), None);
         assert_eq!(name("/tmp/lock"), None);
+    }
+
+    #[test]
+    fn nothing_that_is_known_is_overlooked() {
+        let catalogue = Catalogue::embedded().unwrap();
+        let patterns = catalogue.patterns.iter().map(|(_, entry)| entry);
+        for entry in catalogue.exact.values().chain(patterns) {
+            let path = entry.path.replace("**", "a/b").replace('*', "c");
+            assert!(catalogue.find(Path::new(&path)).is_some(), "{path}");
+            assert!(Catalogue::may_know(Path::new(&path)), "{path}");
+        }
+        for path in ["/run/backup.lock", "/tmp/frontend", "/var/lib/dpkg", "/"] {
+            assert!(!Catalogue::may_know(Path::new(path)), "{path}");
+        }
+    }
+
+    #[test]
+    fn some_are_record_locks() {
+        let catalogue = Catalogue::embedded().unwrap();
+        let family = |path: &str| catalogue.find(Path::new(path)).unwrap().family;
+        assert_eq!(family("/var/lib/dpkg/lock"), Some(Family::Posix));
+        assert_eq!(family("/root/.cargo/.package-cache"), None);
     }
 
     #[test]

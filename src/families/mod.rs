@@ -1,12 +1,16 @@
 //! What locks mean to people.
 
 mod catalogue;
+mod kernel;
+mod lockfile;
+mod open;
 
 use std::path::PathBuf;
 
 use crate::error::Error;
 use crate::model::{LockFacts, Look};
 use catalogue::Catalogue;
+pub(crate) use open::open;
 
 /// Reads meaning into what sources saw.
 #[derive(Debug)]

@@ -244,6 +244,10 @@ pub struct Waiter {
     pub tries: Option<u64>,
     /// Everything that has to go first; one list for all who want the same.
     pub blocked_by: Arc<[Blocker]>,
+    /// Whether nothing speaks against its waiting without end: it was told rather than inferred, and no
+    /// time limit was seen.
+    #[serde(skip)]
+    pub endless: bool,
     /// How deep it stands in the queue's tree: 1 waits for the lock itself, 2 for a waiter of depth 1.
     #[serde(skip)]
     pub depth: u32,

@@ -5,6 +5,7 @@
 mod details;
 mod facts;
 mod file;
+mod form;
 mod harmless;
 mod lock;
 mod process;
@@ -16,6 +17,7 @@ mod words;
 pub use details::{Detail, Details};
 pub use facts::{Facts, Grant, Kept, LockFacts, Look, Naming, Request, Sharer, Taker};
 pub use file::{Device, FileId, PathBytes, Range};
+pub use form::Form;
 pub use harmless::{harmless, harmless_bytes};
 pub use lock::{
     AsSeen, Blocker, Certainty, Holder, How, Lease, Lock, LockId, Mechanism, Mode, Verdict, Waiter,

@@ -27,6 +27,9 @@ pub(super) const LOCK_CALLS: Option<Numbers> = if cfg!(target_pointer_width = "6
     None
 };
 
+/// What the flags of a descriptor that is closed on exec have.
+pub(super) const CLOSED_ON_EXEC: i32 = libc::O_CLOEXEC;
+
 /// `STATX_MNT_ID`, which rustix does not name.
 const STATX_MNT_ID: u32 = 0x1000;
 

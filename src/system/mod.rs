@@ -4,7 +4,11 @@
 //! `/proc`.
 
 pub mod children;
+pub(crate) mod clock;
+pub mod command;
 pub mod console;
+mod kin;
+pub(crate) mod locking;
 mod lookup;
 mod people;
 mod places;

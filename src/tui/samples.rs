@@ -100,6 +100,7 @@ pub(super) fn queued(mut lock: Lock, queue: &[(Arc<Process>, u64, u32)]) -> Lock
             how: How::Kernel,
             tries: None,
             blocked_by: Arc::clone(&blockers),
+            endless: true,
             depth: *depth,
             place: position,
         })

@@ -34,9 +34,9 @@ pub(super) struct Terminal {
 }
 
 impl Terminal {
-    /// Takes the terminal over.
-    pub(super) fn take() -> io::Result<Self> {
-        restore_on_panic();
+    /// Takes the terminal over. A panic gives it back, after what else `clean_up` does.
+    pub(super) fn take(clean_up: impl Fn() + Send + Sync + 'static) -> io::Result<Self> {
+        restore_on_panic(clean_up);
         // Our theme decides about colours. Left to itself, the library would answer NO_COLOR with
         // sequences that wipe bold and reverse, too.
         crossterm::style::force_color_output(true);
@@ -96,6 +96,12 @@ impl Terminal {
         self.forget()
     }
 
+    /// Rings the bell.
+    pub(super) fn ring(&mut self) -> io::Result<()> {
+        write!(self.inner.backend_mut(), "\x07")?;
+        Write::flush(self.inner.backend_mut())
+    }
+
     /// Puts text into the terminal's clipboard (OSC 52), if it lets us.
     pub(super) fn copy(&mut self, text: &str) -> io::Result<()> {
         let text = base64::engine::general_purpose::STANDARD.encode(text);
@@ -129,13 +135,16 @@ pub(super) fn leave() {
 }
 
 /// Lets a panic be read; one in another thread ends the program, too.
-fn restore_on_panic() {
+fn restore_on_panic(clean_up: impl Fn() + Send + Sync + 'static) {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let main = std::thread::current().id();
         let report = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
             let ours = TAKEN.load(Ordering::SeqCst);
+            if ours {
+                clean_up();
+            }
             leave();
             report(panic);
             if ours && std::thread::current().id() != main {

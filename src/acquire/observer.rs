@@ -1,0 +1,184 @@
+//! Watches a wait of ours from outside: whether the lock file is still the one, who has the lock,
+//! and where we stand.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::handshake::Stop;
+use super::manners;
+use super::pending::{Place, Want};
+use crate::error::Error;
+use crate::inspect::{Folders, Inspector};
+use crate::model::{Lock, Pid, Target};
+use crate::system::locking;
+
+/// How often the path is looked up.
+const BEAT: Duration = Duration::from_secs(1);
+
+/// When our request cannot be seen in its queue yet, the next look is so soon.
+const SOON: Duration = Duration::from_millis(100);
+
+/// The pause between looks grows to this.
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// Looks may take one part in so many of the time: reading the lock table slows all locks.
+const SHARE: u32 = 100;
+
+/// Which lock is waited for now: another one once the lock file was replaced.
+pub(super) type Whereabouts = Arc<Mutex<Place>>;
+
+/// What a look saw of the lock that we wait for.
+#[derive(Debug)]
+pub(super) struct Sight {
+    pub(super) lock: Option<Box<Lock>>,
+    pub(super) position: Option<u32>,
+    /// The circle that our wait closes, in words.
+    pub(super) circle: Option<String>,
+    /// Why nothing could be seen.
+    pub(super) blind: Option<String>,
+}
+
+/// Looks, in a thread of its own, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Observer {
+    over: Arc<Stop>,
+}
+
+/// What there is to watch.
+pub(super) struct Watch {
+    pub(super) whereabouts: Whereabouts,
+    pub(super) want: Want,
+    /// Somebody is told who has the lock; else one look sees that our wait closes no circle.
+    pub(super) is_told: bool,
+    pub(super) insists: bool,
+    /// The thread that waits.
+    pub(super) thread: Option<Pid>,
+    /// Of the waiting thread.
+    pub(super) stop: Arc<Stop>,
+    /// Whom to tell; `false`: nobody listens any more.
+    pub(super) tell: Box<dyn Fn(Sight) -> bool + Send>,
+}
+
+impl Observer {
+    /// Begins to look.
+    pub(super) fn start(watch: Watch) -> Result<Self, Error> {
+        let over = Arc::new(Stop::default());
+        let until = Arc::clone(&over);
+        let started = thread::Builder::new().name("lock watch".into()).spawn(move || {
+            let looks = watch.is_told || !watch.insists;
+            Watcher { watch, inspector: None, next: looks.then(Instant::now), pause: BEAT }
+                .run(&until);
+        });
+        match started {
+            Ok(_) => Ok(Self { over }),
+            Err(error) => {
+                Err(Error::unreachable(format!("cannot start a thread to watch a lock: {error}")))
+            }
+        }
+    }
+}
+
+impl Drop for Observer {
+    fn drop(&mut self) {
+        self.over.set(locking::Thread::wake);
+    }
+}
+
+struct Watcher {
+    watch: Watch,
+    inspector: Option<Inspector>,
+    /// When to look next.
+    next: Option<Instant>,
+    pause: Duration,
+}
+
+impl Watcher {
+    fn run(mut self, over: &Stop) {
+        while !over.is_set() {
+            if self.next.is_some_and(|next| next <= Instant::now()) {
+                let begun = Instant::now();
+                let sight = self.look();
+                self.next = self.next_look(&sight, begun.elapsed());
+                if !(self.watch.tell)(sight) {
+                    return;
+                }
+            }
+            let until =
+                self.next.map_or(BEAT, |next| next.saturating_duration_since(Instant::now()));
+            over.pause(until.min(BEAT));
+            // Again and again, until the waiting thread has another file open.
+            if self.is_replaced() {
+                self.watch.stop.interrupt(locking::Thread::wake);
+                self.next = self.next.map(|_| Instant::now() + SOON);
+            }
+        }
+    }
+
+    fn place(&self) -> Place {
+        self.watch.whereabouts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether the path names another file than the one that is waited for.
+    fn is_replaced(&self) -> bool {
+        let place = self.place();
+        let Some(file) = place.file else { return false };
+        match locking::number_of(&place.path) {
+            Ok(now) => now != file,
+            // What cannot be looked up is left as it is: the lock decides.
+            Err(error) => locking::is_absent(&error),
+        }
+    }
+
+    fn next_look(&mut self, sight: &Sight, cost: Duration) -> Option<Instant> {
+        if !self.watch.is_told {
+            return None;
+        }
+        let pause = if sight.position.is_none() && sight.blind.is_none() && self.pause == BEAT {
+            SOON
+        } else {
+            self.pause
+        };
+        self.pause = (self.pause * 2).min(LONGEST);
+        Some(Instant::now() + pause.max(cost * SHARE))
+    }
+
+    fn look(&mut self) -> Sight {
+        match self.try_look() {
+            Ok(sight) => sight,
+            Err(error) => {
+                Sight { lock: None, position: None, circle: None, blind: Some(error.to_string()) }
+            }
+        }
+    }
+
+    fn try_look(&mut self) -> Result<Sight, Error> {
+        let place = self.place();
+        let inspector = match &mut self.inspector {
+            Some(inspector) => inspector,
+            none => none.insert(Inspector::new()?),
+        };
+        inspector.expect_at(&[Target::Path(place.path.clone())], Folders::Themselves);
+        let mut snapshot = inspector.snapshot()?;
+        let circle = if self.watch.insists {
+            None
+        } else {
+            manners::check(&snapshot, &place, &self.watch.want)
+        };
+        // The later one refuses: who waits already has been told, or insisted.
+        self.watch.insists = true;
+        let thread = self.watch.thread;
+        let us = |lock: &Lock| {
+            let mut waiters = lock.waiters.iter();
+            let us = waiters.find(|waiter| waiter.tid.is_some() && waiter.tid == thread);
+            us.map(|us| us.position)
+        };
+        // Where several are in the way, we wait for one.
+        let mut locks = snapshot.locks.iter();
+        let at = locks.position(|lock| us(lock).is_some());
+        let at = at.or_else(|| snapshot.locks.iter().position(|lock| place.meets(lock)));
+        let lock = at.map(|at| Box::new(snapshot.locks.swap_remove(at)));
+        let position = lock.as_deref().and_then(us).flatten();
+        Ok(Sight { lock, position, circle, blind: None })
+    }
+}

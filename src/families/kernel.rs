@@ -1,0 +1,97 @@
+//! The kernel's locks of files: flock(2) and record locks.
+
+use std::path::{Path, PathBuf};
+
+use super::catalogue::{Catalogue, Family};
+use crate::acquire::mechanism::flock::Flock;
+use crate::acquire::mechanism::record::Record;
+use crate::acquire::{Pending, Want};
+use crate::error::Error;
+use crate::model::{Mode, Range};
+use crate::system::locking::{self, Access, record};
+
+/// A request for the flock(2) lock of a file or a folder.
+pub(super) fn flock(path: PathBuf, want: Want) -> Result<Box<dyn Pending>, Error> {
+    Ok(Box::new(Flock::open(path, want)?))
+}
+
+/// A request for a record lock.
+pub(super) fn record(path: PathBuf, want: Want) -> Result<Box<dyn Pending>, Error> {
+    Ok(Box::new(Record::open(path, want)?))
+}
+
+/// A request for the lock that those who use the file take: what it is known for, else what
+/// somebody has on it now, else flock(2).
+pub(super) fn usual(path: PathBuf, want: Want) -> Result<Box<dyn Pending>, Error> {
+    let family = if want.range.is_some() { Some(Family::Posix) } else { known(&path)? };
+    let family = family.or_else(|| has_records(&path).then_some(Family::Posix));
+    match family {
+        Some(Family::Posix) => record(path, want),
+        Some(Family::Flock) | None => flock(path, want),
+    }
+}
+
+/// What the catalogue says of it, wherever links lead. Most files are none that it could know.
+fn known(path: &Path) -> Result<Option<Family>, Error> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Ok(None) };
+    // Where that leads nowhere, opening the file says why.
+    let path = folder.canonicalize().map_or_else(|_| path.to_owned(), |folder| folder.join(name));
+    if !Catalogue::may_know(&path) {
+        return Ok(None);
+    }
+    Ok(Catalogue::embedded()?.find(&path).and_then(|entry| entry.family))
+}
+
+/// Whether somebody has a record lock on it. What cannot be asked is not known to have any.
+fn has_records(path: &Path) -> bool {
+    let Ok(file) = locking::open(path, Access::Read, None) else { return false };
+    record::is_free(&file, Mode::Exclusive, Range::WHOLE).is_ok_and(|free| !free)
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use std::fs::File;
+
+    use super::*;
+    use crate::acquire::Pauses;
+
+    fn want(range: Option<Range>) -> Want {
+        Want {
+            mode: Mode::Exclusive,
+            range,
+            create: Some(0o666),
+            form: None,
+            text: None,
+            pauses: Pauses::default(),
+        }
+    }
+
+    fn family(path: &Path, range: Option<Range>) -> &'static str {
+        usual(path.to_owned(), want(range)).unwrap().place().family
+    }
+
+    #[test]
+    fn a_path_is_locked_as_others_lock_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        assert_eq!(family(&path, None), "flock");
+        let other = File::options().read(true).write(true).open(&path).unwrap();
+        let part = Range { start: 3, end: Some(4) };
+        assert!(record::try_lock(&other, Mode::Shared, part).unwrap());
+        assert_eq!(family(&path, None), "ofd");
+        record::unlock(&other, part).unwrap();
+        assert_eq!(family(&path, None), "flock");
+        assert_eq!(family(&path, Some(part)), "ofd");
+        assert_eq!(family(folder.path(), None), "flock");
+    }
+
+    #[test]
+    fn well_known_locks_are_what_they_are_known_for() {
+        let known = |path: &str| known(Path::new(path)).unwrap();
+        assert_eq!(known("/var/lib/dpkg/lock"), Some(Family::Posix));
+        assert_eq!(known("/var/lib/dpkg/nothing"), None);
+        assert_eq!(known("/nowhere/lock"), None);
+        assert_eq!(known("/"), None);
+    }
+}
