@@ -176,3 +176,36 @@ fn after_a_rest_a_waiter_and_its_going_are_seen() {
     waiter.ends();
     assert!(onlooker.sees().waiters.is_empty());
 }
+
+#[test]
+fn after_a_rest_a_holder_that_is_frozen_is_stuck() {
+    for (controller, file, frozen, thawed) in
+        [("None", "cgroup.freeze", "1", "0"), ("'freezer'", "freezer.state", "FROZEN", "THAWED")]
+    {
+        let Some(scene) = Scene::with(&[Need::Root]) else { return };
+        let stage = scene.stage();
+        let root = stage.does(format!("hierarchy({controller})"));
+        // An inspector knows the hierarchies that it has found at its start.
+        if Path::new(root.as_str().unwrap()).starts_with(scene.folder()) {
+            continue;
+        }
+        let group = stage.does(format!("control_group({controller}, f'rest-{{os.getpid()}}')"));
+        let group = group.as_str().unwrap();
+        let holder = scene.actor();
+        holder.does("flock('l', EX)");
+        holder.does(format!("write('{group}/cgroup.procs', str(os.getpid()))"));
+        let mut onlooker = Onlooker::of(&scene, "l");
+        // The older freezer does not let it run for that.
+        stage.does(format!("write('{group}/{file}', '{frozen}')"));
+        let is_frozen = match controller {
+            "None" => format!("'frozen 1' in read('{group}/cgroup.events')"),
+            _ => format!("read('{group}/freezer.state') == 'FROZEN\\n'"),
+        };
+        let holds = |source: &str| (stage.does(source) == true).then_some(());
+        crate::support::wait_until("it is frozen", || holds(&is_frozen));
+        assert_eq!(onlooker.sees().verdict.word(), "stuck", "{controller}");
+        stage.does(format!("write('{group}/{file}', '{thawed}')"));
+        holder.does("None");
+        assert_eq!(onlooker.sees().verdict.word(), "held", "{controller}");
+    }
+}
