@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::diagnose::diagnose;
+use crate::diagnose::{self, diagnose};
 use crate::error::Error;
 use crate::families::Families;
 use crate::ledger::Ledger;
@@ -41,6 +42,10 @@ pub struct Inspector {
     sources: Vec<Box<dyn Source>>,
     ledger: Ledger,
     scope: Scope,
+    /// What the last look showed, as long as glances can be compared with it.
+    last: Option<Arc<Snapshot>>,
+    glances: u64,
+    kept: u64,
 }
 
 impl Inspector {
@@ -55,13 +60,23 @@ impl Inspector {
     fn of(system: System) -> Result<Self, Error> {
         let families = Families::new()?;
         let ledger = Ledger::new(system.host());
-        let scope = Scope { places: families.well_known_places(), folders: Vec::new() };
-        Ok(Self { system, families, sources: vec![Box::<Kernel>::default()], ledger, scope })
+        let scope = Scope { places: families.well_known_places(), ..Scope::default() };
+        Ok(Self {
+            system,
+            families,
+            sources: vec![Box::<Kernel>::default()],
+            ledger,
+            scope,
+            last: None,
+            glances: 0,
+            kept: 0,
+        })
     }
 
     /// Says where locks are that the next looks are for: where holders may not be asked, so that the
     /// kernel tells only numbers, a lock there gets its name back.
     pub fn expect_at(&mut self, targets: &[Target], folders: Folders) {
+        self.last = None;
         let paths = targets.iter().filter_map(|target| match target {
             Target::Path(path) | Target::Family { path, .. } => Some(path),
             Target::Id(_) | Target::Pid(_) => None,
@@ -83,13 +98,92 @@ impl Inspector {
     /// # Errors
     /// When the system's lock table cannot be read.
     pub fn snapshot(&mut self) -> Result<Snapshot, Error> {
+        self.look().map(Arc::unwrap_or_clone)
+    }
+
+    /// The same for whoever looks again and again: what one look has told is not made anew for the
+    /// next one where only time has passed.
+    ///
+    /// # Errors
+    /// As [`snapshot`](Self::snapshot).
+    pub fn look(&mut self) -> Result<Arc<Snapshot>, Error> {
+        let last = self.last.take();
+        self.scope.may_keep = last.is_some();
+        let same = last.as_ref().map(|last| self.glance(last)).transpose()?.flatten();
+        let seen = match same {
+            Some(same) => same,
+            None => self.look_anew(last.as_deref())?,
+        };
+        drop(last);
+        let seen = Arc::new(seen);
+        self.scope.names_in_doubt = false;
+        // Whoever looks only once need not share it.
+        let can_be_kept = self.sources.iter().all(|source| source.can_be_kept());
+        self.last = can_be_kept.then(|| Arc::clone(&seen));
+        Ok(seen)
+    }
+
+    /// How many looks have found that only time had passed since the look before, which costs less.
+    #[must_use]
+    pub fn glances(&self) -> u64 {
+        self.glances
+    }
+
+    /// How many locks looks have told as the look before did, since nothing has happened to them.
+    #[must_use]
+    pub fn kept(&self) -> u64 {
+        self.kept
+    }
+
+    /// Lets the next look read the names of all files again, for less than looking anew.
+    pub(crate) fn doubt_names(&mut self) {
+        self.scope.names_in_doubt = true;
+    }
+
+    /// The last look's snapshot as of now, if only time has passed.
+    fn glance(&mut self, last: &Snapshot) -> Result<Option<Snapshot>, Error> {
+        if !diagnose::lasts(last) {
+            return Ok(None);
+        }
+        let mut glances = Vec::with_capacity(self.sources.len());
+        for source in &mut self.sources {
+            match source.glance(&self.scope, &self.system)? {
+                Some(glance) => glances.push(glance),
+                None => return Ok(None),
+            }
+        }
+        let Some(at) = glances.iter().map(|glance| glance.at).max() else { return Ok(None) };
+        let began = glances.iter().map(|glance| glance.at.uptime.saturating_sub(glance.cost)).min();
+        let mut snapshot = last.clone();
+        self.ledger.pass(began.unwrap_or(at.uptime), &mut snapshot, at);
+        snapshot.cost = glances.iter().map(|glance| glance.cost).sum();
+        self.glances += 1;
+        Ok(Some(snapshot))
+    }
+
+    /// A look of which the last one's snapshot can tell a part.
+    fn look_anew(&mut self, last: Option<&Snapshot>) -> Result<Snapshot, Error> {
         let mut looks = Vec::with_capacity(self.sources.len());
         for source in &mut self.sources {
             let mut look = source.look(&self.scope, &self.system)?;
             self.families.interpret(&mut look);
             looks.push(look);
         }
-        Ok(diagnose(self.ledger.enter(self.system.now(), looks)))
+        let kept: HashSet<LockId> =
+            looks.iter().flat_map(|look| &look.kept).map(|kept| kept.id.clone()).collect();
+        let mut snapshot = diagnose(self.ledger.enter(self.system.now(), looks));
+        if let Some(last) = last.filter(|_| !kept.is_empty()) {
+            self.kept += kept.len() as u64;
+            let passed = snapshot.at.uptime.saturating_sub(last.at.uptime);
+            snapshot.locks.reserve_exact(kept.len());
+            for lock in last.locks.iter().filter(|lock| kept.contains(&lock.id)) {
+                let mut lock = lock.clone();
+                self.ledger.age(&mut lock, passed, snapshot.at);
+                snapshot.locks.push(lock);
+            }
+            snapshot.sort();
+        }
+        Ok(snapshot)
     }
 
     /// For how long the looks so far have held up everybody's locks: the system takes a lock of its
@@ -125,6 +219,11 @@ impl Inspector {
             ))),
             Target::Pid(pid) if self.system.is_alive(*pid) => Ok(Pick::Pid(*pid)),
             Target::Pid(pid) => Err(Error::gone(format!("no process {pid} is alive"))),
+            Target::Family { family: "lockfile", path } => Err(Error::usage(format!(
+                "this version cannot look at locks that lock by existing, such as {}: it can take \
+                 them, and wait for them",
+                show(path)
+            ))),
             Target::Family { family, path } => {
                 self.pick_path(snapshot, path, Some(family), Folders::Themselves)
             }
@@ -256,3 +355,7 @@ impl Place {
         })
     }
 }
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests;

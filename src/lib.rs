@@ -17,7 +17,7 @@ pub use error::Error;
 pub use inspect::{Folders, Inspector, Selection};
 pub use model::{Snapshot, Target, TargetError};
 #[doc(hidden)]
-pub use system::{children, console};
+pub use system::{children, command, console};
 
 /// The README's example, kept true.
 #[cfg(doctest)]

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::model::{Lock, harmless};
+use crate::diagnose::doing;
+use crate::model::{Certainty, Lock, harmless, short};
 
 /// What happens to a request. Printed, it is one plain sentence without a full stop.
 #[derive(Debug, Clone)]
@@ -76,14 +77,188 @@ impl Waiting {
 impl fmt::Display for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Waiting(waiting) => match waiting.who() {
-                Some(who) => write!(f, "waiting for {}: {who} has it", waiting.name),
-                None => write!(f, "waiting for {}", waiting.name),
-            },
-            Self::Replaced { name } => write!(f, "{name} was replaced; waiting for the new one"),
+            Self::Waiting(waiting) => waiting.fmt(f),
+            Self::Replaced { name } => {
+                write!(f, "{name} was replaced by another file; waiting for that one's lock")
+            }
             Self::Taken { name, waited } => {
-                write!(f, "{name} is free after {:.1} s", waited.as_secs_f64())
+                write!(f, "the wait for {name} is over, after {}", short(*waited))
             }
         }
+    }
+}
+
+/// A wait of less than this has only begun.
+const BEGINNING: Duration = Duration::from_secs(1);
+
+/// Who has it, since when, what they do, and how many stand before us, as far as that is known.
+impl fmt::Display for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.waited < BEGINNING {
+            write!(f, "waiting for {}", self.name)?;
+        } else {
+            write!(f, "waiting {} for {}", short(self.waited), self.name)?;
+        }
+        if let Some(lock) = self.lock.as_deref().filter(|lock| !lock.holders.is_empty()) {
+            write!(f, ": {}", having(lock))?;
+        } else if let Some(reason) = &self.blind {
+            write!(f, ": who has it cannot be seen: {reason}")?;
+        }
+        match self.ahead() {
+            None => Ok(()),
+            Some(0) => f.write_str("; we are next"),
+            Some(ahead) => write!(f, "; {ahead} ahead of us"),
+        }
+    }
+}
+
+/// `rsync (pid 3244, backup) and another have had it for at least 12m04s, …`.
+fn having(lock: &Lock) -> String {
+    let Some((first, others)) = lock.holders.split_first() else { return String::new() };
+    let process = &first.process;
+    let by_record = match first.certainty {
+        Certainty::Recorded => "by the record ",
+        Certainty::Likely => "probably ",
+        Certainty::Proven => "",
+    };
+    let command = process.command.as_deref().map_or_else(|| "a process".into(), harmless);
+    let user = process.user.as_deref().map(|user| harmless(user).into_owned());
+    let user = user.or_else(|| process.uid.map(|uid| format!("user {uid}")));
+    let traits = [process.pid.map(|pid| format!("pid {pid}")), user];
+    let traits = traits.into_iter().flatten().collect::<Vec<_>>().join(", ");
+    let traits = if traits.is_empty() { traits } else { format!(" ({traits})") };
+    let (others, has) = match others.len() {
+        0 => (String::new(), "has"),
+        1 => (" and another".into(), "have"),
+        more => (format!(" and {more} others"), "have"),
+    };
+    let since = match lock.age.sentence() {
+        Some(age) => format!("{has} had it for {age}"),
+        None => format!("{has} it"),
+    };
+    format!("{by_record}{command}{traits}{others} {since}{}", circumstance(lock))
+}
+
+/// What is wrong with the lock; else what its holder does.
+fn circumstance(lock: &Lock) -> String {
+    if lock.verdict.is_problem() {
+        let why = lock.why.as_deref().map(|why| format!(": {}", harmless(why)));
+        return format!(", {}{}", lock.verdict.word(), why.unwrap_or_default());
+    }
+    match &lock.holders[..] {
+        [only] => doing(&only.process).map(|doing| format!(" and {doing}")).unwrap_or_default(),
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::model::{
+        AsSeen, Evidence, Holder, LockId, Mechanism, Mode, PathBytes, Process, Range, Span, State,
+        Verdict,
+    };
+
+    fn holder(pid: i32) -> Holder {
+        let process = Process {
+            pid: Some(pid),
+            command: Some("rsync".into()),
+            user: Some("backup".into()),
+            state: Some(State::Sleeping),
+            wchan: Some("do_select".into()),
+            ..Process::default()
+        };
+        Holder {
+            process: Arc::new(process),
+            host: None,
+            certainty: Certainty::Proven,
+            grant: 1,
+            fds: vec![9],
+            token: None,
+        }
+    }
+
+    fn lock(holders: Vec<Holder>) -> Lock {
+        Lock {
+            id: LockId::from_text("@flock:fe:00:7:~"),
+            as_seen: AsSeen::of([7]),
+            family: "flock".into(),
+            mechanism: Mechanism::Flock,
+            name: None,
+            path: Some(PathBytes::new("/run/x")),
+            path_base64: None,
+            url: None,
+            deleted: false,
+            mode: Mode::Exclusive,
+            range: Some(Range::WHOLE),
+            verdict: Verdict::Contended,
+            normal: false,
+            why: None,
+            age: Span {
+                min: Duration::from_secs(724),
+                max: None,
+                evidence: vec![Evidence::Scheduler],
+            },
+            recorded_pid: None,
+            holders: holders.into(),
+            waiters: Vec::new(),
+            lease: None,
+            fencing: None,
+            details: crate::model::Details::default(),
+            methods: Vec::new(),
+            file: None,
+            table_file: None,
+        }
+    }
+
+    fn told(seconds: u64, lock: Option<Lock>, position: Option<u32>) -> String {
+        Progress::Waiting(Waiting {
+            name: "/run/x".into(),
+            waited: Duration::from_secs(seconds),
+            lock: lock.map(Box::new),
+            position,
+            blind: None,
+            looked: true,
+            changed: false,
+        })
+        .to_string()
+    }
+
+    #[test]
+    fn a_wait_is_one_sentence() {
+        assert_eq!(told(0, None, None), "waiting for /run/x");
+        assert_eq!(
+            told(0, Some(lock(vec![holder(3244)])), Some(1)),
+            "waiting for /run/x: rsync (pid 3244, backup) has had it for at least 12m04s and sleeps \
+             in do_select; we are next"
+        );
+        assert_eq!(
+            told(40, Some(lock(vec![holder(3244), holder(2), holder(3)])), Some(3)),
+            "waiting 40s for /run/x: rsync (pid 3244, backup) and 2 others have had it for at \
+             least 12m04s; 2 ahead of us"
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_with_it_is_told() {
+        let mut lock = lock(vec![holder(3244)]);
+        lock.verdict = Verdict::Orphaned;
+        lock.why = Some("whoever took it (pid 3246) has ended".into());
+        lock.age = Span::default();
+        assert_eq!(
+            told(0, Some(lock), None),
+            "waiting for /run/x: rsync (pid 3244, backup) has it, orphaned: whoever took it (pid \
+             3246) has ended"
+        );
+    }
+
+    #[test]
+    fn names_give_a_terminal_no_orders() {
+        let mut wild = holder(7);
+        let process = Process { command: Some("a\x1b[2J".into()), ..Process::default() };
+        wild.process = Arc::new(process);
+        assert!(!told(0, Some(lock(vec![wild])), None).contains('\x1b'));
     }
 }

@@ -11,7 +11,7 @@ use super::progress::Progress;
 use super::wait::{Deadline, Terms, wait};
 use crate::error::Error;
 use crate::families;
-use crate::model::{Mode, Range, Target};
+use crate::model::{Form, Mode, Range, Target};
 
 /// The mode of lock files that have to be created, less the umask: as flock(1) creates them.
 const CREATE_MODE: u32 = 0o666;
@@ -71,6 +71,8 @@ pub struct Acquire {
     pub(super) mode: Mode,
     pub(super) range: Option<Range>,
     pub(super) create_mode: Option<u32>,
+    pub(super) form: Option<Form>,
+    pub(super) text: Option<Vec<u8>>,
     pub(super) patience: Patience,
     pub(super) pauses: Pauses,
     pub(super) insists: bool,
@@ -89,6 +91,8 @@ impl Target {
             mode: Mode::Exclusive,
             range: None,
             create_mode: Some(CREATE_MODE),
+            form: None,
+            text: None,
             patience: Patience::Endless,
             pauses: Pauses::default(),
             insists: false,
@@ -120,6 +124,19 @@ impl Acquire {
     /// Creates no lock file.
     pub fn create_nothing(mut self) -> Self {
         self.create_mode = None;
+        self
+    }
+
+    /// What is made, for `lockfile:`; unless said, it is of the form of what is there, or a file.
+    pub fn form(mut self, form: Form) -> Self {
+        self.form = Some(form);
+        self
+    }
+
+    /// What the file that is made for `lockfile:` says, or what the symbolic link points to. Unless
+    /// said, that is `PID` and a line feed, or `HOST:PID`.
+    pub fn text(mut self, text: impl Into<Vec<u8>>) -> Self {
+        self.text = Some(text.into());
         self
     }
 
@@ -199,12 +216,19 @@ impl Acquire {
     }
 
     fn want(&self) -> Want {
-        Want { mode: self.mode, range: self.range, create: self.create_mode, pauses: self.pauses }
+        Want {
+            mode: self.mode,
+            range: self.range,
+            create: self.create_mode,
+            form: self.form,
+            text: self.text.clone(),
+            pauses: self.pauses,
+        }
     }
 
     fn take_from(mut self, pending: Box<dyn Pending>, deadline: Deadline) -> Result<Guard, Error> {
         let (held, waited) = wait::<Take>(pending, self.terms(deadline))?;
-        Ok(Guard::new(held, self.mode, waited))
+        Guard::new(held, self.mode, waited)
     }
 
     fn terms(&mut self, deadline: Deadline) -> Terms<'_> {

@@ -1,12 +1,15 @@
 //! The command line as types. What is listed here works.
 
-use std::ffi::OsString;
+mod acquire;
+
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 
 use super::columns::Column;
 use super::demo::Role;
+pub(crate) use acquire::{Creation, Hold, Run, Telling, Terms, Wait};
 
 /// Who really holds a lock, for how long, who waits, and what to do about it.
 ///
@@ -25,6 +28,9 @@ pub(crate) struct Args {
     /// Only these locks: PATH, FAMILY:PATH, pid:N or @ID; a folder is all below it
     #[arg(value_name = "TARGET")]
     pub(crate) targets: Vec<OsString>,
+    /// In the dashboard, wait for no lock and take none
+    #[arg(long)]
+    pub(crate) read_only: bool,
     #[command(flatten)]
     pub(crate) global: Global,
 }
@@ -36,6 +42,12 @@ pub(crate) enum Command {
     Ls(Ls),
     /// Tell in sentences who has a lock, who waits, why it does not move, and what can be done
     Explain(Explain),
+    /// Wait until locks are free
+    Wait(Wait),
+    /// Run a command under a lock, or under several
+    Run(Run),
+    /// Have a lock until Ctrl-C
+    Hold(Hold),
     /// Watch real processes contend for real locks in a temporary folder; leaves nothing behind
     Demo,
     /// Owns the folder and the processes of the demo.
@@ -100,7 +112,7 @@ pub(crate) struct Global {
     /// Print no notes, only results and errors
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
-    /// Say what the look cost, and how many locks and processes it saw
+    /// Say more: what a look cost, what it saw, how long a lock took
     #[arg(short, long, global = true)]
     pub(crate) verbose: bool,
 }
@@ -113,6 +125,23 @@ pub(crate) enum When {
     Never,
 }
 
+/// Where the first word stands that is no option: a command or a target.
+pub(crate) fn first_word(arguments: &[OsString]) -> Option<usize> {
+    let mut words = arguments.iter().enumerate().skip(1);
+    loop {
+        match words.next()? {
+            // The one global option with a value of its own.
+            (_, option) if option == "--color" => drop(words.next()),
+            (_, option) if is_option(option) => {}
+            (at, _) => return Some(at),
+        }
+    }
+}
+
+fn is_option(word: &OsStr) -> bool {
+    word.as_encoded_bytes().starts_with(b"-")
+}
+
 const TARGETS: &str = "\
 Targets:
   PATH         the file that is there now, and locks whose last name that was
@@ -122,17 +151,20 @@ Targets:
 A file whose name looks like one of these is written ./NAME.";
 
 const STATUSES: &str = "\
-Exit status:
+Exit status ('run' has its own):
   0  done
+  1  the answer is no: waiting was given up
   2  bad usage, or a target that does not exist
   3  not permitted
+  4  the world changed meanwhile
   5  something could not be read";
 
 const EXAMPLES: &str = "\
 Examples:
   locktop ls                                   all locks that can be seen
   locktop ls --problems                        only those that need a person
-  locktop explain /var/lib/dpkg/lock-frontend  why apt does not go on";
+  locktop explain /var/lib/dpkg/lock-frontend  why apt does not go on
+  locktop run /run/backup.lock -- backup       one backup at a time";
 
 const LS_NOTES: &str = "\
 In the table a '?' behind a pid says that the kernel names this process and
@@ -171,16 +203,32 @@ mod tests {
     }
 
     #[test]
+    fn only_the_first_word_is_a_command() {
+        let first = |line: &str| {
+            let arguments: Vec<_> = line.split(' ').map(OsString::from).collect();
+            first_word(&arguments).map(|at| arguments[at].to_str().unwrap().to_owned())
+        };
+        assert_eq!(first("locktop hold /run/x").as_deref(), Some("hold"));
+        assert_eq!(first("locktop -q --color never run -x").as_deref(), Some("run"));
+        assert_eq!(first("locktop --color hold"), None);
+        assert_eq!(first("locktop"), None);
+    }
+
+    #[test]
     fn help_is_short_and_has_examples() {
         insta::assert_snapshot!("help", answer("locktop -h"));
         insta::assert_snapshot!("help_ls", answer("locktop ls -h"));
         insta::assert_snapshot!("help_explain", answer("locktop explain -h"));
+        insta::assert_snapshot!("help_wait", answer("locktop wait -h"));
+        insta::assert_snapshot!("help_run", answer("locktop run -h"));
+        insta::assert_snapshot!("help_hold", answer("locktop hold -h"));
     }
 
     #[test]
     fn long_help_documents_everything() {
         insta::assert_snapshot!("long_help", answer("locktop --help"));
         insta::assert_snapshot!("long_help_ls", answer("locktop ls --help"));
+        insta::assert_snapshot!("long_help_run", answer("locktop run --help"));
     }
 
     #[test]
@@ -204,6 +252,7 @@ mod tests {
         };
         assert_eq!(ls.columns, [Column::Id, Column::Pid]);
         assert_eq!(ls.targets, ["/a", "-b"]);
+        assert!(parse("locktop --read-only /a").unwrap().read_only);
         for line in ["ls --json --tree", "ls --json -o id", "ls --tree -o id", "explain a b"] {
             assert!(parse(&format!("locktop {line}")).is_err(), "{line}");
         }

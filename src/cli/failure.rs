@@ -3,25 +3,54 @@
 use std::io;
 use std::process::ExitCode;
 
+use locktop::console;
+
 use super::stderr;
 use crate::tui;
 
-/// The exit statuses of what this version can do.
+/// How the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Status {
     /// Done.
-    Done = 0,
+    Done,
+    /// The answer is no.
+    No,
     /// Bad usage, or a target that is not there.
-    Usage = 2,
+    Usage,
     /// Not permitted.
-    NotPermitted = 3,
-    /// A file could not be read.
-    Unreadable = 5,
+    NotPermitted,
+    /// The world changed meanwhile.
+    Changed,
+    /// A file could not be read, or a lock was lost.
+    Unreadable,
+    /// What a command that was run says, or what the user wants said.
+    Code(u8),
+    /// Of the signal of this number.
+    Signal(i32),
 }
 
-impl From<Status> for ExitCode {
-    fn from(status: Status) -> Self {
-        Self::from(status as u8)
+impl Status {
+    /// The number that the shell sees.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::No => 1,
+            Self::Usage => 2,
+            Self::NotPermitted => 3,
+            Self::Changed => 4,
+            Self::Unreadable => 5,
+            Self::Code(code) => code,
+            Self::Signal(signal) => 128 + signal as u8,
+        }
+    }
+
+    /// Ends the process so.
+    pub(crate) fn end(self) -> ExitCode {
+        if let Self::Signal(signal) = self {
+            // The shell looks whether it was a signal, not at the number.
+            console::die_of(signal);
+        }
+        self.code().into()
     }
 }
 
@@ -48,6 +77,21 @@ impl Failure {
         Self { status, text: Some(text.into()) }
     }
 
+    /// Waiting was given up, for which the user may have a status of his own.
+    pub(crate) fn given_up(code: u8, text: Option<String>) -> Self {
+        Self { status: Status::Code(code), text }
+    }
+
+    /// One with a status of its own.
+    pub(crate) fn code(code: u8, text: impl Into<String>) -> Self {
+        Self { status: Status::Code(code), text: Some(text.into()) }
+    }
+
+    /// A signal wants us to end; whoever sent it needs no explanation.
+    pub(crate) fn signal(signal: i32) -> Self {
+        Self::told(Status::Signal(signal))
+    }
+
     /// A failure that has been said already.
     pub(crate) fn told(status: Status) -> Self {
         Self { status, text: None }
@@ -68,6 +112,10 @@ impl From<locktop::Error> for Failure {
             Status::Usage
         } else if error.is_permission() {
             Status::NotPermitted
+        } else if error.is_would_block() || error.is_timeout() || error.is_deadlock() {
+            Status::No
+        } else if error.is_changed() {
+            Status::Changed
         } else {
             Status::Unreadable
         };

@@ -16,6 +16,27 @@ pub(crate) fn print(
     out.write_all(b"\n").map_err(serde_json::Error::io)
 }
 
+/// The document in one line, without a line feed.
+pub(crate) fn line(document: &impl Serialize) -> String {
+    let mut out = Vec::new();
+    // Neither the documents nor a list of bytes can fail.
+    let _ = document.serialize(&mut Serializer::with_formatter(&mut out, Harmless));
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// Compact, and nothing a terminal would act on.
+struct Harmless;
+
+impl Formatter for Harmless {
+    fn write_string_fragment<W: Write + ?Sized>(
+        &mut self,
+        writer: &mut W,
+        text: &str,
+    ) -> io::Result<()> {
+        escape(writer, text)
+    }
+}
+
 /// The document's fields and the elements of its lists begin a line; all below that is compact.
 #[derive(Debug, Default)]
 struct Lines {
@@ -90,30 +111,34 @@ impl Formatter for Lines {
         self.element(writer, first)
     }
 
-    /// Escapes everything that a terminal would act on or that deceives the eye. JSON itself asks
-    /// for that only below U+0020, and those never get here.
     fn write_string_fragment<W: Write + ?Sized>(
         &mut self,
         writer: &mut W,
         text: &str,
     ) -> io::Result<()> {
-        if text.bytes().all(|byte| byte < 0x7f) || harmless(text) == text {
-            return writer.write_all(text.as_bytes());
-        }
-        let mut buffer = [0; 4];
-        for c in text.chars() {
-            let one: &str = c.encode_utf8(&mut buffer);
-            if harmless(one) == one {
-                writer.write_all(one.as_bytes())?;
-            } else {
-                let mut units = [0; 2];
-                for unit in c.encode_utf16(&mut units) {
-                    write!(writer, "\\u{unit:04x}")?;
-                }
+        escape(writer, text)
+    }
+}
+
+/// Escapes everything that a terminal would act on or that deceives the eye. JSON itself asks for
+/// that only below U+0020, and those never get here.
+fn escape<W: Write + ?Sized>(writer: &mut W, text: &str) -> io::Result<()> {
+    if text.bytes().all(|byte| byte < 0x7f) || harmless(text) == text {
+        return writer.write_all(text.as_bytes());
+    }
+    let mut buffer = [0; 4];
+    for c in text.chars() {
+        let one: &str = c.encode_utf8(&mut buffer);
+        if harmless(one) == one {
+            writer.write_all(one.as_bytes())?;
+        } else {
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                write!(writer, "\\u{unit:04x}")?;
             }
         }
-        Ok(())
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -195,7 +220,7 @@ mod tests {
     fn a_path_that_is_no_utf8_comes_in_base64_too() {
         use std::os::unix::ffi::OsStringExt as _;
         let mut lock = sample::lock("@a", "", Verdict::Held);
-        let path = locktop::model::PathBytes(OsString::from_vec(b"/\xff\x1b".to_vec()).into());
+        let path = locktop::model::PathBytes::new(OsString::from_vec(b"/\xff\x1b".to_vec()));
         (lock.path_base64, lock.path) = (path.base64(), Some(path));
         let document: Value = serde_json::from_str(&text(&lock)).unwrap();
         assert_eq!(document["path"], "/\u{fffd}\u{1b}");

@@ -5,18 +5,25 @@ mod args;
 mod cell;
 mod columns;
 mod demo;
+mod duration;
 mod explain;
 mod failure;
 mod future;
+mod hold;
+mod interrupt;
 mod json;
 mod ls;
 mod page;
 mod pick;
+mod request;
+mod run;
 #[cfg(test)]
 mod sample;
 mod stderr;
 mod table;
 mod tree;
+mod voice;
+mod wait;
 mod wrap;
 
 use std::ffi::OsString;
@@ -33,43 +40,60 @@ use failure::{Failure, Status};
 /// Parses, does what was asked, and tells the exit status.
 pub(crate) fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    run(&arguments).unwrap_or_else(|failure| failure.tell()).into()
+    obey(&arguments).unwrap_or_else(|failure| failure.tell()).end()
 }
 
-fn run(arguments: &[OsString]) -> Result<Status, Failure> {
-    if let Some(word) = future::command(arguments.get(1..).unwrap_or_default()) {
+fn obey(arguments: &[OsString]) -> Result<Status, Failure> {
+    let word = args::first_word(arguments);
+    if let Some(word) = word.and_then(|at| future::command(&arguments[at])) {
         return Err(Failure::usage(format!(
             "this version has no command '{word}' yet; 'locktop --help' lists those it has"
         )));
     }
-    let args = match Args::try_parse_from(arguments) {
+    let parsed = match word {
+        Some(at) if arguments[at] == "run" => run::parse(arguments, at),
+        _ => Args::try_parse_from(arguments),
+    };
+    let args = match parsed {
         Ok(args) => args,
         Err(answer) => return refuse(&answer),
     };
     match args.command {
+        Some(Command::Demo) => {
+            demo::run(|folder| show(vec![folder.into()], args.read_only, args.global))
+        }
+        Some(_) if args.read_only => {
+            Err(Failure::usage("--read-only is for the dashboard: leave it out, or the command"))
+        }
         Some(Command::Ls(ls)) => ls::run(&ls, args.global),
         Some(Command::Explain(explain)) => explain::run(&explain, args.global),
-        Some(Command::Demo) => demo::run(|folder| show(vec![folder.into()], args.global)),
+        Some(Command::Wait(wait)) => wait::run(&wait, args.global),
+        Some(Command::Run(run)) => run::run(&run, args.global),
+        Some(Command::Hold(hold)) => hold::run(&hold, args.global),
         Some(Command::DemoJanitor { folder }) => demo::keep_house(&folder),
         Some(Command::DemoActor { name, role, files }) => demo::act(&name, role, &files),
-        None => show(args.targets, args.global),
+        None => show(args.targets, args.read_only, args.global),
     }
 }
 
 /// The dashboard, where there is a terminal for it; else as `ls`.
-fn show(targets: Vec<OsString>, global: args::Global) -> Result<Status, Failure> {
+fn show(targets: Vec<OsString>, read_only: bool, global: args::Global) -> Result<Status, Failure> {
     if std::io::stdout().is_terminal() {
-        dashboard(&targets, global)
+        dashboard(&targets, read_only, global)
     } else {
         ls::run(&Ls::of(targets), global)
     }
 }
 
 /// Shows the locks until somebody leaves.
-fn dashboard(targets: &[OsString], global: args::Global) -> Result<Status, Failure> {
+fn dashboard(
+    targets: &[OsString],
+    read_only: bool,
+    global: args::Global,
+) -> Result<Status, Failure> {
     let targets = pick::parse(targets)?;
     let colour = page::Page::stdout(global).colour;
-    tui::run(tui::Options { targets, colour, ascii: global.ascii })?;
+    tui::run(tui::Options { targets, colour, ascii: global.ascii, read_only })?;
     Ok(Status::Done)
 }
 

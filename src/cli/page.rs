@@ -77,8 +77,7 @@ impl Page {
             When::Never => false,
             When::Auto => terminal && colours_welcome(),
         };
-        let glyphs = if global.ascii { &ASCII } else { &UNICODE };
-        Self { width: terminal.then(columns), colour, glyphs }
+        Self { width: terminal.then(columns), colour, glyphs: glyphs(global.ascii) }
     }
 
     /// Without a terminal.
@@ -118,13 +117,18 @@ impl Page {
     }
 }
 
+/// Those that can be drawn.
+pub(crate) fn glyphs(ascii: bool) -> &'static Glyphs {
+    if ascii { &ASCII } else { &UNICODE }
+}
+
 fn colours_welcome() -> bool {
     let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
     !set("NO_COLOR") && env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
 /// How wide the terminal is; 80 where it does not say.
-fn columns() -> usize {
+pub(crate) fn columns() -> usize {
     match crossterm::terminal::window_size() {
         Ok(size) if size.columns > 0 => size.columns.into(),
         _ => 80,

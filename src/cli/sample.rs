@@ -1,38 +1,37 @@
 //! Hand-made snapshots for tests.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use locktop::Snapshot;
 use locktop::model::{
-    AsSeen, Blocker, Certainty, Deadlock, Evidence, Holder, Host, How, Lock, LockId, Mechanism,
-    Member, Mode, Moment, Note, Parent, PathBytes, Pid, Process, Range, Span, State, Verdict,
-    Waiter,
+    AsSeen, Blocker, Certainty, Deadlock, Details, Evidence, Holder, Host, How, Lock, LockId,
+    Mechanism, Member, Mode, Moment, Note, Parent, PathBytes, Pid, Process, Range, Span, State,
+    Verdict, Waiter,
 };
 
 /// One lock of each kind that the tests need: a circle of two, an orphan with a queue, a well-known
 /// lock, a shared one with a range, and one whose holder was not seen.
 pub(crate) fn snapshot() -> Snapshot {
     let mut first = lock("@flock:fe:00:101:~", "/srv/a.lock", Verdict::Deadlock);
-    first.holders = vec![holder(41, "python3", "alice")];
+    first.holders = vec![holder(41, "python3", "alice")].into();
     first.waiters = vec![waiter(1, 1, 42, "python3", 12)];
     let mut second = lock("@flock:fe:00:102:~", "/srv/b.lock", Verdict::Deadlock);
-    second.holders = vec![holder(42, "python3", "alice")];
+    second.holders = vec![holder(42, "python3", "alice")].into();
     second.waiters = vec![waiter(1, 1, 41, "python3", 11)];
 
     let mut known = lock("@posix:fe:00:7:~", "/var/lib/dpkg/lock-frontend", Verdict::Contended);
     (known.family, known.mechanism) = ("posix".into(), Mechanism::Posix);
     known.name = Some("dpkg frontend lock".into());
-    known.holders = vec![holder(991, "apt-get", "root")];
+    known.holders = vec![holder(991, "apt-get", "root")].into();
     known.waiters = vec![waiter(1, 1, 1203, "apt", 724)];
 
     let mut shared = lock("@ofd:fe:00:8:100-199", "/srv/größe.db", Verdict::Held);
     (shared.family, shared.mechanism) = ("ofd".into(), Mechanism::Ofd);
     (shared.mode, shared.range) = (Mode::Shared, Some(Range { start: 100, end: Some(199) }));
     shared.recorded_pid = None;
-    shared.holders = vec![holder(51, "reader", "www"), holder(52, "reader", "www")];
+    shared.holders = vec![holder(51, "reader", "www"), holder(52, "reader", "www")].into();
 
     let mut nobody = lock("@flock:fe:00:9:~", "/tmp/x", Verdict::Unknown);
     nobody.deleted = true;
@@ -73,7 +72,7 @@ pub(crate) fn orphan() -> Lock {
     lock.name = Some("nightly backup".into());
     lock.why = Some("whoever took it (pid 3246) has ended".into());
     lock.recorded_pid = Some(3246);
-    lock.holders = vec![holder(3244, "rsync", "backup")];
+    lock.holders = vec![holder(3244, "rsync", "backup")].into();
     lock.waiters = vec![
         waiter(1, 1, 3247, "flock", 62),
         waiter(2, 2, 3249, "bash", 44),
@@ -92,7 +91,7 @@ pub(crate) fn lock(id: &str, path: &str, verdict: Verdict) -> Lock {
         family: "flock".into(),
         mechanism: Mechanism::Flock,
         name: None,
-        path: Some(PathBytes(path.into())),
+        path: Some(PathBytes::new(path)),
         path_base64: None,
         url: None,
         deleted: false,
@@ -107,11 +106,11 @@ pub(crate) fn lock(id: &str, path: &str, verdict: Verdict) -> Lock {
             evidence: vec![Evidence::Observed],
         },
         recorded_pid: Some(1),
-        holders: Vec::new(),
+        holders: Arc::default(),
         waiters: Vec::new(),
         lease: None,
         fencing: None,
-        details: std::collections::BTreeMap::new(),
+        details: Details::default(),
         methods: vec!["terminate", "kill"],
         file: None,
         table_file: None,
@@ -146,6 +145,7 @@ pub(crate) fn waiter(position: u32, depth: u32, pid: Pid, command: &str, seconds
         how: How::Kernel,
         tries: None,
         blocked_by: Arc::new([]),
+        endless: true,
         depth,
         place: position,
     }
@@ -162,7 +162,7 @@ fn process(pid: Pid, command: &str, user: &str) -> Process {
         login_user: Some("alice".into()),
         state: Some(State::Sleeping),
         wchan: Some("do_select".into()),
-        cwd: Some(PathBytes(PathBuf::from("/"))),
+        cwd: Some(PathBytes::new("/")),
         tty: None,
         parent: Some(Parent { pid: 1, command: Some("systemd".into()) }),
         unit: Some("cron.service".into()),

@@ -11,7 +11,12 @@ use super::args::Global;
 
 /// Says what went wrong. Where even that cannot be written, the exit status still tells.
 pub(crate) fn error(text: &str) {
-    let _ = writeln!(io::stderr(), "locktop: {text}");
+    line(&format!("locktop: {text}"));
+}
+
+/// Writes a line as it is.
+pub(crate) fn line(text: &str) {
+    let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
 }
 
 /// Says a thing that explains the result, unless `--quiet`.
@@ -44,7 +49,8 @@ fn note(note: &Note) -> String {
 }
 
 fn cost_of(snapshot: &Snapshot) -> String {
-    let holders = snapshot.locks.iter().flat_map(|lock| &lock.holders).map(|one| &one.process);
+    let holders =
+        snapshot.locks.iter().flat_map(|lock| lock.holders.iter()).map(|one| &one.process);
     let waiters = snapshot.locks.iter().flat_map(|lock| &lock.waiters).map(|one| &one.process);
     let pids: BTreeSet<_> = holders.chain(waiters).filter_map(|process| process.pid).collect();
     let waiting: usize = snapshot.locks.iter().map(|lock| lock.waiters.len()).sum();

@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn names_give_a_terminal_no_orders() {
         let mut lock = sample::lock("@a", "/a\x1b[2J\n\u{202e}b", Verdict::Held);
-        lock.holders = vec![sample::holder(7, "evil\x1b]0;x\x07", "root\n")];
+        lock.holders = vec![sample::holder(7, "evil\x1b]0;x\x07", "root\n")].into();
         lock.name = Some("name\r\u{9b}".into());
         lock.why = Some("since \x1b[1m".into());
         let text = table(&[&lock], Column::value_variants(), &Page::PIPE);
@@ -226,7 +226,7 @@ mod tests {
     fn paths_need_not_be_utf8() {
         use std::os::unix::ffi::OsStringExt as _;
         let mut lock = sample::lock("@a", "", Verdict::Held);
-        lock.path = Some(PathBytes(std::ffi::OsString::from_vec(b"/\xff".to_vec()).into()));
+        lock.path = Some(PathBytes::new(std::ffi::OsString::from_vec(b"/\xff".to_vec())));
         assert_eq!(table(&[&lock], &[Column::Path], &Page::PIPE), "PATH\n/\\xff\n");
     }
 
@@ -235,7 +235,7 @@ mod tests {
         let mut lock = sample::lock("@a", "/a", Verdict::Held);
         let mut holder = sample::holder(7, "cp", "root");
         holder.certainty = locktop::model::Certainty::Recorded;
-        lock.holders = vec![holder];
+        lock.holders = vec![holder].into();
         assert_eq!(table(&[&lock], &[Column::Holder], &Page::PIPE), "HOLDER\ncp 7? root\n");
     }
 }

@@ -8,8 +8,8 @@ use std::collections::{HashMap, HashSet};
 use serde::Serialize;
 
 use crate::model::{
-    Certainty, Deadlock, Lock, LockId, Mechanism, Member, Pid, Process, Snapshot, State, Verdict,
-    harmless,
+    Certainty, Deadlock, Lock, LockId, Mechanism, Member, Moment, Pid, Process, Snapshot, State,
+    Verdict, harmless,
 };
 
 use super::phrase;
@@ -53,13 +53,13 @@ pub(super) fn for_lock(lock: &Lock, snapshot: &Snapshot) -> Vec<Advice> {
         }
         Verdict::Split => {
             next.push(both_halves(lock));
-            next.extend(resume(&processes));
+            next.extend(resume(&processes, snapshot.at));
             next.push(Advice::plain("Let those who keep the old file finish."));
             next.extend(end(lock, &processes));
         }
         Verdict::Stuck => {
             next.extend((lock.mechanism == Mechanism::Lease).then(|| wait(lock)));
-            next.extend(resume(&processes));
+            next.extend(resume(&processes, snapshot.at));
             next.extend(waited_for(lock, &processes, snapshot));
             next.extend(end(lock, &processes));
         }
@@ -78,9 +78,9 @@ pub(super) fn for_lock(lock: &Lock, snapshot: &Snapshot) -> Vec<Advice> {
 }
 
 /// What can be done about processes that their own state keeps from going on.
-pub(super) fn resume(processes: &[&Process]) -> Vec<Advice> {
+pub(super) fn resume(processes: &[&Process], at: Moment) -> Vec<Advice> {
     let of_state = |state| {
-        let halted = processes.iter().copied().filter(|process| halt(process).is_some());
+        let halted = processes.iter().copied().filter(|process| halt(process, at).is_some());
         halted.filter(|process| process.state == Some(state)).collect::<Vec<_>>()
     };
     let mut next = Vec::new();

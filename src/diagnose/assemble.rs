@@ -67,7 +67,7 @@ impl People {
             range: has_range.then_some(lock.range),
             verdict,
             normal: lock.normal,
-            why: Some(why),
+            why: Some(why.into()),
             age: lock.age,
             recorded_pid: lock.grants.first().and_then(|grant| grant.recorded_pid),
             holders: lock.grants.into_iter().flat_map(|grant| self.holders(grant)).collect(),
@@ -125,6 +125,7 @@ impl People {
             how: request.how,
             tries: None,
             blocked_by,
+            endless: !request.inferred && !request.timed,
             depth: request.depth,
             place,
         }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::model::{
-    Blocker, Certainty, Deadlock, Holder, How, Lock, LockId, Pid, Process, Snapshot, Span, Waiter,
-    harmless, short,
+    Blocker, Certainty, Deadlock, Holder, How, Lock, LockId, Moment, Pid, Process, Snapshot, Span,
+    Waiter, harmless, short,
 };
 
 use super::advice::{self, Advice};
@@ -97,7 +97,7 @@ fn sentences(lock: &Lock, snapshot: &Snapshot, people: &People<'_>) -> Vec<Strin
     }
     let circles: Vec<_> =
         snapshot.deadlocks.iter().filter(|circle| circle.locks.contains(&lock.id)).collect();
-    sentences.extend(holders.iter().filter_map(|holder| doing(&holder.process, why)));
+    sentences.extend(holders.iter().filter_map(|holder| doing(&holder.process, snapshot.at, why)));
     if circles.is_empty() {
         let others = || snapshot.locks.iter().filter(|other| other.id != lock.id);
         let waits = holders.iter().filter_map(|by| itself_waits(&by.process, others(), why));
@@ -156,9 +156,9 @@ fn since(age: &Span) -> String {
 }
 
 /// `rsync (pid 3244) sleeps in do_select, last ran 2.0s ago.`, unless the reason says so.
-fn doing(process: &Process, why: &str) -> Option<String> {
+fn doing(process: &Process, at: Moment, why: &str) -> Option<String> {
     let doing = format!("{} {}", phrase::name(process), phrase::doing(process)?);
-    let ran = process.last_ran.map(|ran| format!(", last ran {} ago", short(ran)));
+    let ran = process.idle(at).map(|ran| format!(", last ran {} ago", short(ran)));
     (!why.contains(&doing)).then(|| format!("{doing}{}.", ran.unwrap_or_default()))
 }
 
@@ -209,7 +209,11 @@ fn queue(lock: &Lock, snapshot: &Snapshot, people: &People<'_>) -> Vec<QueueLine
         .into_iter()
         .map(|waiter| QueueLine {
             depth: waiter.depth,
-            text: format!("{}{}", waits(waiter), behind(lock, waiter, snapshot, people)),
+            text: format!(
+                "{}{}",
+                waits(waiter, snapshot.at),
+                behind(lock, waiter, snapshot, people)
+            ),
         })
         .collect();
     if lock.details.contains_key("queue_cut") {
@@ -220,7 +224,7 @@ fn queue(lock: &Lock, snapshot: &Snapshot, people: &People<'_>) -> Vec<QueueLine
 }
 
 /// `apt 1203 (alice) waits 12m04s in the kernel's queue, wants it exclusively`.
-pub(super) fn waits(waiter: &Waiter) -> String {
+pub(super) fn waits(waiter: &Waiter, at: Moment) -> String {
     let process = &waiter.process;
     let who = match (&process.command, process.pid) {
         (Some(command), Some(pid)) => format!("{} {pid}", harmless(command)),
@@ -238,7 +242,7 @@ pub(super) fn waits(waiter: &Waiter) -> String {
         bytes => bytes,
     };
     let manner = phrase::manner(waiter.mode);
-    let halted = halt(process).map_or_else(String::new, |halt| format!(", but {halt}"));
+    let halted = halt(process, at).map_or_else(String::new, |halt| format!(", but {halt}"));
     format!("{who}{user} waits{span} {how}, wants{wants} {manner}{halted}")
 }
 
@@ -280,7 +284,7 @@ pub(super) struct People<'a>(BTreeMap<Pid, &'a Process>);
 
 impl<'a> People<'a> {
     pub(super) fn of(snapshot: &'a Snapshot) -> Self {
-        let holders = snapshot.locks.iter().flat_map(|lock| &lock.holders);
+        let holders = snapshot.locks.iter().flat_map(|lock| lock.holders.iter());
         let waiters = snapshot.locks.iter().flat_map(|lock| &lock.waiters);
         let processes =
             holders.map(|holder| &*holder.process).chain(waiters.map(|waiter| &*waiter.process));

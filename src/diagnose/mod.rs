@@ -4,6 +4,7 @@ mod advice;
 mod assemble;
 mod deadlock;
 mod explain;
+mod foresee;
 mod graph;
 pub(crate) mod phrase;
 mod portrait;
@@ -15,6 +16,8 @@ mod verdict;
 
 pub use advice::Advice;
 pub use explain::{Explanation, QueueLine, explain};
+pub(crate) use foresee::{Kin, Wish, circle};
+pub(crate) use phrase::doing;
 pub use processes::explain_process;
 
 use crate::model::{Certainty, Facts, Sharer, Snapshot, Taker};
@@ -29,6 +32,13 @@ pub fn diagnose(mut facts: Facts) -> Snapshot {
     let judge = verdict::Judge::new(&facts, &deadlocks, &stuck);
     let verdicts = facts.locks.iter().map(|lock| judge.judge(lock)).collect();
     assemble::snapshot(facts, &graph, verdicts, deadlocks)
+}
+
+/// Whether the judgement stays the same for as long as nobody who holds or waits runs: that a circle
+/// is certain can turn out with time.
+#[must_use]
+pub(crate) fn lasts(snapshot: &Snapshot) -> bool {
+    snapshot.deadlocks.iter().all(|circle| circle.certain)
 }
 
 /// Where the process that the kernel names lives and nothing speaks against it, it is the holder,

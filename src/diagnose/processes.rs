@@ -1,6 +1,8 @@
 //! A process told by its locks: what it holds and what it waits for.
 
-use crate::model::{Certainty, Deadlock, Holder, Lock, Pid, Process, Snapshot, Waiter, harmless};
+use crate::model::{
+    Certainty, Deadlock, Holder, Lock, Moment, Pid, Process, Snapshot, Waiter, harmless,
+};
 
 use super::advice::{self, Advice};
 use super::explain::{self, Explanation, People, QueueLine};
@@ -29,8 +31,8 @@ pub fn explain_process(pid: Pid, snapshot: &Snapshot) -> Explanation {
     Explanation {
         headline: format!("{} {}", people.name(pid), summary(held.len(), wanted.len())),
         sentences,
-        queue: held.iter().flat_map(|(lock, _)| behind(lock, pid)).collect(),
-        next: next(process, &held, &wanted, advice::open(&circles, snapshot)),
+        queue: held.iter().flat_map(|(lock, _)| behind(lock, pid, snapshot.at)).collect(),
+        next: next(process, &held, &wanted, snapshot.at, advice::open(&circles, snapshot)),
         unseen: explain::unseen(snapshot),
     }
 }
@@ -105,12 +107,12 @@ fn what(lock: &Lock) -> String {
 }
 
 /// Those who wait for a lock of the process.
-fn behind(lock: &Lock, pid: Pid) -> Vec<QueueLine> {
+fn behind(lock: &Lock, pid: Pid, at: Moment) -> Vec<QueueLine> {
     let tree = lock.tree().into_iter();
     let others = tree.filter(|waiter| waiter.process.pid != Some(pid));
     let line = |waiter: &Waiter| QueueLine {
         depth: waiter.depth,
-        text: format!("{}, for {}", explain::waits(waiter), what(lock)),
+        text: format!("{}, for {}", explain::waits(waiter, at), what(lock)),
     };
     others.map(line).collect()
 }
@@ -119,9 +121,11 @@ fn next(
     process: Option<&Process>,
     held: &[(&Lock, &Holder)],
     wanted: &[(&Lock, &Waiter)],
+    at: Moment,
     circles: Vec<Advice>,
 ) -> Vec<Advice> {
-    let mut next: Vec<_> = process.map(|process| advice::resume(&[process])).unwrap_or_default();
+    let mut next: Vec<_> =
+        process.map(|process| advice::resume(&[process], at)).unwrap_or_default();
     let in_circles = !circles.is_empty();
     next.extend(circles);
     next.extend(wanted.iter().take(LOCKS).map(|(lock, _)| advice::see(lock)));

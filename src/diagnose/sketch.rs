@@ -7,9 +7,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::model::{
-    AsSeen, Certainty, Device, Facts, FileId, Grant, Host, How, LockFacts, LockId, Mechanism, Mode,
-    Moment, Naming, PathBytes, Pid, Process, Range, Request, Sharer, Span, State, Taker,
+    AsSeen, Certainty, Details, Device, Facts, FileId, Grant, Host, How, LockFacts, LockId,
+    Mechanism, Mode, Moment, Naming, PathBytes, Pid, Process, Range, Request, Sharer, Span, State,
+    Taker,
 };
+
+/// When it is, as time since boot.
+pub(super) const NOW: Duration = Duration::from_secs(4000);
 
 /// Facts in the making. Everybody who is mentioned is a sleeping process of one thread, `pN`.
 #[derive(Debug)]
@@ -24,7 +28,7 @@ impl Sketch {
         Self {
             facts: Facts {
                 host: Host { name: "web-01".into(), boot_id: None },
-                at: Moment { wall: Timestamp::UNIX_EPOCH, uptime: Duration::ZERO },
+                at: Moment { wall: Timestamp::UNIX_EPOCH, uptime: NOW },
                 cost: Duration::from_millis(5),
                 complete: true,
                 at_once: false,
@@ -121,14 +125,14 @@ impl LockSketch {
             normal: false,
             file: None,
             table_file: None,
-            path: Some(PathBytes(path.into())),
+            path: Some(PathBytes::new(path)),
             naming: Naming::Same,
             range,
             grants: Vec::new(),
             requests: Vec::new(),
             queue_cut: false,
             age: Span::default(),
-            details: BTreeMap::new(),
+            details: Details::default(),
         };
         Self { lock, path: path.into() }
     }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
-use crate::model::{Deadlock, Facts, Pid, Process, State, short};
+use crate::model::{Deadlock, Facts, Moment, Pid, Process, State, short};
 
 use super::graph::Graph;
 use super::phrase;
@@ -39,7 +39,7 @@ impl Stuck {
         let mut causes: HashMap<_, _> = facts
             .processes
             .iter()
-            .filter(|(_, process)| halt(process).is_some())
+            .filter(|(_, process)| halt(process, facts.at).is_some())
             .map(|(&pid, _)| (pid, Cause::Halted))
             .collect();
         let members: HashSet<_> =
@@ -94,15 +94,15 @@ impl Stuck {
             _ => facts
                 .processes
                 .get(&pid)
-                .and_then(|process| halt(process))
+                .and_then(|process| halt(process, facts.at))
                 .unwrap_or_else(|| "cannot go on".into()),
         }
     }
 }
 
 /// How the process's own state keeps it from going on: `is stopped by a signal`.
-pub(super) fn halt(process: &Process) -> Option<String> {
-    Some(match (process.state?, process.last_ran) {
+pub(super) fn halt(process: &Process, at: Moment) -> Option<String> {
+    Some(match (process.state?, process.idle(at)) {
         (State::Stopped, _) => "is stopped by a signal".into(),
         (State::Traced, _) => "is stopped by a debugger".into(),
         (State::Frozen, _) => "is frozen (its control group)".into(),

@@ -48,7 +48,8 @@ fn has_records(path: &Path) -> bool {
     record::is_free(&file, Mode::Exclusive, Range::WHOLE).is_ok_and(|free| !free)
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::fs::File;
 
@@ -56,7 +57,14 @@ mod tests {
     use crate::acquire::Pauses;
 
     fn want(range: Option<Range>) -> Want {
-        Want { mode: Mode::Exclusive, range, create: Some(0o666), pauses: Pauses::default() }
+        Want {
+            mode: Mode::Exclusive,
+            range,
+            create: Some(0o666),
+            form: None,
+            text: None,
+            pauses: Pauses::default(),
+        }
     }
 
     fn family(path: &Path, range: Option<Range>) -> &'static str {
@@ -72,7 +80,7 @@ mod tests {
         let part = Range { start: 3, end: Some(4) };
         assert!(record::try_lock(&other, Mode::Shared, part).unwrap());
         assert_eq!(family(&path, None), "ofd");
-        drop(other);
+        record::unlock(&other, part).unwrap();
         assert_eq!(family(&path, None), "flock");
         assert_eq!(family(&path, Some(part)), "ofd");
         assert_eq!(family(folder.path(), None), "flock");

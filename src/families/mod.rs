@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod kernel;
+mod lockfile;
 mod open;
 
 use std::path::PathBuf;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::kernel;
+use super::{kernel, lockfile};
 use crate::acquire::{Pending, Want};
 use crate::error::Error;
 use crate::inspect::Inspector;
@@ -21,6 +21,7 @@ pub(crate) fn open(target: &Target, want: Want) -> Result<Box<dyn Pending>, Erro
             match *family {
                 "flock" => kernel::flock(path, want),
                 "posix" | "ofd" => kernel::record(path, want),
+                "lockfile" => lockfile::open(path, want),
                 family => {
                     Err(Error::usage(format!("this version cannot take '{family}:' locks yet")))
                 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
@@ -82,11 +83,17 @@ impl fmt::Display for Range {
     }
 }
 
-/// A path as the system has it: bytes, not necessarily UTF-8.
+/// A path as the system has it: bytes, not necessarily UTF-8. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PathBytes(pub PathBuf);
+pub struct PathBytes(Arc<Path>);
 
 impl PathBytes {
+    /// This path.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self(path.into().into())
+    }
+
     /// The path.
     #[must_use]
     pub fn as_path(&self) -> &Path {
@@ -110,6 +117,12 @@ impl PathBytes {
     #[must_use]
     pub fn display(&self) -> String {
         super::harmless_bytes(self.0.as_os_str().as_encoded_bytes()).into_owned()
+    }
+}
+
+impl From<Arc<Path>> for PathBytes {
+    fn from(path: Arc<Path>) -> Self {
+        Self(path)
     }
 }
 

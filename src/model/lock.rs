@@ -2,13 +2,12 @@
 //! types.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
-use super::{FileId, PathBytes, Pid, Process, Range, Span};
+use super::{Details, FileId, PathBytes, Pid, Process, Range, Span};
 
 /// What makes a lock exclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -245,6 +244,10 @@ pub struct Waiter {
     pub tries: Option<u64>,
     /// Everything that has to go first; one list for all who want the same.
     pub blocked_by: Arc<[Blocker]>,
+    /// Whether nothing speaks against its waiting without end: it was told rather than inferred, and no
+    /// time limit was seen.
+    #[serde(skip)]
+    pub endless: bool,
     /// How deep it stands in the queue's tree: 1 waits for the lock itself, 2 for a waiter of depth 1.
     #[serde(skip)]
     pub depth: u32,
@@ -349,13 +352,13 @@ pub struct Lock {
     /// Long by design, no finding.
     pub normal: bool,
     /// The judgement's reason in a sentence.
-    pub why: Option<String>,
+    pub why: Option<Arc<str>>,
     /// For how long it has been held.
     pub age: Span,
     /// Whom the kernel or the file names; often not the holder.
     pub recorded_pid: Option<Pid>,
     /// Every process that really keeps it.
-    pub holders: Vec<Holder>,
+    pub holders: Arc<[Holder]>,
     /// Who wants it, in the order in which their turn comes.
     pub waiters: Vec<Waiter>,
     /// For locks that run out.
@@ -363,7 +366,7 @@ pub struct Lock {
     /// The number that orders grants, for locks that have one.
     pub fencing: Option<String>,
     /// What only this family has.
-    pub details: BTreeMap<&'static str, serde_json::Value>,
+    pub details: Details,
     /// What `release --method` would take, least harm first.
     pub methods: Vec<&'static str>,
     /// The file, as `stat` numbers it where that is known.

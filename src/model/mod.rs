@@ -2,8 +2,10 @@
 //!
 //! Nothing here asks the operating system, and nothing here knows a terminal.
 
+mod details;
 mod facts;
 mod file;
+mod form;
 mod harmless;
 mod lock;
 mod process;
@@ -12,8 +14,10 @@ mod span;
 mod target;
 mod words;
 
-pub use facts::{Facts, Grant, LockFacts, Look, Naming, Request, Sharer, Taker};
+pub use details::{Detail, Details};
+pub use facts::{Facts, Grant, Kept, LockFacts, Look, Naming, Request, Sharer, Taker};
 pub use file::{Device, FileId, PathBytes, Range};
+pub use form::Form;
 pub use harmless::{harmless, harmless_bytes};
 pub use lock::{
     AsSeen, Blocker, Certainty, Holder, How, Lease, Lock, LockId, Mechanism, Mode, Verdict, Waiter,

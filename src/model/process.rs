@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-use super::PathBytes;
+use super::{Moment, PathBytes};
 
 /// A process number as the kernel gives it out; numbers are reused, see [`ProcessId`].
 pub type Pid = i32;
@@ -110,10 +110,10 @@ pub struct Process {
     /// How many threads it has.
     #[serde(skip)]
     pub threads: Option<u32>,
-    /// How long ago the last of its threads ran; a process that is sleeping or stopped has done
-    /// nothing since.
+    /// When the last of its threads ran, as time since boot; a process that is sleeping or stopped
+    /// has done nothing since.
     #[serde(skip)]
-    pub last_ran: Option<Duration>,
+    pub ran_at: Option<Duration>,
     /// Its process group.
     #[serde(skip)]
     pub group: Option<Pid>,
@@ -130,6 +130,12 @@ impl Process {
     #[must_use]
     pub fn id(&self) -> Option<ProcessId> {
         Some(ProcessId { pid: self.pid?, start: self.start? })
+    }
+
+    /// For how long none of its threads has run, at that moment.
+    #[must_use]
+    pub fn idle(&self, at: Moment) -> Option<Duration> {
+        Some(at.uptime.saturating_sub(self.ran_at?))
     }
 }
 

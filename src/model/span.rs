@@ -98,6 +98,12 @@ impl Span {
         }
     }
 
+    /// Lets so much time pass: it has lasted that bit longer.
+    pub fn pass(&mut self, time: Duration) {
+        self.min += time;
+        self.max = self.max.map(|max| max + time);
+    }
+
     /// Whether the bounds are close enough to be printed as one number.
     #[must_use]
     pub fn is_exact(&self) -> bool {

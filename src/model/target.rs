@@ -12,7 +12,7 @@ pub const FAMILIES: [(&str, bool); 9] = [
     ("flock", true),
     ("posix", true),
     ("ofd", true),
-    ("lockfile", false),
+    ("lockfile", true),
     ("pidfile", false),
     ("ipfs", false),
     ("nerdctl", false),
@@ -139,6 +139,10 @@ mod tests {
         assert_eq!(
             parse("flock:/a:b").unwrap(),
             Target::Family { family: "flock", path: "/a:b".into() }
+        );
+        assert_eq!(
+            parse("lockfile:LOCK").unwrap(),
+            Target::Family { family: "lockfile", path: "LOCK".into() }
         );
         assert_eq!(parse("/pid:7").unwrap(), Target::Path("/pid:7".into()));
         assert_eq!(parse("a:b").unwrap(), Target::Path("a:b".into()));

@@ -3,9 +3,10 @@
 mod kernel;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::error::Error;
-use crate::model::Look;
+use crate::model::{Look, Moment};
 use crate::system::System;
 pub(crate) use kernel::Kernel;
 
@@ -16,10 +17,32 @@ pub(crate) struct Scope {
     pub(crate) places: Vec<PathBuf>,
     /// Below these folders they may be.
     pub(crate) folders: Vec<PathBuf>,
+    /// Files have been renamed or removed: what is known of names may not be relied on.
+    pub(crate) names_in_doubt: bool,
+    /// Whether what the last look told of a lock is still at hand.
+    pub(crate) may_keep: bool,
+}
+
+/// A look that showed what the last one did: only time has passed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Glance {
+    /// As of a [`Look`].
+    pub(crate) at: Moment,
+    /// As of a [`Look`].
+    pub(crate) cost: Duration,
 }
 
 /// Something that can be looked at.
 pub(crate) trait Source: Send + std::fmt::Debug {
     /// Looks once. Partial is normal: the look says what it was blind to.
     fn look(&mut self, scope: &Scope, system: &System) -> Result<Look, Error>;
+
+    /// Tells, for less than a look, whether another one would show the same as the last. `None`:
+    /// look; that goes on from what the glance has read.
+    ///
+    /// Only after a look for which [`Source::can_be_kept`] was true.
+    fn glance(&mut self, scope: &Scope, system: &System) -> Result<Option<Glance>, Error>;
+
+    /// Whether the next look can keep something of the last, or be a glance.
+    fn can_be_kept(&self) -> bool;
 }

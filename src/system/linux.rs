@@ -27,6 +27,9 @@ pub(super) const LOCK_CALLS: Option<Numbers> = if cfg!(target_pointer_width = "6
     None
 };
 
+/// What the flags of a descriptor that is closed on exec have.
+pub(super) const CLOSED_ON_EXEC: i32 = libc::O_CLOEXEC;
+
 /// `STATX_MNT_ID`, which rustix does not name.
 const STATX_MNT_ID: u32 = 0x1000;
 
@@ -44,6 +47,19 @@ pub(super) fn cpu_time() -> Option<Duration> {
     let spent = clock_gettime(ClockId::ProcessCPUTime);
     Some(Duration::new(spent.tv_sec.cast_unsigned(), spent.tv_nsec as u32))
 }
+
+/// Gives the memory back that was freed: much of what a look takes is free when it is over, and the
+/// GNU allocator keeps it.
+#[expect(unsafe_code, reason = "no wrapper exists")]
+#[cfg(target_env = "gnu")]
+pub(super) fn give_memory_back() {
+    // SAFETY: takes a plain number; the allocator locks what it works on.
+    unsafe { libc::malloc_trim(0) };
+}
+
+/// Other allocators give it back by themselves.
+#[cfg(not(target_env = "gnu"))]
+pub(super) fn give_memory_back() {}
 
 pub(super) fn ticks_per_second() -> u64 {
     rustix::param::clock_ticks_per_second()

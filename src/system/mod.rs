@@ -5,14 +5,18 @@
 
 pub(crate) mod audit_file;
 pub mod children;
+pub(crate) mod clock;
+pub mod command;
 pub mod console;
 pub(crate) mod grip;
 mod harm;
+mod kin;
 pub(crate) mod locking;
 mod lookup;
 mod people;
 mod places;
 pub(crate) mod procfs;
+mod pulse;
 pub(crate) mod rights;
 mod scheduler;
 
@@ -29,7 +33,7 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -39,7 +43,7 @@ pub(crate) use harm::own_user;
 use lookup::Lookups;
 pub(crate) use lookup::{Answer, Ask};
 pub(crate) use people::Anatomy;
-use people::People;
+use people::{People, Relatives};
 use places::Places;
 pub(crate) use places::{Resolved, Search};
 pub(crate) use platform::Descriptors;
@@ -48,6 +52,7 @@ use procfs::fdinfo::FdInfo;
 use procfs::mounts::Mount;
 use procfs::stat::Stat;
 use procfs::syscall;
+pub(crate) use pulse::Pulse;
 use scheduler::Account;
 
 /// A lock table longer than this is read only so far: its queues alone can grow with the square of
@@ -74,6 +79,7 @@ pub(crate) struct Wanted {
 }
 
 /// The text of the lock table.
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct TableText {
     pub(crate) text: Vec<u8>,
     /// It came in one read, so that it is a snapshot.
@@ -85,6 +91,11 @@ pub(crate) struct TableText {
 /// The processor time that this process has spent, where that can be told.
 pub(crate) fn cpu_time() -> Option<Duration> {
     platform::cpu_time()
+}
+
+/// Gives the memory back to the system that was freed, where the allocator does not.
+pub(crate) fn give_memory_back() {
+    platform::give_memory_back();
 }
 
 /// The operating system, as far as it is asked.
@@ -410,6 +421,11 @@ impl System {
         read_record(&self.path(pid, "cgroup")).ok().map(|text| Cgroup::parse(&text))
     }
 
+    /// Whether tasks can be frozen without running: by the older freezer.
+    fn freezes_in_place(&self) -> bool {
+        self.cgroup_roots.freezer.is_some()
+    }
+
     /// Whether the control group, or one above it, is frozen.
     fn is_frozen(&self, cgroup: &Cgroup) -> bool {
         let reads = |root: Option<&PathBuf>, path: Option<&String>, file: &str| {
@@ -426,9 +442,20 @@ impl System {
     }
 
     /// What is known of each of these processes.
-    pub(crate) fn anatomy(&self, pids: &[Pid]) -> HashMap<Pid, Anatomy> {
-        let mut people = self.people.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        people.examine(self, pids, self.now())
+    pub(crate) fn anatomy(&self, pids: &[Pid]) -> HashMap<Pid, Arc<Anatomy>> {
+        self.people().examine(self, pids, self.now())
+    }
+
+    /// Those of these processes of whom all that [`System::anatomy`] said last still holds: they
+    /// have not run since.
+    pub(crate) fn asleep(&self, pids: impl Iterator<Item = Pid>) -> HashSet<Pid> {
+        let mut relatives = Relatives::default();
+        let people = self.people();
+        pids.filter(|pid| people.asleep(self, &mut relatives, *pid).is_some()).collect()
+    }
+
+    fn people(&self) -> MutexGuard<'_, People> {
+        self.people.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Clock ticks a second, in which processes' starts are counted.

@@ -12,6 +12,8 @@ use crate::model::Pid;
 
 pub(super) const LOCK_CALLS: Option<Numbers> = None;
 
+pub(super) const CLOSED_ON_EXEC: i32 = 0;
+
 pub(super) fn uptime() -> Duration {
     // Where even that cannot be told, it is the same at every look: nothing here has an age.
     Duration::from_secs(sysinfo::System::uptime().unwrap_or_default())
@@ -20,6 +22,8 @@ pub(super) fn uptime() -> Duration {
 pub(super) fn cpu_time() -> Option<Duration> {
     None
 }
+
+pub(super) fn give_memory_back() {}
 
 pub(super) fn ticks_per_second() -> u64 {
     100

@@ -3,7 +3,7 @@
 //! What does not change while a process lives is asked once; portable facts come from sysinfo, the
 //! rest from `/proc`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::thread::Builder;
 use std::time::Duration;
@@ -11,25 +11,45 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, Uid, UpdateKind, Users};
 
+use super::procfs::cgroup::Cgroup;
 use super::procfs::stat::Stat;
 use super::scheduler::Account;
-use super::{System, read_record};
+use super::{Pulse, System, read_record};
 use crate::model::{Moment, Parent, PathBytes, Pid, Process, ProcessId, State};
 
 /// A process, and what only our own reasoning needs of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Anatomy {
-    pub(crate) process: Process,
-    /// Its threads, and how long each has not run; nothing for one where that is not known.
+    pub(crate) process: Arc<Process>,
+    /// Its threads, and when each ran last; nothing for one where that is not known.
     pub(crate) threads: Vec<(Pid, Option<Duration>)>,
     /// Whether a thread of the process has ended that ever ran; so too where that is not known.
     pub(crate) has_ended_threads: bool,
+    /// Taken before anything else was asked. Not told of a process that is seen for the first time:
+    /// most of us look only once.
+    pub(crate) pulse: Option<Pulse>,
 }
 
 impl Anatomy {
     /// How long a thread has not run.
-    pub(crate) fn idle(&self, tid: Pid) -> Option<Duration> {
-        self.threads.iter().find(|(of, _)| *of == tid).and_then(|(_, idle)| *idle)
+    pub(crate) fn idle(&self, tid: Pid, at: Moment) -> Option<Duration> {
+        let (_, ran_at) = self.threads.iter().find(|(of, _)| *of == tid)?;
+        Some(at.uptime.saturating_sub((*ran_at)?))
+    }
+
+    /// Whether none of its threads has run since that moment, which was before it was asked.
+    pub(crate) fn slept_since(&self, moment: Moment) -> bool {
+        self.pulse.is_some() && self.process.ran_at.is_some_and(|ran_at| ran_at < moment.uptime)
+    }
+
+    /// The pulse of its threads now.
+    fn pulse_now(&self, system: &System) -> Option<Pulse> {
+        system.pulse(self.process.pid?, self.threads.iter().map(|(tid, _)| *tid))
+    }
+
+    /// Whether none of its threads has run since it was asked.
+    pub(crate) fn has_slept(&self, system: &System) -> bool {
+        self.pulse.is_some() && self.pulse == self.pulse_now(system)
     }
 }
 
@@ -50,6 +70,20 @@ struct Known {
     id: ProcessId,
     command: Vec<u8>,
     facts: Arc<Process>,
+    /// Its control group, where that can freeze it without running it.
+    freezer: Option<Arc<Cgroup>>,
+    /// When that was learnt, as time since boot.
+    learnt_at: Duration,
+    /// All that was found out at the last look.
+    anatomy: Option<Arc<Anatomy>>,
+}
+
+impl Known {
+    /// Whether the process has run since.
+    fn is_stale(&self) -> bool {
+        let ran_at = self.anatomy.as_ref().and_then(|anatomy| anatomy.process.ran_at);
+        ran_at.is_none_or(|ran_at| ran_at >= self.learnt_at)
+    }
 }
 
 impl People {
@@ -58,52 +92,106 @@ impl People {
         system: &System,
         pids: &[Pid],
         now: Moment,
-    ) -> HashMap<Pid, Anatomy> {
-        let stats: Vec<(Pid, Stat)> =
-            pids.iter().filter_map(|&pid| Some((pid, system.stat(pid).ok()?))).collect();
+    ) -> HashMap<Pid, Arc<Anatomy>> {
         self.round = (self.round + 1) % ROUNDS;
-        let unknown: Vec<_> = stats.iter().filter(|(pid, stat)| !self.knows(*pid, stat)).collect();
+        // Who is not asked about any more is forgotten.
+        let asked: HashSet<Pid> = pids.iter().copied().collect();
+        self.known.retain(|pid, _| asked.contains(pid));
+
+        let mut relatives = Relatives::default();
+        let (mut anatomy, mut stats) = (HashMap::with_capacity(pids.len()), Vec::new());
+        for &pid in pids {
+            let asleep = (!self.is_in_turn(pid)).then(|| self.asleep(system, &mut relatives, pid));
+            match asleep.flatten() {
+                Some(before) => _ = anatomy.insert(pid, before),
+                None => stats.extend(system.stat(pid).ok().map(|stat| (pid, stat))),
+            }
+        }
+        let awake = self.examine_awake(system, relatives, &stats, now);
+        for (pid, of) in &awake {
+            if let Some(known) = self.known.get_mut(pid) {
+                known.anatomy = Some(Arc::clone(of));
+            }
+        }
+        anatomy.extend(awake);
+        anatomy
+    }
+
+    fn examine_awake(
+        &mut self,
+        system: &System,
+        mut relatives: Relatives,
+        stats: &[(Pid, Stat)],
+        now: Moment,
+    ) -> HashMap<Pid, Arc<Anatomy>> {
+        let is_met = |pid: &Pid| self.known.contains_key(pid);
+        let met: HashSet<Pid> = stats.iter().map(|(pid, _)| *pid).filter(is_met).collect();
+        let knows = |(pid, stat): &&(Pid, Stat)| self.knows(system, *pid, stat);
+        let unknown: Vec<_> = stats.iter().filter(|of| !knows(of)).collect();
         if !unknown.is_empty() {
             self.learn(system, &unknown, now);
         }
-        // Who is not asked about any more is forgotten.
-        let asked: std::collections::HashSet<Pid> = pids.iter().copied().collect();
-        self.known.retain(|pid, _| asked.contains(pid));
-
-        let mut threads: Vec<(Pid, Pid, usize)> = Vec::with_capacity(stats.len());
-        let mut ran: HashMap<Pid, Duration> = HashMap::with_capacity(stats.len());
-        for (pid, stat) in &stats {
+        let mut bodies = Vec::with_capacity(stats.len());
+        for (pid, stat) in stats {
             // Before its threads are asked: what they run meanwhile must not pass for an ended one's.
-            ran.extend(system.run_time(*pid).map(|ran| (*pid, ran)));
-            if stat.threads == 1 {
-                threads.push((*pid, *pid, stat.cpu));
-                continue;
-            }
-            // A process that ends meanwhile has no threads, and nothing is known of it.
-            let tids = system.tids(*pid).unwrap_or_default();
-            let cpu = |tid| system.thread_stat(*pid, tid).map_or(stat.cpu, |stat| stat.cpu);
-            threads.extend(tids.into_iter().map(|tid| (*pid, tid, cpu(tid))));
+            let ran = system.run_time(*pid);
+            let threads = threads_of(system, *pid, stat);
+            let tids = threads.iter().map(|(_, tid, _)| *tid);
+            let pulse = met.contains(pid).then(|| system.pulse(*pid, tids)).flatten();
+            bodies.push(Body { pid: *pid, stat, threads, ran, pulse });
+            relatives.meet(system, *pid, stat);
         }
+        let threads: Vec<_> = bodies.iter().flat_map(|body| body.threads.iter().copied()).collect();
         let accounts = system.accounts(&threads);
-        let mut by_pid: HashMap<Pid, Vec<(Pid, Option<Account>)>> = HashMap::new();
-        for (pid, tid, _) in threads {
-            by_pid.entry(pid).or_default().push((tid, accounts.get(&tid).copied()));
-        }
-
-        let look = Look { system, relatives: Relatives::of(system, &stats) };
-        let examine = |(pid, stat): &(Pid, Stat)| {
-            let threads = by_pid.get(pid).map_or(&[][..], Vec::as_slice);
-            Some((*pid, look.anatomy(stat, self.known.get(pid)?, threads, ran.get(pid).copied())))
+        let look = Look { system, relatives, accounts };
+        let examine = |body: &Body| {
+            Some((body.pid, Arc::new(look.anatomy(body, self.known.get(&body.pid)?))))
         };
-        in_parallel(system.threads, &stats, examine)
+        in_parallel(system.threads, &bodies, examine)
+    }
+
+    /// What was found out of a process at the last look, if it holds: it has not run, its parent and
+    /// the leader of its group are as they were, and nobody froze it.
+    pub(super) fn asleep(
+        &self,
+        system: &System,
+        relatives: &mut Relatives,
+        pid: Pid,
+    ) -> Option<Arc<Anatomy>> {
+        let known = self.known.get(&pid)?;
+        let anatomy = known.anatomy.as_ref()?;
+        let process = &anatomy.process;
+        // Others can freeze and thaw a process that does not run.
+        let rests = matches!(
+            process.state,
+            Some(State::Sleeping | State::Stopped | State::Traced | State::Idle | State::Zombie)
+        );
+        if !rests
+            || known.is_stale()
+            || !anatomy.has_slept(system)
+            || !relatives.are_those_of(system, pid, process)
+        {
+            return None;
+        }
+        let freezer = known.freezer.as_ref();
+        let is_frozen = freezer.is_some_and(|group| relatives.is_frozen(system, group));
+        (!is_frozen).then(|| Arc::clone(anatomy))
+    }
+
+    fn is_in_turn(&self, pid: Pid) -> bool {
+        pid.unsigned_abs() % ROUNDS == self.round
     }
 
     /// Whether what was learnt holds: a process can turn into another user, and can execute another
-    /// program of the same name, so each is asked again in its turn.
-    fn knows(&self, pid: Pid, stat: &Stat) -> bool {
-        let in_turn = pid.unsigned_abs() % ROUNDS == self.round;
+    /// program of the same name, so each is asked again in its turn, and when it has come to rest.
+    fn knows(&self, system: &System, pid: Pid, stat: &Stat) -> bool {
         let is_same = |known: &Known| known.id.start == stat.start && known.command == stat.command;
-        !in_turn && self.known.get(&pid).is_some_and(is_same)
+        let has_come_to_rest = |known: &Known| {
+            known.is_stale() && known.anatomy.as_ref().is_some_and(|of| of.has_slept(system))
+        };
+        let known = self.known.get(&pid);
+        !self.is_in_turn(pid)
+            && known.is_some_and(|known| is_same(known) && !has_come_to_rest(known))
     }
 
     fn learn(&mut self, system: &System, unknown: &[&(Pid, Stat)], now: Moment) {
@@ -158,10 +246,25 @@ impl People {
                 ..Process::default()
             };
             let id = ProcessId { pid: *pid, start: stat.start };
-            let known = Known { id, command: stat.command.clone(), facts: Arc::new(facts) };
+            let learnt_at = now.uptime;
+            let freezer = system.freezes_in_place().then(|| Arc::new(cgroup));
+            let command = stat.command.clone();
+            let known =
+                Known { id, command, facts: Arc::new(facts), freezer, learnt_at, anatomy: None };
             self.known.insert(*pid, known);
         }
     }
+}
+
+/// The threads of a process, each with the CPU that it ran on last.
+fn threads_of(system: &System, pid: Pid, stat: &Stat) -> Vec<(Pid, Pid, usize)> {
+    if stat.threads == 1 {
+        return vec![(pid, pid, stat.cpu)];
+    }
+    // A process that ends meanwhile has no threads, and nothing is known of it.
+    let tids = system.tids(pid).unwrap_or_default();
+    let cpu = |tid| system.thread_stat(pid, tid).map_or(stat.cpu, |stat| stat.cpu);
+    tids.into_iter().map(|tid| (pid, tid, cpu(tid))).collect()
 }
 
 /// So many processes are worth a thread.
@@ -170,18 +273,18 @@ const WORTH_A_THREAD: usize = 64;
 /// What `examine` says of each process, with a thread for each CPU where there are many.
 fn in_parallel(
     threads: usize,
-    stats: &[(Pid, Stat)],
-    examine: impl Fn(&(Pid, Stat)) -> Option<(Pid, Anatomy)> + Sync,
-) -> HashMap<Pid, Anatomy> {
-    let share = stats.len().div_ceil(threads).max(WORTH_A_THREAD);
-    let all = |share: &[(Pid, Stat)]| share.iter().filter_map(&examine).collect::<Vec<_>>();
+    bodies: &[Body<'_>],
+    examine: impl Fn(&Body) -> Option<(Pid, Arc<Anatomy>)> + Sync,
+) -> HashMap<Pid, Arc<Anatomy>> {
+    let share = bodies.len().div_ceil(threads).max(WORTH_A_THREAD);
+    let all = |share: &[Body]| share.iter().filter_map(&examine).collect::<Vec<_>>();
     std::thread::scope(|scope| {
-        let mut shares = stats.chunks(share);
+        let mut shares = bodies.chunks(share);
         let own = shares.next().unwrap_or_default();
         let others: Vec<_> = shares
             .map(|share| (share, Builder::new().spawn_scoped(scope, || all(share))))
             .collect();
-        let mut anatomy: HashMap<Pid, Anatomy> = all(own).into_iter().collect();
+        let mut anatomy: HashMap<Pid, Arc<Anatomy>> = all(own).into_iter().collect();
         for (share, other) in others {
             anatomy.extend(match other {
                 // A thread that panicked would be a defect; what it read is missing then.
@@ -194,46 +297,80 @@ fn in_parallel(
     })
 }
 
-/// Parents and leaders of process groups, which many processes share.
-struct Relatives {
+/// Parents, leaders of process groups and control groups, which many processes share: each is asked
+/// once in a look.
+#[derive(Debug, Default)]
+pub(super) struct Relatives {
     commands: HashMap<Pid, Option<String>>,
     leaders_alive: HashMap<Pid, bool>,
+    frozen: HashMap<Arc<Cgroup>, bool>,
 }
 
 impl Relatives {
-    fn of(system: &System, stats: &[(Pid, Stat)]) -> Self {
-        let mut relatives = Self { commands: HashMap::new(), leaders_alive: HashMap::new() };
-        for (pid, stat) in stats {
-            relatives.commands.entry(stat.parent).or_insert_with(|| {
-                let parent = system.stat(stat.parent).ok()?;
-                Some(String::from_utf8_lossy(&parent.command).into_owned())
-            });
-            // The group of a process on its way out reads -1, one of another pid namespace 0: whether
-            // its leader is alive is not known.
-            let is_alive = || stat.group == *pid || system.is_alive(stat.group);
-            if stat.group > 0 {
-                relatives.leaders_alive.entry(stat.group).or_insert_with(is_alive);
-            }
-        }
-        relatives
+    /// Asks after those of a process.
+    fn meet(&mut self, system: &System, pid: Pid, stat: &Stat) {
+        self.command(system, stat.parent);
+        self.leader_is_alive(system, pid, stat.group);
     }
+
+    /// The command of a parent that has not ended.
+    fn command(&mut self, system: &System, pid: Pid) -> Option<&String> {
+        let ask = || {
+            let stat = system.stat(pid).ok()?;
+            let has_ended = matches!(stat.state, Some(State::Zombie | State::Dead));
+            let lives = !has_ended || stat.threads > 1;
+            lives.then(|| String::from_utf8_lossy(&stat.command).into_owned())
+        };
+        self.commands.entry(pid).or_insert_with(ask).as_ref()
+    }
+
+    /// Whether the leader of a process's group is alive. The group of a process on its way out reads
+    /// -1, one of another pid namespace 0: then that is not known.
+    fn leader_is_alive(&mut self, system: &System, pid: Pid, group: Pid) -> Option<bool> {
+        let ask = || group == pid || system.is_alive(group);
+        (group > 0).then(|| *self.leaders_alive.entry(group).or_insert_with(ask))
+    }
+
+    fn is_frozen(&mut self, system: &System, group: &Arc<Cgroup>) -> bool {
+        *self.frozen.entry(Arc::clone(group)).or_insert_with(|| system.is_frozen(group))
+    }
+
+    /// Whether parent and leader are what they were when the process was asked after. A parent that
+    /// ends leaves its children to another.
+    fn are_those_of(&mut self, system: &System, pid: Pid, process: &Process) -> bool {
+        let parent = process.parent.as_ref();
+        let same_parent = parent.is_none_or(|parent| {
+            parent.command.is_some() && parent.command.as_ref() == self.command(system, parent.pid)
+        });
+        let alive = process.group.and_then(|group| self.leader_is_alive(system, pid, group));
+        same_parent && alive == process.group_leader_alive
+    }
+}
+
+/// A process that is being examined.
+struct Body<'a> {
+    pid: Pid,
+    stat: &'a Stat,
+    /// Its threads, see [`threads_of`].
+    threads: Vec<(Pid, Pid, usize)>,
+    /// How long it has run.
+    ran: Option<Duration>,
+    pulse: Option<Pulse>,
 }
 
 /// What can change from look to look.
 struct Look<'a> {
     system: &'a System,
     relatives: Relatives,
+    accounts: HashMap<Pid, Account>,
 }
 
 impl Look<'_> {
-    fn anatomy(
-        &self,
-        stat: &Stat,
-        known: &Known,
-        threads: &[(Pid, Option<Account>)],
-        ran: Option<Duration>,
-    ) -> Anatomy {
-        let (system, pid) = (self.system, known.id.pid);
+    fn anatomy(&self, body: &Body, known: &Known) -> Anatomy {
+        let (system, pid, stat) = (self.system, body.pid, body.stat);
+        let account = |tid: &Pid| self.accounts.get(tid).copied();
+        let threads: Vec<(Pid, Option<Account>)> =
+            body.threads.iter().map(|(_, tid, _)| (*tid, account(tid))).collect();
         // The first thread can have ended, and the others go on.
         let has_ended = matches!(stat.state, Some(State::Zombie | State::Dead));
         let others = threads.iter().filter(|(tid, _)| has_ended && *tid != pid);
@@ -252,18 +389,19 @@ impl Look<'_> {
         let process = Process {
             state: state(system, shown, pid, wchan.as_deref()),
             wchan,
-            cwd: std::fs::read_link(system.path(pid, "cwd")).ok().map(PathBytes),
+            cwd: std::fs::read_link(system.path(pid, "cwd")).ok().map(PathBytes::new),
             parent,
             threads: Some(stat.threads),
-            last_ran: accounts.and_then(|all| all.iter().map(|account| account.idle).min()),
+            ran_at: accounts.and_then(|all| all.iter().map(|account| account.ran_at).max()),
             group: Some(stat.group),
             group_leader_alive: self.relatives.leaders_alive.get(&stat.group).copied(),
             ..(*known.facts).clone()
         };
         Anatomy {
-            process,
-            threads: threads.iter().map(|(tid, of)| (*tid, of.map(|of| of.idle))).collect(),
-            has_ended_threads: ran.zip(living).is_none_or(|(ran, living)| ran > living),
+            process: Arc::new(process),
+            threads: threads.iter().map(|(tid, of)| (*tid, of.map(|of| of.ran_at))).collect(),
+            has_ended_threads: body.ran.zip(living).is_none_or(|(ran, living)| ran > living),
+            pulse: body.pulse,
         }
     }
 }

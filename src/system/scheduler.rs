@@ -19,8 +19,8 @@ const BATCH: usize = 64;
 /// What the scheduler says of a thread.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Account {
-    /// How long it has not run.
-    pub(super) idle: Duration,
+    /// When it last ran, as time since boot.
+    pub(super) ran_at: Duration,
     /// How long it has run in all.
     pub(super) ran: Option<Duration>,
 }
@@ -65,7 +65,8 @@ fn read_batch(
         if let Some(last) = exec_start(&text) {
             let passed = (now + read_at.elapsed()).saturating_sub(last);
             let idle = passed.saturating_sub(skew);
-            accounts.insert(tid, Account { idle, ran: run_time(&text) });
+            let ran_at = platform::uptime().saturating_sub(idle);
+            accounts.insert(tid, Account { ran_at, ran: run_time(&text) });
         }
     }
 }

@@ -1,5 +1,8 @@
 //! Everything that a key, the mouse or a test can make the dashboard do.
 
+use super::line::Way;
+use super::mine::Number;
+use super::order::Purpose;
 use super::sort::Column;
 use super::state::Choice;
 
@@ -30,6 +33,26 @@ pub(super) enum Action {
     Tree,
     /// Show only what needs a person, or everything.
     Problems,
+    /// Wait for the chosen lock, or take it.
+    Ask(Purpose),
+    /// The same for a lock that is typed.
+    AskTyped(Purpose),
+    /// Show what we wait for and hold, or the list again.
+    Mine,
+    /// Choose an entry of that; the chosen one: open it.
+    ChooseMine(Number),
+    /// Stop waiting.
+    Cancel,
+    /// Give a lock back.
+    GiveBack,
+    /// Wait even though that makes a circle.
+    Insist,
+    /// Let go of an entry that is over.
+    Dismiss,
+    /// Let go of all that are over.
+    DismissAll,
+    /// Leave although that ends waits and gives locks back.
+    Leave,
     /// Type a filter.
     Filter,
     /// Choose a column to sort by.
@@ -56,6 +79,10 @@ pub(super) enum Action {
     EraseWord,
     /// Take everything away.
     EraseAll,
+    /// Take the next character away.
+    Delete,
+    /// Move to another place in what is typed.
+    Cursor(Way),
 }
 
 /// How far to move.
@@ -90,6 +117,11 @@ impl Step {
 }
 
 impl Action {
+    /// Whether it asks for a lock, which `--read-only` rules out.
+    pub(super) fn asks(&self) -> bool {
+        matches!(self, Self::Ask(_) | Self::AskTyped(_) | Self::Insist)
+    }
+
     /// What it does, for the help.
     pub(super) fn what(&self) -> &'static str {
         match self {
@@ -104,13 +136,24 @@ impl Action {
             Self::Move(Step::Pages(_)) => "a page down",
             Self::Move(Step::First) => "to the beginning",
             Self::Move(Step::Last) => "to the end",
-            Self::Choose(_) => "choose",
+            Self::Choose(_) | Self::ChooseMine(_) => "choose",
             Self::Open => "explanation on the whole screen, and back",
             Self::Back => "back; in the list: everything again",
             Self::ScrollDetail(Step::Lines(..0)) => "explanation: scroll up",
             Self::ScrollDetail(_) => "explanation: scroll down",
             Self::Tree => "who waits for whom, and back",
             Self::Problems => "only what needs a person; again: everything",
+            Self::Ask(Purpose::Wait) => "wait until the selected lock is free, and ring",
+            Self::Ask(Purpose::Take) => "take the selected lock when free, ring, and hold it",
+            Self::AskTyped(Purpose::Wait) => "wait for a lock that you type",
+            Self::AskTyped(Purpose::Take) => "take a lock that you type",
+            Self::Mine => "what you wait for and hold, and back",
+            Self::Cancel => "stop waiting",
+            Self::GiveBack => "give the lock back",
+            Self::Insist => "after a refusal: wait even though that makes a circle",
+            Self::Dismiss => "dismiss what is over",
+            Self::DismissAll => "dismiss all that is over",
+            Self::Leave => "leave: cancel every wait, give every lock back",
             Self::Filter => "filter",
             Self::SortMenu => "menu of orders",
             Self::SortBy(_) => "sort by this column; again: the other way round",
@@ -124,6 +167,11 @@ impl Action {
             Self::Erase => "erase a character",
             Self::EraseWord => "erase a word",
             Self::EraseAll => "erase everything",
+            Self::Delete => "erase the next character",
+            Self::Cursor(Way::Left) => "to the left",
+            Self::Cursor(Way::Right) => "to the right",
+            Self::Cursor(Way::Start) => "to the beginning of the line",
+            Self::Cursor(Way::End) => "to the end of the line",
         }
     }
 }

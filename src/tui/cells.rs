@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use locktop::model::{Certainty, Holder, Lock, Mode, Process, Range, Span, harmless};
+use locktop::model::{Certainty, Holder, Lock, Mode, Pid, Process, Range, Span, harmless};
 
 use super::text;
 use super::theme::Theme;
@@ -38,8 +38,8 @@ pub(super) fn kind(lock: &Lock) -> String {
     format!("{} {mode}", harmless(&lock.family))
 }
 
-/// `apt-get 991 root`, with a count of the others.
-pub(super) fn holder(lock: &Lock) -> String {
+/// `apt-get 991 root`, with a count of the others; `me` is our own number.
+pub(super) fn holder(lock: &Lock, me: Option<Pid>) -> String {
     let Some(first) = lock.holders.first() else {
         return match lock.recorded_pid {
             Some(pid) if pid > 0 => format!("nobody seen (by {pid})"),
@@ -50,21 +50,31 @@ pub(super) fn holder(lock: &Lock) -> String {
         0 => String::new(),
         more => format!(" +{more}"),
     };
-    format!("{}{}{more}", person(&first.process), doubt(first))
+    format!("{}{}{more}", person(&first.process, me), doubt(first))
 }
 
 fn doubt(holder: &Holder) -> &'static str {
     if holder.certainty == Certainty::Proven { "" } else { " ?" }
 }
 
-/// `apt-get 991 root`, as far as known.
-pub(super) fn person(process: &Process) -> String {
+/// `apt-get 991 root`, as far as known; `you (locktop 4242)` where it is this dashboard.
+pub(super) fn person(process: &Process, me: Option<Pid>) -> String {
+    if is_me(process, me) {
+        let known: Vec<_> = process.command.as_deref().map(harmless).into_iter().collect();
+        let pid = process.pid.map(|pid| pid.to_string()).unwrap_or_default();
+        return format!("you ({} {pid})", known.concat());
+    }
     let command = process.command.as_deref().map(|command| harmless(command).into_owned());
     let user = process.user.as_deref().map(|user| harmless(user).into_owned());
     let user = user.or_else(|| process.uid.map(|uid| format!("uid {uid}")));
     let pid = process.pid.map(|pid| pid.to_string());
     let known: Vec<_> = [command, pid, user].into_iter().flatten().collect();
     if known.is_empty() { "somebody unseen".into() } else { known.join(" ") }
+}
+
+/// Whether it is this dashboard.
+pub(super) fn is_me(process: &Process, me: Option<Pid>) -> bool {
+    me.is_some() && process.pid == me
 }
 
 /// For how long it is held, `later` than it was seen.

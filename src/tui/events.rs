@@ -9,6 +9,8 @@ use crossterm::event::Event as Input;
 use locktop::console::{self, Keyboard, Signal};
 use locktop::watch::Report;
 
+use super::jobs::Jobs;
+use super::mine::{News, Number};
 use super::terminal;
 
 /// One thing that happened.
@@ -18,6 +20,8 @@ pub(super) enum Event {
     Input(Input),
     /// A look.
     Report(Report),
+    /// Something about a wait or a lock of ours.
+    Mine(Number, News),
     /// The terminal has another size now.
     Resized,
     /// Somebody wants us to stop for a while.
@@ -36,14 +40,15 @@ const GRACE: Duration = Duration::from_secs(1);
 /// What was typed together is read together. (Not at all, if this were zero.)
 const NEXT: Duration = Duration::from_millis(1);
 
-/// Listens to signals from now on, in a thread.
-pub(super) fn signals(send: Sender<Event>) -> io::Result<()> {
+/// Listens to signals from now on, in a thread. One that ends us ends what `jobs` do at once.
+pub(super) fn signals(send: Sender<Event>, jobs: Jobs) -> io::Result<()> {
     console::on_signal(move |signal| {
         let heard = send.send(signal.into()).is_ok();
         if let Signal::End(signal) = signal {
+            jobs.end();
             // A terminal that takes no output must not keep us from ending.
             thread::sleep(GRACE);
-            terminal::leave();
+            terminal::leave_within(GRACE);
             console::die_of(signal);
         }
         heard

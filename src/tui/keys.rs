@@ -3,6 +3,8 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::action::{Action, Step};
+use super::line::Way;
+use super::order::Purpose;
 use super::theme::Glyphs;
 
 /// What has the keyboard.
@@ -10,6 +12,8 @@ use super::theme::Glyphs;
 pub(super) enum Mode {
     /// The table, or who waits for whom.
     List,
+    /// What we wait for and hold.
+    Mine,
     /// The explanation on the whole screen.
     Detail,
     /// A page of text over everything.
@@ -18,16 +22,23 @@ pub(super) enum Mode {
     Filter,
     /// The menu of columns.
     Sort,
+    /// The line that takes a lock's name.
+    Prompt,
+    /// The question before leaving.
+    Leave,
 }
 
 impl Mode {
     /// All of them with their heads in the help.
-    pub(super) const ALL: [(Self, &'static str); 5] = [
+    pub(super) const ALL: [(Self, &'static str); 8] = [
         (Self::List, "List"),
+        (Self::Mine, "Mine"),
         (Self::Detail, "Explanation"),
         (Self::Filter, "Filter"),
         (Self::Sort, "Sort menu"),
         (Self::Page, "Pages"),
+        (Self::Prompt, "Typing a lock"),
+        (Self::Leave, "Leaving while waiting or holding"),
     ];
 }
 
@@ -88,9 +99,24 @@ pub(super) struct Binding {
     pub(super) bar: Option<&'static str>,
 }
 
-const EVERYWHERE: &[Mode] = &[Mode::List, Mode::Detail, Mode::Page, Mode::Filter, Mode::Sort];
+const EVERYWHERE: &[Mode] = &[
+    Mode::List,
+    Mode::Mine,
+    Mode::Detail,
+    Mode::Page,
+    Mode::Filter,
+    Mode::Sort,
+    Mode::Prompt,
+    Mode::Leave,
+];
 const READING: &[Mode] = &[Mode::List, Mode::Detail];
-const MOVING: &[Mode] = &[Mode::List, Mode::Detail, Mode::Page, Mode::Sort];
+/// Where a lock or something of ours is chosen.
+const CHOOSING: &[Mode] = &[Mode::List, Mode::Mine, Mode::Detail];
+const MINE: &[Mode] = &[Mode::Mine];
+const MOVING: &[Mode] = &[Mode::List, Mode::Mine, Mode::Detail, Mode::Page, Mode::Sort];
+const TYPING: &[Mode] = &[Mode::Filter, Mode::Prompt];
+const PROMPT: &[Mode] = &[Mode::Prompt];
+const LEAVE: &[Mode] = &[Mode::Leave];
 
 const fn bind(
     modes: &'static [Mode],
@@ -108,13 +134,37 @@ static BINDINGS: &[Binding] = &[
     bind(MOVING, &[key(KeyCode::PageDown), ctrl('f')], Action::Move(Step::Pages(1)), None),
     bind(MOVING, &[key(KeyCode::Home)], Action::Move(Step::First), None),
     bind(MOVING, &[key(KeyCode::End), char('G')], Action::Move(Step::Last), None),
-    bind(&[Mode::List], &[key(KeyCode::Enter)], Action::Open, Some("open")),
+    bind(LEAVE, &[key(KeyCode::Left), key(KeyCode::Up)], Action::Move(Step::Lines(-1)), None),
+    bind(LEAVE, &[key(KeyCode::Right), key(KeyCode::Down)], Action::Move(Step::Lines(1)), None),
+    bind(MINE, &[char('c'), key(KeyCode::Delete)], Action::Cancel, Some("cancel")),
+    bind(MINE, &[char('x')], Action::GiveBack, Some("give back")),
+    bind(MINE, &[char('d')], Action::Dismiss, Some("dismiss")),
+    bind(MINE, &[char('D')], Action::DismissAll, None),
+    bind(MINE, &[char('i')], Action::Insist, Some("insist")),
+    bind(&[Mode::List, Mode::Mine], &[key(KeyCode::Enter)], Action::Open, Some("open")),
     bind(&[Mode::Detail], &[key(KeyCode::Enter)], Action::Open, Some("back")),
-    bind(&[Mode::Sort, Mode::Filter], &[key(KeyCode::Enter)], Action::Accept, Some("take")),
-    bind(&[Mode::Page, Mode::Sort, Mode::Filter], &[key(KeyCode::Esc)], Action::Back, Some("back")),
-    bind(READING, &[key(KeyCode::Esc)], Action::Back, None),
-    bind(&[Mode::List], &[char('K')], Action::ScrollDetail(Step::Lines(-1)), None),
-    bind(&[Mode::List], &[char('J')], Action::ScrollDetail(Step::Lines(1)), None),
+    bind(
+        &[Mode::Sort, Mode::Filter, Mode::Prompt],
+        &[key(KeyCode::Enter)],
+        Action::Accept,
+        Some("take"),
+    ),
+    bind(LEAVE, &[key(KeyCode::Enter)], Action::Accept, Some("choose")),
+    bind(
+        &[Mode::Page, Mode::Sort, Mode::Filter, Mode::Prompt],
+        &[key(KeyCode::Esc)],
+        Action::Back,
+        Some("back"),
+    ),
+    bind(CHOOSING, &[key(KeyCode::Esc)], Action::Back, None),
+    bind(&[Mode::List, Mode::Mine], &[char('K')], Action::ScrollDetail(Step::Lines(-1)), None),
+    bind(&[Mode::List, Mode::Mine], &[char('J')], Action::ScrollDetail(Step::Lines(1)), None),
+    bind(CHOOSING, &[char('w')], Action::Ask(Purpose::Wait), Some("wait")),
+    bind(CHOOSING, &[char('a')], Action::Ask(Purpose::Take), Some("take")),
+    bind(CHOOSING, &[char('W')], Action::AskTyped(Purpose::Wait), None),
+    bind(CHOOSING, &[char('A')], Action::AskTyped(Purpose::Take), None),
+    bind(READING, &[char('m')], Action::Mine, Some("mine")),
+    bind(MINE, &[char('m')], Action::Mine, Some("list")),
     bind(READING, &[char('/')], Action::Filter, Some("filter")),
     bind(READING, &[char('s')], Action::SortMenu, Some("sort")),
     bind(READING, &[char('S')], Action::Reverse, None),
@@ -123,12 +173,19 @@ static BINDINGS: &[Binding] = &[
     bind(READING, &[char('p')], Action::Freeze, Some("freeze")),
     bind(READING, &[char('y')], Action::CopyPath, Some("copy")),
     bind(READING, &[char('Y')], Action::CopyExplanation, None),
-    bind(READING, &[char('n')], Action::Notes, None),
-    bind(READING, &[key(KeyCode::F(5)), ctrl('l')], Action::Refresh, None),
-    bind(&[Mode::Filter], &[key(KeyCode::Backspace), ctrl('h')], Action::Erase, None),
-    bind(&[Mode::Filter], &[ctrl('w')], Action::EraseWord, None),
-    bind(&[Mode::Filter], &[ctrl('u')], Action::EraseAll, Some("clear")),
-    bind(READING, &[char('?'), key(KeyCode::F(1))], Action::Help, Some("help")),
+    bind(CHOOSING, &[char('n')], Action::Notes, None),
+    bind(CHOOSING, &[key(KeyCode::F(5)), ctrl('l')], Action::Refresh, None),
+    bind(TYPING, &[key(KeyCode::Backspace), ctrl('h')], Action::Erase, None),
+    bind(TYPING, &[ctrl('w')], Action::EraseWord, None),
+    bind(TYPING, &[ctrl('u')], Action::EraseAll, Some("clear")),
+    bind(PROMPT, &[key(KeyCode::Delete), ctrl('d')], Action::Delete, None),
+    bind(PROMPT, &[key(KeyCode::Left), ctrl('b')], Action::Cursor(Way::Left), None),
+    bind(PROMPT, &[key(KeyCode::Right), ctrl('f')], Action::Cursor(Way::Right), None),
+    bind(PROMPT, &[key(KeyCode::Home), ctrl('a')], Action::Cursor(Way::Start), None),
+    bind(PROMPT, &[key(KeyCode::End), ctrl('e')], Action::Cursor(Way::End), None),
+    bind(LEAVE, &[key(KeyCode::Esc), char('n')], Action::Back, Some("stay")),
+    bind(LEAVE, &[char('y')], Action::Leave, Some("leave")),
+    bind(CHOOSING, &[char('?'), key(KeyCode::F(1))], Action::Help, Some("help")),
     bind(&[Mode::Page], &[char('?')], Action::Back, None),
     bind(MOVING, &[char('q')], Action::Quit, Some("quit")),
     bind(EVERYWHERE, &[ctrl('z')], Action::Suspend, None),
@@ -140,6 +197,13 @@ pub(super) fn of(mode: Mode) -> impl Iterator<Item = &'static Binding> {
     BINDINGS.iter().filter(move |binding| binding.modes.contains(&mode))
 }
 
+/// The name of the key for an action that a letter does, for sentences.
+pub(super) fn letter(mode: Mode, action: &Action) -> char {
+    let bindings = of(mode).filter(|binding| binding.action == *action);
+    let letter = |key: &Key| if let KeyCode::Char(c) = key.code { Some(c) } else { None };
+    bindings.flat_map(|binding| binding.keys).find_map(letter).unwrap_or('?')
+}
+
 /// What a key does in a mode.
 pub(super) fn action(mode: Mode, event: KeyEvent) -> Option<Action> {
     let key = Key::from(event);
@@ -148,7 +212,7 @@ pub(super) fn action(mode: Mode, event: KeyEvent) -> Option<Action> {
     }
     let altered = event.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT);
     match event.code {
-        KeyCode::Char(c) if mode == Mode::Filter && !altered => Some(Action::Type(c)),
+        KeyCode::Char(c) if TYPING.contains(&mode) && !altered => Some(Action::Type(c)),
         _ => None,
     }
 }
@@ -180,7 +244,9 @@ mod tests {
     fn letters_are_typed_where_text_is_taken() {
         let press = |mode, c| action(mode, KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE));
         assert_eq!(press(Mode::Filter, 'q'), Some(Action::Type('q')));
+        assert_eq!(press(Mode::Prompt, 'q'), Some(Action::Type('q')));
         assert_eq!(press(Mode::List, 'q'), Some(Action::Quit));
+        assert_eq!(press(Mode::Leave, 'q'), None);
         let ctrl_c = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
         for (mode, _) in Mode::ALL {
             assert_eq!(action(mode, ctrl_c), Some(Action::Interrupt));

@@ -4,7 +4,11 @@ mod action;
 mod cells;
 mod events;
 mod filter;
+mod jobs;
 mod keys;
+mod line;
+mod mine;
+mod order;
 mod rows;
 #[cfg(test)]
 mod samples;
@@ -29,10 +33,12 @@ use ratatui::layout::Position;
 
 use action::{Action, Step};
 use events::Event;
+use jobs::Jobs;
+use mine::News;
 use state::{Overlay, State};
 use terminal::Terminal;
 use theme::Theme;
-use update::{Effect, update};
+use update::{Effect, hear, update};
 
 /// Ages grow once a second.
 const TICK: Duration = Duration::from_secs(1);
@@ -48,6 +54,8 @@ pub(crate) struct Options {
     pub(crate) colour: bool,
     /// Whether only ASCII may be drawn.
     pub(crate) ascii: bool,
+    /// Whether no lock may be waited for or taken.
+    pub(crate) read_only: bool,
 }
 
 /// Why the dashboard could not go on.
@@ -83,20 +91,24 @@ impl End {
 }
 
 /// Runs the dashboard on the terminal until somebody leaves it. A signal that ends it ends the
-/// process, once the terminal is as it was.
+/// process, once everything is given back and the terminal is as it was.
 pub(crate) fn run(options: Options) -> Result<(), Failure> {
     let theme = Theme::new(options.colour, options.ascii);
     let (send, events) = channel();
-    let mut terminal = Terminal::take()?;
-    events::signals(send.clone())?;
+    let jobs = Jobs::new(send.clone());
+    let last = jobs.clone();
+    let mut terminal = Terminal::take(move || last.end())?;
+    events::signals(send.clone(), jobs.clone())?;
     events::input(send.clone())?;
     let watcher = Watcher::start(options.targets, Folders::Below, move |report| {
         // The dashboard is about to end when it does not listen any more.
         let _ = send.send(Event::Report(report));
     })?;
-    let dashboard = Dashboard { state: State::default(), theme, watcher };
+    let state = State::new(std::process::id(), options.read_only);
+    let mut dashboard = Dashboard { state, theme, watcher, jobs };
     let end = dashboard.run(&mut terminal, &events);
-    drop(terminal);
+    dashboard.jobs.end();
+    drop((dashboard, terminal));
     match end? {
         End::Quit => Ok(()),
         End::Signal(signal) => console::die_of(signal),
@@ -107,10 +119,11 @@ struct Dashboard {
     state: State,
     theme: Theme,
     watcher: Watcher,
+    jobs: Jobs,
 }
 
 impl Dashboard {
-    fn run(mut self, terminal: &mut Terminal, events: &Receiver<Event>) -> Result<End, Failure> {
+    fn run(&mut self, terminal: &mut Terminal, events: &Receiver<Event>) -> Result<End, Failure> {
         loop {
             let end = self.paint(terminal).and_then(|()| self.wait(terminal, events));
             match end {
@@ -152,6 +165,14 @@ impl Dashboard {
 
     fn take(&mut self, event: Event, terminal: &mut Terminal) -> Result<Option<End>, Failure> {
         let action = match event {
+            Event::Mine(number, news) => {
+                let is_change = !matches!(news, News::Waiting(_));
+                let effect = hear(&mut self.state, number, news, Instant::now());
+                if is_change {
+                    self.watcher.look_now();
+                }
+                return effect.map_or(Ok(None), |effect| self.carry_out(effect, terminal));
+            }
             Event::Signal(signal) => return Ok(Some(End::Signal(signal))),
             Event::Lost => return Ok(Some(End::LOST)),
             Event::Resized => None,
@@ -240,6 +261,13 @@ impl Dashboard {
                 self.state.say("no shell is there to come back from", Instant::now());
             }
             Effect::Copy(text) => terminal.copy(&text)?,
+            Effect::Begin(number, order) => {
+                self.jobs.begin(number, order);
+                self.watcher.look_now();
+            }
+            Effect::Cancel(number) => self.jobs.cancel(number),
+            Effect::GiveBack(number) => self.jobs.give_back(number),
+            Effect::Bell => terminal.ring()?,
             Effect::Refresh => {
                 self.watcher.look_now();
                 terminal.forget()?;

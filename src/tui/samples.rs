@@ -1,13 +1,12 @@
 //! Made-up machines for tests.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use locktop::model::{
-    AsSeen, Blocker, Certainty, Deadlock, Device, Evidence, FileId, Holder, Host, How, Lock,
-    LockId, Mechanism, Member, Mode, Moment, Note, Parent, PathBytes, Pid, Process, Range,
+    AsSeen, Blocker, Certainty, Deadlock, Details, Device, Evidence, FileId, Holder, Host, How,
+    Lock, LockId, Mechanism, Member, Mode, Moment, Note, Parent, PathBytes, Pid, Process, Range,
     Snapshot, Span, State, Verdict, Waiter,
 };
 
@@ -21,7 +20,7 @@ pub(super) fn process(pid: Pid, command: &str, user: &str) -> Arc<Process> {
         user: Some(user.into()),
         uid: Some(1000),
         state: Some(State::Sleeping),
-        cwd: Some(PathBytes("/var/cache/apt".into())),
+        cwd: Some(PathBytes::new("/var/cache/apt")),
         parent: Some(Parent { pid: 1, command: Some("systemd".into()) }),
         start: Some(100),
         ..Process::default()
@@ -46,7 +45,7 @@ pub(super) fn lock(inode: u64, path: &str, holders: &[Arc<Process>]) -> Lock {
         family: Cow::Borrowed("flock"),
         mechanism: Mechanism::Flock,
         name: None,
-        path: Some(PathBytes(path.into())),
+        path: Some(PathBytes::new(path)),
         path_base64: None,
         url: None,
         deleted: false,
@@ -71,7 +70,7 @@ pub(super) fn lock(inode: u64, path: &str, holders: &[Arc<Process>]) -> Lock {
         waiters: Vec::new(),
         lease: None,
         fencing: None,
-        details: BTreeMap::new(),
+        details: Details::default(),
         methods: Vec::new(),
         file: Some(file),
         table_file: Some(file),
@@ -101,6 +100,7 @@ pub(super) fn queued(mut lock: Lock, queue: &[(Arc<Process>, u64, u32)]) -> Lock
             how: How::Kernel,
             tries: None,
             blocked_by: Arc::clone(&blockers),
+            endless: true,
             depth: *depth,
             place: position,
         })

@@ -11,12 +11,18 @@ use ratatui::layout::Rect;
 use super::action::Action;
 use super::filter::Filter;
 use super::keys::Mode;
+use super::line::Line;
+use super::mine::Mine;
+use super::order::{Order, Purpose};
 use super::rows::{Rows, Shown};
 use super::sort::Sort;
+use super::theme::Role;
 use super::tree::{self, Node};
 
 /// How long a short message stays.
 const MESSAGE: Duration = Duration::from_secs(4);
+/// How long one stays that tells of trouble.
+const TROUBLE: Duration = Duration::from_secs(15);
 
 /// Everything that a picture is drawn from.
 #[derive(Debug, Default)]
@@ -31,6 +37,12 @@ pub(super) struct State {
     /// Whether only what needs a person is shown.
     pub(super) problems: bool,
     pub(super) detail: Detail,
+    /// What we wait for and hold.
+    pub(super) mine: Mine,
+    /// Our own number.
+    pub(super) me: Option<Pid>,
+    /// Whether no lock may be asked for.
+    pub(super) read_only: bool,
     /// What lies over the rest, the topmost last.
     pub(super) overlays: Vec<Overlay>,
     pub(super) frozen: Option<Frozen>,
@@ -78,6 +90,21 @@ pub(super) enum Overlay {
     Filter { before: Filter },
     /// The menu of columns, and the place in it.
     Sort { at: usize },
+    /// The line that takes a lock's name.
+    Prompt(Prompt),
+    /// The question before leaving, and which answer is chosen.
+    Leave { leaves: bool },
+}
+
+/// A lock that is being typed.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Prompt {
+    pub(super) purpose: Purpose,
+    pub(super) line: Line,
+    /// What the line stands for as long as it is not changed.
+    pub(super) offered: Option<Order>,
+    /// What is wrong with what was typed.
+    pub(super) problem: Option<String>,
 }
 
 /// A page of text.
@@ -126,6 +153,7 @@ impl Cost {
 #[derive(Debug)]
 pub(super) struct Message {
     pub(super) text: String,
+    pub(super) role: Role,
     until: Instant,
 }
 
@@ -163,13 +191,21 @@ impl Extent {
 }
 
 impl State {
+    /// Nothing seen yet. `me` is our own number.
+    pub(super) fn new(me: u32, read_only: bool) -> Self {
+        Self { me: Pid::try_from(me).ok(), read_only, ..Self::default() }
+    }
+
     /// What has the keyboard.
     pub(super) fn mode(&self) -> Mode {
         match self.overlays.last() {
             Some(Overlay::Page { .. }) => Mode::Page,
             Some(Overlay::Filter { .. }) => Mode::Filter,
             Some(Overlay::Sort { .. }) => Mode::Sort,
+            Some(Overlay::Prompt(_)) => Mode::Prompt,
+            Some(Overlay::Leave { .. }) => Mode::Leave,
             None if self.detail.open => Mode::Detail,
+            None if self.mine.shown => Mode::Mine,
             None => Mode::List,
         }
     }
@@ -179,12 +215,21 @@ impl State {
         self.frozen.as_ref().map_or(now, |frozen| frozen.since)
     }
 
-    /// The chosen lock.
+    /// The chosen lock, or that of the chosen entry of ours.
     pub(super) fn chosen_lock(&self) -> Option<Shown<'_>> {
+        if self.mine.shown {
+            let lock = self.rows.snapshot()?.lock(self.mine.chosen()?.lock()?)?;
+            return Some(Shown { lock, ended: None });
+        }
         self.rows.get(self.rows.position(&self.chosen.as_ref()?.lock)?).or_else(|| {
             let lock = self.rows.snapshot()?.lock(&self.chosen.as_ref()?.lock)?;
             Some(Shown { lock, ended: None })
         })
+    }
+
+    /// Whether something is chosen that has an explanation.
+    pub(super) fn has_choice(&self) -> bool {
+        if self.mine.shown { self.mine.chosen().is_some() } else { self.chosen.is_some() }
     }
 
     /// How many lines the list has.
@@ -235,7 +280,12 @@ impl State {
 
     /// Shows a short message.
     pub(super) fn say(&mut self, text: impl Into<String>, now: Instant) {
-        self.message = Some(Message { text: text.into(), until: now + MESSAGE });
+        self.message = Some(Message { text: text.into(), role: Role::Good, until: now + MESSAGE });
+    }
+
+    /// Shows a short message that something did not work.
+    pub(super) fn warn(&mut self, text: impl Into<String>, now: Instant) {
+        self.message = Some(Message { text: text.into(), role: Role::Alarm, until: now + TROUBLE });
     }
 
     /// Takes what a look brought.

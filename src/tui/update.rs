@@ -7,8 +7,15 @@ use locktop::diagnose::explain;
 
 use super::action::{Action, Step};
 use super::filter::Filter;
+use super::line::Line;
+use super::mine::Number;
+use super::order::Order;
 use super::sort::Column;
 use super::state::{Choice, Extent, Overlay, Page, State, View};
+
+mod ours;
+
+pub(super) use ours::hear;
 
 /// Something to be done outside of the state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,12 +30,21 @@ pub(super) enum Effect {
     Refresh,
     /// Put text into the terminal's clipboard.
     Copy(String),
+    /// Begin to wait for a lock.
+    Begin(Number, Order),
+    /// Stop waiting.
+    Cancel(Number),
+    /// Give a lock back.
+    GiveBack(Number),
+    /// Ring the terminal's bell.
+    Bell,
 }
 
 /// Carries an action out.
 pub(super) fn update(state: &mut State, action: Action, now: Instant) -> Option<Effect> {
     match action {
-        Action::Quit => return Some(Effect::Quit),
+        Action::Quit => return ours::quit(state),
+        Action::Leave => return Some(Effect::Quit),
         Action::Interrupt => return Some(Effect::Die(console::INTERRUPT)),
         Action::Suspend => return Some(Effect::Suspend),
         Action::Refresh => return Some(Effect::Refresh),
@@ -37,7 +53,7 @@ pub(super) fn update(state: &mut State, action: Action, now: Instant) -> Option<
         Action::Freeze => state.freeze(now),
         Action::Move(step) => move_by(state, step),
         Action::Choose(id) => choose(state, &id),
-        Action::Open => state.detail.open = !state.detail.open && state.chosen.is_some(),
+        Action::Open => state.detail.open = !state.detail.open && state.has_choice(),
         Action::ScrollDetail(step) => {
             state.detail.scroll = scroll(step, state.screen.detail);
         }
@@ -50,6 +66,15 @@ pub(super) fn update(state: &mut State, action: Action, now: Instant) -> Option<
             state.problems = !state.problems;
             state.arrange();
         }
+        Action::Ask(purpose) => return ours::ask(state, purpose, now),
+        Action::AskTyped(purpose) => ours::ask_typed(state, purpose, now),
+        Action::Mine => ours::show(state),
+        Action::ChooseMine(number) => ours::choose(state, number),
+        Action::Cancel => return ours::cancel(state, now),
+        Action::GiveBack => return ours::give_back(state, now),
+        Action::Insist => return ours::insist(state, now),
+        Action::Dismiss => ours::dismiss(state, now),
+        Action::DismissAll => state.mine.dismiss(true),
         Action::Filter => state.overlays.push(Overlay::Filter { before: state.filter.clone() }),
         Action::SortMenu => {
             let at = Column::ALL.iter().position(|column| *column == state.sort.column);
@@ -67,15 +92,12 @@ pub(super) fn update(state: &mut State, action: Action, now: Instant) -> Option<
         Action::Notes => state.overlays.push(Overlay::Page { page: Page::Notes, scroll: 0 }),
         Action::Help => state.overlays.push(Overlay::Page { page: Page::Help, scroll: 0 }),
         Action::Accept => return accept(state, now),
-        Action::Type(c) => edit(state, |text| text.push(c)),
-        Action::Erase => edit(state, |text| {
-            text.pop();
-        }),
-        Action::EraseWord => edit(state, |text| {
-            let kept = text.trim_end().rfind(' ').map_or(0, |blank| blank + 1);
-            text.truncate(kept);
-        }),
-        Action::EraseAll => edit(state, String::clear),
+        Action::Type(_)
+        | Action::Erase
+        | Action::EraseWord
+        | Action::EraseAll
+        | Action::Delete
+        | Action::Cursor(_) => edit(state, &action),
     }
     None
 }
@@ -85,8 +107,10 @@ fn move_by(state: &mut State, step: Step) {
     match mode {
         Some(Overlay::Page { scroll: at, .. }) => *at = scroll(step, page),
         Some(Overlay::Sort { at }) => *at = step.from(*at, Column::ALL.len(), Column::ALL.len()),
-        Some(Overlay::Filter { .. }) => {}
+        Some(Overlay::Leave { leaves }) => *leaves = step.from(usize::from(*leaves), 2, 2) == 1,
+        Some(Overlay::Filter { .. } | Overlay::Prompt(_)) => {}
         None if state.detail.open => state.detail.scroll = scroll(step, state.screen.detail),
+        None if state.mine.shown => ours::step(state, step),
         None => {
             let at = state.place().unwrap_or_default();
             let page = state.screen.list.area.height.into();
@@ -118,6 +142,7 @@ fn back(state: &mut State) {
         }
         Some(_) => {}
         None if state.detail.open => state.detail.open = false,
+        None if state.mine.shown => ours::show(state),
         None => {
             state.filter = Filter::default();
             state.problems = false;
@@ -132,15 +157,36 @@ fn accept(state: &mut State, now: Instant) -> Option<Effect> {
             let column = *Column::ALL.get(at)?;
             update(state, Action::SortBy(column), now)
         }
+        Some(Overlay::Prompt(prompt)) => ours::accept(state, prompt, now),
+        Some(Overlay::Leave { leaves: true }) => Some(Effect::Quit),
         _ => None,
     }
 }
 
-fn edit(state: &mut State, change: impl FnOnce(&mut String)) {
-    let mut text = state.filter.text().to_owned();
-    change(&mut text);
-    state.filter = Filter::parse(&text);
+/// Changes the line that is typed: a lock's name, or the filter.
+fn edit(state: &mut State, action: &Action) {
+    if let Some(Overlay::Prompt(prompt)) = state.overlays.last_mut() {
+        prompt.problem = None;
+        type_in(&mut prompt.line, action, &[' ', '/', ':']);
+        return;
+    }
+    let mut line = Line::new(state.filter.text().to_owned());
+    type_in(&mut line, action, &[' ']);
+    state.filter = Filter::parse(line.text());
     state.arrange();
+}
+
+/// `ends` are the ends of words.
+fn type_in(line: &mut Line, action: &Action, ends: &[char]) {
+    match action {
+        Action::Type(c) => line.insert(*c),
+        Action::Erase => line.erase(),
+        Action::EraseWord => line.erase_word(ends),
+        Action::EraseAll => line.clear(),
+        Action::Delete => line.delete(),
+        Action::Cursor(way) => line.go(*way),
+        _ => {}
+    }
 }
 
 fn copy_path(state: &mut State, now: Instant) -> Option<Effect> {

@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::model::harmless_bytes;
 use crate::system::locking;
 
+pub(crate) mod existing;
 pub(crate) mod flock;
 mod opened;
 pub(crate) mod record;

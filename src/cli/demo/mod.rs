@@ -79,10 +79,12 @@ fn dismiss(mut janitor: Child, folder: &Path) -> Result<(), Failure> {
     // Where it tells a status it has cleared away, and said what was wrong.
     match ended.code() {
         Some(0) => Ok(()),
-        Some(code) if code == Status::NotPermitted as i32 => {
+        Some(code) if code == i32::from(Status::NotPermitted.code()) => {
             Err(Failure::told(Status::NotPermitted))
         }
-        Some(code) if code == Status::Unreadable as i32 => Err(Failure::told(Status::Unreadable)),
+        Some(code) if code == i32::from(Status::Unreadable.code()) => {
+            Err(Failure::told(Status::Unreadable))
+        }
         _ => clear_for_it(folder, ended),
     }
 }
@@ -101,6 +103,6 @@ fn clear_for_it(folder: &Path, ended: ExitStatus) -> Result<(), Failure> {
 }
 
 fn refused(what: &str, path: &Path, error: &io::Error) -> Failure {
-    let path = PathBytes(path.to_owned()).display();
+    let path = PathBytes::new(path).display();
     Failure::refused(format!("{what} {path}: {error}"), error.kind())
 }

@@ -159,7 +159,7 @@ fn those_behind_a_circle_are_not_in_it() {
     ]);
     assert_eq!(members(only(&snapshot)), [1, 2]);
     assert_eq!(verdict(&snapshot, "/c"), Verdict::Stuck);
-    let why = snapshot.locks.iter().find(|lock| lock.label() == "/c").unwrap().why.clone();
+    let why = snapshot.locks.iter().find(|lock| lock.label() == "/c").unwrap().why.as_deref();
     assert_eq!(
         why.unwrap(),
         "p5 (pid 5) itself waits for /a, held by p1 (pid 1), which is in a deadlock"

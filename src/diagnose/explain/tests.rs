@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::diagnose::sketch::{Sketch, flock, ofd, posix};
+use crate::diagnose::sketch::{NOW, Sketch, flock, ofd, posix};
 use crate::diagnose::{Explanation, explain, explain_process};
 use crate::model::{
     Evidence, Mechanism, Mode, Naming, Note, Parent, PathBytes, Pid, Process, Span, State, Taker,
@@ -73,11 +73,11 @@ fn backup() -> Sketch {
                 user: Some("backup".into()),
                 login_user: Some("alice".into()),
                 wchan: Some("do_select".into()),
-                cwd: Some(PathBytes("/srv".into())),
+                cwd: Some(PathBytes::new("/srv")),
                 tty: Some("pts/3".into()),
                 parent: Some(Parent { pid: 1, command: Some("systemd".into()) }),
                 group_leader_alive: Some(false),
-                last_ran: Some(seconds(2)),
+                ran_at: NOW.checked_sub(seconds(2)),
                 ..process.clone()
             };
         })
@@ -246,7 +246,7 @@ fn a_holder_that_no_signal_reaches() {
     let told = told(Sketch::new().lock(flock("/a").held_by(&[1])).process(1, |process| {
         process.state = Some(State::Uninterruptible);
         process.wchan = Some("nfs_wait".into());
-        process.last_ran = Some(seconds(4000));
+        process.ran_at = Some(Duration::ZERO);
     }));
     insta::assert_snapshot!(told, @"
     /a: stuck (flock lock, held exclusively)
@@ -446,7 +446,7 @@ fn nothing_that_is_told_gives_orders_to_a_terminal() {
             user: Some(evil.into()),
             login_user: Some(format!("{evil}2")),
             wchan: Some(evil.into()),
-            cwd: Some(PathBytes(format!("/{evil}").into())),
+            cwd: Some(PathBytes::new(format!("/{evil}"))),
             tty: Some(evil.into()),
             parent: Some(Parent { pid: 1, command: Some(evil.into()) }),
             unit: Some(format!("{evil}.service")),

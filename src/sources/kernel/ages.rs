@@ -1,6 +1,7 @@
 //! What one look alone tells of how long locks have been held.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Sighting;
@@ -13,7 +14,7 @@ const CLOCK_TICK: Duration = Duration::from_millis(20);
 /// Bounds the age of every lock: it is as old as the oldest of its grants.
 pub(super) fn bound(
     system: &System,
-    anatomy: &BTreeMap<Pid, Anatomy>,
+    anatomy: &BTreeMap<Pid, Arc<Anatomy>>,
     at: Moment,
     locks: &mut [Sighting],
 ) {
@@ -52,7 +53,7 @@ fn of_taker(system: &System, taker: &Anatomy, at: Moment) -> Span {
         span.at_most(age + CLOCK_TICK, Evidence::ProcessStart);
     }
     // A thread that has ended can have locked after all the living ones ran.
-    if let Some(ran) = taker.process.last_ran.filter(|_| !taker.has_ended_threads) {
+    if let Some(ran) = taker.process.idle(at).filter(|_| !taker.has_ended_threads) {
         span.at_least(ran, Evidence::Scheduler);
     }
     span

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::Sighting;
 use crate::model::{Device, FileId, Naming, PathBytes, Pid};
@@ -77,12 +78,38 @@ enum Tree {
 }
 
 /// A question on the way.
+#[derive(Debug)]
 struct Pending {
     lock: usize,
     /// The path without the kernel's suffix.
-    path: PathBuf,
+    path: Arc<Path>,
     stat: FileStat,
     suffixed: bool,
+}
+
+/// The names that had to be looked up, since others can change them without a trace.
+#[derive(Debug)]
+pub(super) struct LookedUp {
+    asks: Vec<Ask>,
+    /// Which lock's name each is, and what came of it.
+    names: Vec<(Pending, Naming)>,
+}
+
+impl LookedUp {
+    /// The locks, as indices.
+    pub(super) fn locks(&self) -> impl Iterator<Item = usize> {
+        self.names.iter().map(|(question, _)| question.lock)
+    }
+
+    /// Whether the same would come of it now.
+    pub(super) fn is_so_now(&self, system: &System) -> bool {
+        self.asks.is_empty()
+            || system
+                .look_up(self.asks.clone())
+                .iter()
+                .zip(&self.names)
+                .all(|(answer, (question, naming))| judge(question, answer) == *naming)
+    }
 }
 
 /// The mount that a folder lies on.
@@ -93,18 +120,43 @@ struct Lies {
     may_hang: bool,
 }
 
+impl Lies {
+    /// `root` leads to the file tree that the mounts and the path are of, if that is not ours.
+    fn of(mounts: &[Mount], path: &Path, root: Option<&Path>) -> Option<Self> {
+        let mount = Mount::of_path(mounts, path)?;
+        let point = mount.point.strip_prefix("/").unwrap_or(&mount.point);
+        let key = root.map_or_else(|| mount.point.clone(), |root| root.join(point));
+        Some(Self { key, id: mount.id, may_hang: mount.may_hang() })
+    }
+}
+
+/// A file system as a lock's details tell it.
+struct FileSystem {
+    device: Arc<str>,
+    /// Its kind, and whether it is remote.
+    kind: Option<(Arc<str>, bool)>,
+}
+
+impl FileSystem {
+    fn of(files: &Files, device: Device) -> Self {
+        let kind = |mount: &Mount| (mount.filesystem.as_str().into(), mount.may_hang());
+        Self { device: device.to_string().into(), kind: files.mount_of(device).map(kind) }
+    }
+}
+
 /// Gives every lock the path of its file, and finds out what that path names now.
-pub(super) fn name(system: &System, files: &Files, locks: &mut [Sighting]) {
+pub(super) fn name(system: &System, files: &Files, locks: &mut [Sighting]) -> LookedUp {
     let mut trees: HashMap<Pid, Tree> = HashMap::new();
-    let mut folders: HashMap<(Option<Pid>, PathBuf), Option<Lies>> = HashMap::new();
+    let mut folders: HashMap<Option<Pid>, HashMap<PathBuf, Option<Lies>>> = HashMap::new();
+    let mut systems = HashMap::new();
     let (mut pending, mut asks) = (Vec::new(), Vec::new());
     for (index, lock) in locks.iter_mut().enumerate() {
-        note_file_system(files, lock);
+        note_file_system(files, &mut systems, lock);
         let Some(keeper) = &lock.keeper else { continue };
         let Some(path) = &keeper.path else { continue };
         let tree = trees.entry(keeper.pid).or_insert_with(|| tree_of(system, keeper.pid));
         let (path, suffixed) = without_suffix(path);
-        lock.facts.path = Some(PathBytes(path.clone()));
+        lock.facts.path = Some(Arc::clone(&path).into());
         if !path.is_absolute() {
             lock.facts.naming = Naming::Unknown("it never had a name".into());
             continue;
@@ -118,14 +170,12 @@ pub(super) fn name(system: &System, files: &Files, locks: &mut [Sighting]) {
                 continue;
             }
         };
-        let folder = path.parent().unwrap_or(&path).to_path_buf();
-        let mount = folders.entry((owner, folder)).or_insert_with(|| {
-            let mount = Mount::of_path(mounts, &path)?;
-            let point = mount.point.strip_prefix("/").unwrap_or(&mount.point);
-            let key = root.as_ref().map_or_else(|| mount.point.clone(), |root| root.join(point));
-            Some(Lies { key, id: mount.id, may_hang: mount.may_hang() })
-        });
-        let Some(lies) = mount else {
+        let folder = path.parent().unwrap_or(&path);
+        let folders = folders.entry(owner).or_default();
+        if !folders.contains_key(folder) {
+            folders.insert(folder.to_path_buf(), Lies::of(mounts, &path, root.as_deref()));
+        }
+        let Some(lies) = folders.get(folder).and_then(Option::as_ref) else {
             lock.facts.naming = Naming::Unknown("its file system is not mounted here".into());
             continue;
         };
@@ -136,25 +186,34 @@ pub(super) fn name(system: &System, files: &Files, locks: &mut [Sighting]) {
             lock.facts.naming = Naming::Same;
             continue;
         }
-        asks.push(Ask { path: path.clone(), root, mount: lies.key.clone() });
+        asks.push(Ask { path: path.to_path_buf(), root, mount: lies.key.clone() });
         pending.push(Pending { lock: index, path, stat: keeper.stat, suffixed });
     }
-    for (question, answer) in pending.iter().zip(system.look_up(asks)) {
-        locks[question.lock].facts.naming = judge(question, &answer);
+    let answers = system.look_up(asks.clone());
+    let judged = |(question, answer): (Pending, &Answer)| {
+        let naming = judge(&question, answer);
+        (question, naming)
+    };
+    let names: Vec<_> = pending.into_iter().zip(&answers).map(judged).collect();
+    for (question, naming) in &names {
+        locks[question.lock].facts.naming = naming.clone();
     }
-    for question in pending.iter().filter(|question| question.suffixed && question.stat.links > 0) {
+    let questions = names.iter().map(|(question, _)| question);
+    for question in questions.filter(|question| question.suffixed && question.stat.links > 0) {
         keep_real_suffix(system, files, question, locks);
     }
+    LookedUp { asks, names }
 }
 
-fn note_file_system(files: &Files, lock: &mut Sighting) {
+fn note_file_system(files: &Files, systems: &mut HashMap<Device, FileSystem>, lock: &mut Sighting) {
     let Some(file) = lock.facts.table_file else { return };
+    let system = systems.entry(file.device).or_insert_with(|| FileSystem::of(files, file.device));
     let details = &mut lock.facts.details;
-    details.insert("device", file.device.to_string().into());
+    details.insert("device", Arc::clone(&system.device).into());
     details.insert("inode", file.inode.into());
-    if let Some(mount) = files.mount_of(file.device) {
-        details.insert("filesystem", mount.filesystem.clone().into());
-        details.insert("remote", mount.may_hang().into());
+    if let Some((kind, remote)) = &system.kind {
+        details.insert("filesystem", Arc::clone(kind).into());
+        details.insert("remote", (*remote).into());
     }
 }
 
@@ -166,11 +225,13 @@ fn tree_of(system: &System, pid: Pid) -> Tree {
     }
 }
 
-fn without_suffix(path: &Path) -> (PathBuf, bool) {
+fn without_suffix(path: &Arc<Path>) -> (Arc<Path>, bool) {
     let bytes = path.as_os_str().as_encoded_bytes();
     match bytes.strip_suffix(DELETED.as_bytes()) {
-        Some(bare) if !bare.is_empty() => (crate::system::path_from_bytes(bare.to_vec()), true),
-        _ => (path.to_path_buf(), false),
+        Some(bare) if !bare.is_empty() => {
+            (crate::system::path_from_bytes(bare.to_vec()).into(), true)
+        }
+        _ => (Arc::clone(path), false),
     }
 }
 
@@ -190,7 +251,7 @@ fn judge(question: &Pending, answer: &Answer) -> Naming {
 
 /// A file can really be called `x (deleted)`: its name is looked up as it stands.
 fn keep_real_suffix(system: &System, files: &Files, question: &Pending, locks: &mut [Sighting]) {
-    let mut name = question.path.clone().into_os_string();
+    let mut name = question.path.to_path_buf().into_os_string();
     name.push(DELETED);
     let path = PathBuf::from(name);
     let Some(mount) = Mount::of_path(&files.mounts, &path) else { return };
@@ -198,7 +259,7 @@ fn keep_real_suffix(system: &System, files: &Files, question: &Pending, locks: &
     let same = |answer: &Answer| matches!(answer, Answer::Found(found) if found.file == question.stat.file);
     if system.look_up(vec![ask]).first().is_some_and(same) {
         let facts = &mut locks[question.lock].facts;
-        facts.path = Some(PathBytes(path));
+        facts.path = Some(PathBytes::new(path));
         facts.naming = Naming::Same;
     }
 }

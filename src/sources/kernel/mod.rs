@@ -9,40 +9,61 @@ mod grants;
 mod memory;
 mod names;
 mod requests;
+mod resting;
 mod scan;
+mod still;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::Source;
+use super::{Glance, Source};
 use crate::error::Error;
-use crate::model::{LockFacts, Look, Note, Pid, Process};
+use crate::model::{LockFacts, Look, Moment, Note, Pid, Process};
 use crate::system::procfs::locks::{Record, Table};
 use crate::system::{Anatomy, System, TableText};
 use files::Files;
-use memory::Memory;
+use memory::{Memory, Refreshed};
 use names::Names;
+use resting::{Keeping, Resting};
 use scan::{Scan, Worth};
+use still::Still;
 
 /// The kernel of this machine.
 #[derive(Debug, Default)]
 pub(crate) struct Kernel {
     memory: Option<Memory>,
     names: Names,
+    /// What a glance has read that was not enough.
+    begun: Option<Begun>,
+}
+
+/// A look of which no more than the table has been read.
+#[derive(Debug)]
+struct Begun {
+    clock: Instant,
+    at: Moment,
+    table: TableText,
+}
+
+impl Begun {
+    fn now(system: &System) -> Result<Self, Error> {
+        let (clock, at) = (Instant::now(), system.now());
+        let table = system.lock_table();
+        let table = table.map_err(|error| Error::io("read", "/proc/locks".as_ref(), error))?;
+        Ok(Self { clock, at, table })
+    }
 }
 
 impl Source for Kernel {
     fn look(&mut self, scope: &super::Scope, system: &System) -> Result<Look, Error> {
-        let began = Instant::now();
         if !system.has_lock_table() {
             return Ok(Look::blind(system.now(), no_table()));
         }
-        let TableText { text, at_once, cut } = system
-            .lock_table()
-            .map_err(|error| Error::io("read", "/proc/locks".as_ref(), error))?;
-        let mut table = Table::parse(&text);
-        drop(text);
+        let Begun { clock, at: began, table: text } =
+            self.begun.take().map_or_else(|| Begun::now(system), Ok)?;
+        let (at_once, cut) = (text.at_once, text.cut);
+        let mut table = Table::parse(&text.text);
 
         let everything_in_table = system.in_first_pid_namespace();
         let files = Files::of(system);
@@ -50,10 +71,18 @@ impl Source for Kernel {
             if everything_in_table { Worth::locked(&table, &files) } else { Worth::Everything };
         let alive = system.pids().map_err(|error| Error::io("read", "/proc".as_ref(), error))?;
         let memory = self.memory.take().filter(|_| everything_in_table);
-        let round = memory.as_ref().map_or(0, Memory::next_round);
+        let turn = memory.as_ref().map(Memory::turn).unwrap_or_default();
         let remembered = memory.is_some();
+        let mut keeping = Keeping::default();
         let mut scan = match memory {
-            Some(memory) => memory.refresh(system, &worth, &table, &alive),
+            Some(memory) => {
+                let Refreshed { scan, resting, asleep, renamed } =
+                    memory.refresh(system, &worth, &table, &alive, scope.names_in_doubt);
+                if let Some(resting) = resting.filter(|_| scope.may_keep) {
+                    keeping = resting.keep(&mut table, &scan, &files.mounts, &asleep, &renamed);
+                }
+                scan
+            }
             None => Scan::of(system, &worth, &alive),
         };
         if everything_in_table {
@@ -64,9 +93,13 @@ impl Source for Kernel {
 
         let mut locks = grants::group(system, &files, &table, &scan);
         requests::enqueue(system, &mut locks, &table, !everything_in_table);
-        let anatomy = examine(system, &locks);
-        files::name(system, &files, &mut locks);
+        let anatomy = examine(system, &locks, keeping.pids(&scan));
+        let looked_up = files::name(system, &files, &mut locks);
         self.names.give(system, &files, scope, &mut locks);
+        if !keeping.is_untouched_by(&locks, &scan) {
+            // Seldom: a locked file was replaced by another one that is locked.
+            return self.look(scope, system);
+        }
         let at = system.now();
         ages::bound(system, &anatomy, at, &mut locks);
         requests::bound_waits(system, &anatomy, at, &mut locks);
@@ -78,19 +111,47 @@ impl Source for Kernel {
         notes.extend((!everything_in_table).then(|| inner_pid_namespace(table.hidden)));
         notes.extend(self.names.incomplete.then(search_cut));
         let unseen = !everything_in_table || hidden || cut || !scan.unreadable.is_empty();
-        self.memory = Some(Memory::of(&anatomy, scan, alive.into_iter().collect(), round));
+        // Whether anybody has run since is told from the second look on.
+        let kept = std::mem::take(&mut keeping.locks);
+        let mut memory = None;
+        if remembered {
+            let mounts = files.mounts.clone();
+            let resting = Resting::of(&locks, &looked_up, &table, &scan, keeping, &anatomy, mounts);
+            let still = Still::of(text, looked_up, files.mounts, worth, &locks, &anatomy);
+            memory = Some((still, resting));
+        }
+        let all = Memory::of(began, &anatomy, scan, alive.into_iter().collect(), turn);
+        self.memory = Some(match memory {
+            Some((still, resting)) => all.keep(still, resting),
+            None => all,
+        });
         Ok(Look {
             at,
-            cost: began.elapsed(),
+            cost: clock.elapsed(),
             complete: !unseen && table.odd == 0,
             absence_is_proof: at_once && everything_in_table,
             notes,
             locks: locks.into_iter().map(|lock| lock.facts).collect(),
+            kept,
             processes: anatomy
                 .into_iter()
-                .map(|(pid, anatomy)| (pid, Arc::new(anatomy.process)))
+                .map(|(pid, anatomy)| (pid, Arc::clone(&anatomy.process)))
                 .collect(),
         })
+    }
+
+    fn glance(&mut self, scope: &super::Scope, system: &System) -> Result<Option<Glance>, Error> {
+        let Some(memory) = &mut self.memory else { return Ok(None) };
+        let begun = Begun::now(system)?;
+        if memory.holds(system, &begun.table, scope.names_in_doubt) {
+            return Ok(Some(Glance { at: system.now(), cost: begun.clock.elapsed() }));
+        }
+        self.begun = Some(begun);
+        Ok(None)
+    }
+
+    fn can_be_kept(&self) -> bool {
+        self.memory.as_ref().is_some_and(Memory::can_be_kept)
     }
 }
 
@@ -165,7 +226,11 @@ fn drop_released(system: &System, table: &mut Table, scan: &Scan) -> bool {
 }
 
 /// What is known of every process that matters for these locks.
-fn examine(system: &System, locks: &[Sighting]) -> BTreeMap<Pid, Anatomy> {
+fn examine(
+    system: &System,
+    locks: &[Sighting],
+    others: impl Iterator<Item = Pid>,
+) -> BTreeMap<Pid, Arc<Anatomy>> {
     let mut pids: Vec<Pid> = locks
         .iter()
         .flat_map(|lock| {
@@ -175,6 +240,7 @@ fn examine(system: &System, locks: &[Sighting]) -> BTreeMap<Pid, Anatomy> {
             });
             holders.chain(lock.facts.requests.iter().filter_map(|request| request.pid))
         })
+        .chain(others)
         .collect();
     pids.sort_unstable();
     pids.dedup();
@@ -266,7 +332,7 @@ fn inner_pid_namespace(hidden: u64) -> Note {
 
 impl Look {
     /// A look that saw nothing.
-    fn blind(at: crate::model::Moment, note: Note) -> Self {
+    fn blind(at: Moment, note: Note) -> Self {
         Self {
             at,
             cost: std::time::Duration::ZERO,
@@ -274,6 +340,7 @@ impl Look {
             absence_is_proof: false,
             notes: vec![note],
             locks: Vec::new(),
+            kept: Vec::new(),
             processes: BTreeMap::<Pid, Arc<Process>>::new(),
         }
     }

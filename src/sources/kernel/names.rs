@@ -37,7 +37,7 @@ impl Names {
         let there = look_up(system, files, places);
         for lock in locks.iter_mut().filter(|lock| lock.facts.path.is_none()) {
             if let Some((path, stat)) = lock.facts.table_file.and_then(|file| there.get(&file)) {
-                lock.facts.path = Some(PathBytes(path.clone()));
+                lock.facts.path = Some(PathBytes::new(path.clone()));
                 if let Some(file) = lock.facts.table_file.filter(|file| *file == stat.file) {
                     lock.facts.naming = Naming::Same;
                     lock.birth = stat.birth.filter(|_| files.tells_births(file.device));

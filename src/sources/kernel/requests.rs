@@ -1,6 +1,7 @@
 //! Who waits: the table's requests, and the threads behind them.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use super::Sighting;
 use crate::model::{Evidence, FileId, How, Mechanism, Mode, Moment, Pid, Range, Request, Span};
@@ -251,7 +252,7 @@ fn breaker(system: &System, pid: Pid) -> Option<Pid> {
 /// and whether it has set itself a limit.
 pub(super) fn bound_waits(
     system: &System,
-    anatomy: &BTreeMap<Pid, Anatomy>,
+    anatomy: &BTreeMap<Pid, Arc<Anatomy>>,
     at: Moment,
     locks: &mut [Sighting],
 ) {
@@ -267,9 +268,9 @@ pub(super) fn bound_waits(
                 request.pid.is_some_and(|pid| holders.contains(&pid) && system.has_timer(pid));
             let Some(process) = request.pid.and_then(|pid| anatomy.get(&pid)) else { continue };
             request.last_ran = match request.tid {
-                Some(tid) => process.idle(tid),
+                Some(tid) => process.idle(tid, at),
                 // One of them waits: it has done so for at least as long as the last one ran.
-                None => process.process.last_ran,
+                None => process.process.idle(at),
             };
             if let Some(start) = start_of(system, process, request.tid) {
                 let age = at.uptime.saturating_sub(system.since_boot(start));

@@ -139,12 +139,18 @@ impl Scan {
         self.unreadable.retain(|pid| !whom(*pid));
     }
 
-    /// Reads again what the links of the descriptors say and whether their files still have names.
-    /// Whose descriptors are closed, or have another file open by now.
-    pub(super) fn renew_paths(&mut self, system: &System) -> HashSet<Pid> {
-        let mut moved = HashSet::new();
+    /// Reads again what the links of some descriptors say and whether their files still have names.
+    pub(super) fn renew_paths(
+        &mut self,
+        system: &System,
+        whose: impl FnMut(Pid) -> bool,
+    ) -> Renewed {
+        let mut renewed = Renewed::default();
         let mut open: Option<(Pid, Descriptors)> = None;
-        for keeper in self.keepers.values_mut().flatten() {
+        let mut whose = whose;
+        let keepers = self.keepers.iter_mut();
+        let keepers = keepers.flat_map(|(record, of)| of.iter_mut().map(move |of| (record, of)));
+        for (record, keeper) in keepers.filter(|(_, keeper)| whose(keeper.pid)) {
             if open.as_ref().is_none_or(|(pid, _)| *pid != keeper.pid) {
                 open = system.descriptors(keeper.pid).ok().map(|all| (keeper.pid, all));
             }
@@ -153,15 +159,17 @@ impl Scan {
             });
             match again {
                 Some((stat, path)) if stat.file == keeper.stat.file => {
+                    let path = path.ok().filter(|path| keeper.path.as_deref() != Some(path));
+                    if path.is_some() || stat.links != keeper.stat.links {
+                        renewed.renamed.insert(*record);
+                    }
                     keeper.stat = stat;
-                    keeper.path = path.ok().map(Arc::from).or(keeper.path.take());
+                    keeper.path = path.map(Arc::from).or(keeper.path.take());
                 }
-                _ => {
-                    moved.insert(keeper.pid);
-                }
+                _ => _ = renewed.moved.insert(keeper.pid),
             }
         }
-        moved
+        renewed
     }
 
     /// How many locks are kept.
@@ -208,12 +216,20 @@ impl Scan {
 
     fn keep(&mut self, kept: Kept) {
         for (record, keeper) in kept {
-            let keepers = self.keepers.entry(record).or_default();
+            // Mostly there is only one.
+            let keepers = self.keepers.entry(record).or_insert_with(|| Vec::with_capacity(1));
             // Threads mostly share one table.
             if !keepers.contains(&keeper) {
                 keepers.push(keeper);
             }
         }
+    }
+
+    /// Whether nobody keeps a lock, and the same are unreadable as in another scan.
+    pub(super) fn adds_nothing_to(&self, other: &Self, alive: &[Pid]) -> bool {
+        self.keepers.is_empty()
+            && self.unreadable.is_subset(&other.unreadable)
+            && other.unreadable.iter().all(|pid| alive.binary_search(pid).is_ok())
     }
 
     /// Whether somebody was seen to keep it.
@@ -232,8 +248,8 @@ impl Scan {
         let mut missing: Vec<_> =
             self.keepers.keys().filter(|record| !known.contains(record)).copied().collect();
         missing.sort_unstable();
-        let entry = |granted| Entry { granted, waiting: Vec::new() };
-        table.entries.extend(missing.into_iter().map(entry));
+        let entry = |(place, granted)| Entry { place, granted, waiting: Vec::new() };
+        table.entries.extend((table.entries.len()..).zip(missing).map(entry));
     }
 
     /// Whether everybody was asked for it, now or at an earlier look.
@@ -274,6 +290,15 @@ impl Scan {
             }
         }
     }
+}
+
+/// What came of reading paths again.
+#[derive(Debug, Default)]
+pub(super) struct Renewed {
+    /// Whose descriptors are closed, or have another file open by now.
+    pub(super) moved: HashSet<Pid>,
+    /// The locks whose files have another name by now, or another number of them.
+    pub(super) renamed: HashSet<Record>,
 }
 
 /// So many descriptors are worth a thread.

@@ -3,6 +3,7 @@
 
 use std::io;
 
+pub(crate) mod existing;
 pub(crate) mod lease;
 mod open;
 pub(crate) mod record;

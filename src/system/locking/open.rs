@@ -61,6 +61,9 @@ pub(crate) fn is_absent(error: &io::Error) -> bool {
 }
 
 #[cfg(unix)]
+pub(super) use platform::{THROUGH, file_id};
+
+#[cfg(unix)]
 mod platform {
     use std::ffi::OsStr;
     use std::fs::File;
@@ -81,9 +84,11 @@ mod platform {
 
     /// A folder that is only gone through.
     #[cfg(target_os = "linux")]
-    const THROUGH: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+    pub(in crate::system::locking) const THROUGH: OFlags =
+        OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
     #[cfg(not(target_os = "linux"))]
-    const THROUGH: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+    pub(in crate::system::locking) const THROUGH: OFlags =
+        OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
     pub(super) fn open(path: &Path, access: Access, create: Option<u32>) -> io::Result<File> {
         let access = match access {
@@ -171,7 +176,7 @@ mod platform {
         clippy::unnecessary_cast,
         reason = "types differ by system"
     )]
-    fn file_id(stat: &Stat) -> FileId {
+    pub(in crate::system::locking) fn file_id(stat: &Stat) -> FileId {
         let device = stat.st_dev as rustix::fs::Dev;
         FileId {
             device: Device { major: rustix::fs::major(device), minor: rustix::fs::minor(device) },

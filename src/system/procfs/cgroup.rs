@@ -2,7 +2,7 @@
 
 /// The path of a process's control group in the unified hierarchy and in the older ones,
 /// `/proc/PID/cgroup`.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Cgroup {
     /// In the unified hierarchy (v2).
     pub(crate) unified: Option<String>,

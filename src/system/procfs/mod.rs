@@ -7,5 +7,6 @@ pub(crate) mod fdinfo;
 pub(crate) mod locks;
 pub(crate) mod mounts;
 pub(crate) mod sched;
+pub(crate) mod schedstat;
 pub(crate) mod stat;
 pub(crate) mod syscall;

@@ -12,6 +12,8 @@ use crate::tui::keys::Mode;
 use crate::tui::samples;
 use crate::tui::sort::Sort;
 
+mod ours;
+
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A dashboard and a clock that only the test moves.

@@ -17,8 +17,11 @@ const DEEPEST: usize = 12;
 
 impl Painter<'_> {
     pub(super) fn draw_detail_title(&mut self, area: Rect) {
-        let Some(shown) = self.state.chosen_lock() else { return };
-        let name = cells::name(shown.lock);
+        let name = match (self.state.chosen_lock(), self.state.mine.chosen()) {
+            (Some(shown), _) => cells::name(shown.lock),
+            (None, Some(entry)) if self.state.mine.shown => entry.order.name(),
+            _ => return,
+        };
         let line = self.pen.theme.glyphs.horizontal;
         self.pen.title(area, &format!("{name} {line}{line} why"));
     }
@@ -48,13 +51,13 @@ impl Painter<'_> {
 
     fn explanation(&self, room: usize) -> Vec<Vec<Run>> {
         let (state, pen) = (self.state, &self.pen);
+        let mut lines = self.our_part(room);
         let (Some(shown), Some(snapshot)) = (state.chosen_lock(), state.rows.snapshot()) else {
-            return Vec::new();
+            return lines;
         };
         let (plain, muted) = (pen.style(Role::Plain), pen.style(Role::Muted));
         let told = explain(&cells::aged(shown.lock, self.later()), snapshot);
         let Explanation { headline, sentences, queue, next, unseen } = told;
-        let mut lines = Vec::new();
         let mut say = |said: &str, style| {
             lines.extend(text::wrap(said, room).into_iter().map(|line| vec![(line, style)]));
         };

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Painter;
 use super::pen::Run;
+use crate::tui::action::Action;
 use crate::tui::text;
 use crate::tui::theme::Role;
 
@@ -13,6 +14,8 @@ use crate::tui::theme::Role;
 const LATE: Duration = Duration::from_secs(5);
 /// From this width on there is room for everything.
 const ROOMY: u16 = 60;
+/// The same where what is ours has a place too.
+const WIDE: u16 = 98;
 
 impl Painter<'_> {
     pub(super) fn draw_header(&mut self, area: Rect) {
@@ -24,22 +27,59 @@ impl Painter<'_> {
         self.pen.runs(Rect { x: fresh_at, width: right, ..area }, &freshness);
 
         let title = (" locktop".to_owned(), self.pen.style(Role::Title));
+        let mut x = self.draw_counts(area.x, area, fresh_at, [title]);
+        let ours = self.ours(roomy);
+        let has_ours = ours.is_some();
+        let start = x;
+        x = self.draw_counts(x, area, fresh_at, ours);
+        self.screen.hits.push((Rect { x: start, width: x - start, ..area }, Action::Mine));
         let (mut machine, troubles) = (self.machine(), self.troubles());
         // Where there is little room, what is wrong comes first, and the machine's name is left out.
-        let [first, second] = if roomy {
-            [machine, troubles]
-        } else {
+        if !roomy {
             machine.drain(..machine.len().min(1));
-            [troubles, machine]
-        };
-        let mut x = area.x;
-        for (content, style) in [title].into_iter().chain(first).chain(second) {
-            let room = fresh_at.saturating_sub(x);
+        }
+        let crowded = !roomy || has_ours && area.width < WIDE;
+        let [first, second] = if crowded { [troubles, machine] } else { [machine, troubles] };
+        self.draw_counts(x, area, fresh_at, first.into_iter().chain(second));
+    }
+
+    /// Draws what has room before `end`; where there is room for more.
+    fn draw_counts(
+        &mut self,
+        mut x: u16,
+        area: Rect,
+        end: u16,
+        counts: impl IntoIterator<Item = Run>,
+    ) -> u16 {
+        for (content, style) in counts {
+            let room = end.saturating_sub(x);
             // A count is shown whole or not at all.
             if text::width(&content) + 2 <= room.into() {
                 x = self.pen.write(x, area.y, room, &content, style) + 2;
             }
         }
+        x
+    }
+
+    /// What we hold and wait for, and what came of it.
+    fn ours(&self, roomy: bool) -> Option<Run> {
+        let counts = self.state.mine.counts();
+        let said: Vec<_> = [
+            ("hold", counts.held),
+            ("wait", counts.waiting),
+            ("free", counts.free),
+            ("failed", counts.failed),
+        ]
+        .iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(word, count)| format!("{word} {count}"))
+        .collect();
+        if said.is_empty() {
+            return None;
+        }
+        let head = if roomy { "mine: " } else { "" };
+        let role = if counts.failed > 0 { Role::Alarm } else { Role::Key };
+        Some((format!("{head}{}", said.join(", ")), self.pen.style(role)))
     }
 
     /// Which machine, how many locks there are, and how many wait.

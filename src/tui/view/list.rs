@@ -4,7 +4,6 @@ use ratatui::layout::Rect;
 
 use super::Painter;
 use crate::tui::cells;
-use crate::tui::state::View;
 use crate::tui::text;
 use crate::tui::theme::Role;
 
@@ -13,10 +12,6 @@ const TIME: u16 = 11;
 
 impl Painter<'_> {
     pub(super) fn draw_list(&mut self, area: Rect) {
-        if self.state.view == View::Tree {
-            self.draw_tree(area);
-            return;
-        }
         self.draw_rows(area, |painter, line, shown| {
             let (pen, lock) = (&mut painter.pen, shown.lock);
             let verdict = match shown.ended {
@@ -35,8 +30,12 @@ impl Painter<'_> {
             let room = line.right().saturating_sub(x);
             let time_room = (text::width(&time) as u16).min(room / 2);
             let name_room = room - time_room - 1;
-            let name = text::cut_path(&cells::name(lock), name_room.into(), pen.theme.glyphs.cut);
-            pen.write(x, line.y, name_room, &name, pen.style(Role::Plain));
+            let me = painter.state.me;
+            let mut people = lock.holders.iter().map(|holder| &holder.process);
+            let mine = if people.any(|holder| cells::is_me(holder, me)) { " (you)" } else { "" };
+            let room = usize::from(name_room).saturating_sub(mine.len());
+            let name = text::cut_path(&cells::name(lock), room, pen.theme.glyphs.cut);
+            pen.write(x, line.y, name_room, &format!("{name}{mine}"), pen.style(Role::Plain));
             let time_at = line.right() - time_room;
             pen.write(time_at, line.y, time_room, &time, pen.style(Role::Plain));
         });

@@ -4,6 +4,7 @@ mod bar;
 mod detail;
 mod header;
 mod list;
+mod mine;
 mod page;
 mod pen;
 mod popup;
@@ -15,7 +16,6 @@ use std::time::Instant;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
-use super::keys::Mode;
 use super::state::{Overlay, Screen, State, View};
 use super::theme::{Role, Theme};
 use pen::Pen;
@@ -76,25 +76,35 @@ impl Painter<'_> {
             self.draw_framed(body);
         } else if self.state.detail.open {
             self.draw_detail(body);
-        } else if area.width >= FRAMED.0 && self.state.view == View::Table {
-            self.draw_table(body);
         } else {
-            self.draw_list(body);
+            self.draw_upper(body);
         }
-        match self.state.mode() {
-            Mode::Filter => self.draw_input(line(bottom)),
-            mode => self.draw_bar(line(bottom), mode),
+        match self.state.overlays.last() {
+            Some(Overlay::Filter { .. }) => self.draw_input(line(bottom)),
+            Some(Overlay::Prompt(prompt)) => self.draw_prompt(line(bottom), prompt),
+            _ => self.draw_bar(line(bottom), self.state.mode()),
         }
         for overlay in &self.state.overlays {
             match overlay {
                 Overlay::Page { page, scroll } => self.draw_page(body, *page, *scroll),
                 Overlay::Sort { at } => self.draw_sort_menu(body, *at),
-                Overlay::Filter { .. } => {}
+                Overlay::Leave { leaves } => self.draw_leave(body, *leaves),
+                Overlay::Filter { .. } | Overlay::Prompt(_) => {}
             }
         }
     }
 
-    /// The table or the tree, and the explanation under it.
+    /// What is ours, the table, the tree or the list.
+    fn draw_upper(&mut self, area: Rect) {
+        match self.state.view {
+            _ if self.state.mine.shown => self.draw_mine(area),
+            View::Tree => self.draw_tree(area),
+            View::Table if area.width < FRAMED.0 => self.draw_list(area),
+            View::Table => self.draw_table(area),
+        }
+    }
+
+    /// The list, and the explanation under it.
     fn draw_framed(&mut self, area: Rect) {
         let inner = self.pen.frame(area);
         if self.state.detail.open {
@@ -107,10 +117,7 @@ impl Painter<'_> {
         let ruler = Rect { y: upper.bottom(), height: 1, ..area };
         let lower = Rect { y: upper.bottom() + 1, height: detail, ..inner };
         self.draw_list_title(Rect { height: 1, ..area });
-        match self.state.view {
-            View::Table => self.draw_table(upper),
-            View::Tree => self.draw_tree(upper),
-        }
+        self.draw_upper(upper);
         self.pen.ruler(ruler, self.pen.theme.glyphs.joints);
         self.draw_detail_title(ruler);
         self.draw_detail(lower);

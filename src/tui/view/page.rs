@@ -50,7 +50,10 @@ impl Painter<'_> {
             for binding in &own {
                 let glyphs = self.pen.theme.glyphs;
                 let names: Vec<_> = binding.keys.iter().map(|key| key.name(glyphs)).collect();
-                self.entry(&mut lines, room, &names.join(" "), binding.action.what());
+                let what = binding.action.what();
+                let off = self.state.read_only && binding.action.asks();
+                let what = if off { format!("off by --read-only: {what}") } else { what.into() };
+                self.entry(&mut lines, room, &names.join(" "), &what);
             }
             said.extend(own);
         }

@@ -36,4 +36,40 @@ impl Painter<'_> {
             self.screen.hits.push((line, Action::SortBy(column)));
         }
     }
+
+    /// The question before leaving; what is chosen is marked.
+    pub(super) fn draw_leave(&mut self, area: Rect, leaves: bool) {
+        let counts = self.state.mine.counts();
+        let told = [
+            (counts.held, "This dashboard holds", "Leaving gives back what is held."),
+            (counts.waiting, "This dashboard waits for", "Leaving cancels what waits."),
+        ];
+        let told = told.iter().filter(|(count, ..)| *count > 0);
+        let lines: Vec<_> = told
+            .flat_map(|(count, what, then)| {
+                let locks = if *count == 1 { "lock" } else { "locks" };
+                [format!("{what} {count} {locks}."), (*then).to_owned()]
+            })
+            .collect();
+        // Nothing but this and the keys can be clicked.
+        self.screen.hits.retain(|(hit, action)| {
+            hit.y >= area.bottom()
+                && matches!(action, Action::Accept | Action::Back | Action::Leave)
+        });
+        let inner = self.draw_popup(area, 40, lines.len() as u16 + 4, "Leave?");
+        let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
+        let plain = self.pen.style(Role::Plain);
+        // Where there is no room for all, the answers have it.
+        let answers = inner.bottom().saturating_sub(2).max(inner.y);
+        for (line, said) in inner.rows().take_while(|line| line.y < answers).zip(&lines) {
+            self.pen.write(line.x, line.y, line.width, said, plain);
+        }
+        let choices = [("stay", false, Action::Back), ("leave", true, Action::Leave)];
+        for ((word, is, action), y) in choices.into_iter().zip(answers..inner.bottom()) {
+            let line = Rect { y, height: 1, ..inner };
+            self.pen.write(line.x + 2, y, line.width.saturating_sub(2), word, plain);
+            self.mark(line, false, is == leaves);
+            self.screen.hits.push((line, action));
+        }
+    }
 }

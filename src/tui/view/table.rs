@@ -23,10 +23,14 @@ impl Painter<'_> {
     pub(super) fn draw_list_title(&mut self, area: Rect) {
         let state = self.state;
         let title = match state.view {
+            _ if state.mine.shown => "Mine",
             View::Table => "Locks",
             View::Tree => "Who waits for whom",
         };
         let left = self.pen.title(area, title);
+        if state.mine.shown {
+            return;
+        }
         let mut said = vec![self.order()];
         if state.problems {
             said.push("only problems".into());
@@ -138,7 +142,7 @@ impl Painter<'_> {
                 text::cut_path(&cells::place(lock), cell.width.into(), theme.glyphs.cut)
             }
             Column::Kind => cells::kind(lock),
-            Column::Holder => cells::holder(lock),
+            Column::Holder => cells::holder(lock, self.state.me),
             Column::Held => match shown.ended {
                 Some(since) => {
                     let moment = self.state.moment(self.now);

@@ -11,9 +11,12 @@ use ratatui::style::{Color, Modifier, Style};
 
 use super::*;
 use crate::tui::action::{Action, Step};
+use crate::tui::keys::Mode;
 use crate::tui::samples;
 use crate::tui::text;
 use crate::tui::update::update;
+
+mod ours;
 
 /// A dashboard that has seen this, a second ago.
 struct Desk {

@@ -40,7 +40,7 @@ impl Painter<'_> {
         let mut runs = vec![(stem(&node.last, theme.glyphs), muted)];
         if let Some(waiter) = node.waiter.and_then(|at| lock.waiters.get(at)) {
             let waited = waiter.waited.after(later).short(theme.is_ascii());
-            runs.push((cells::person(&waiter.process), plain));
+            runs.push((cells::person(&waiter.process, self.state.me), plain));
             runs.push((format!("  waits {waited}"), plain));
             return runs;
         }
@@ -55,7 +55,10 @@ impl Painter<'_> {
         match node.kind {
             Kind::Plain if node.last.is_empty() => {
                 let held = lock.age.after(later).short(theme.is_ascii());
-                runs.push((format!("  held by {}  {held}", cells::holder(lock)), plain));
+                runs.push((
+                    format!("  held by {}  {held}", cells::holder(lock, self.state.me)),
+                    plain,
+                ));
             }
             Kind::Plain => {}
             Kind::Circle => {

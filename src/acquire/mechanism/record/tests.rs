@@ -29,7 +29,7 @@ impl Desk {
     fn request(&self, mode: Mode, range: Option<Range>) -> Record {
         let never = Duration::from_hours(1);
         let pauses = Pauses { first: never, growth: 1.0, longest: never };
-        let want = Want { mode, range, create: Some(0o666), pauses };
+        let want = Want { mode, range, create: Some(0o666), form: None, text: None, pauses };
         Record::open(self.path.clone(), want).unwrap()
     }
 
@@ -111,7 +111,7 @@ fn giving_it_back_frees_it_for_all_and_leaving_it_does_not() {
     let inherited = held.file().unwrap().try_clone().unwrap();
     held.leave();
     assert_eq!(desk.request(Mode::Shared, None).is_free().unwrap(), Some(false));
-    drop(inherited);
+    record::unlock(&inherited, Range::WHOLE).unwrap();
     let held = desk.taken();
     let _inherited = held.file().unwrap().try_clone().unwrap();
     held.give_back().unwrap();
@@ -184,7 +184,14 @@ fn lingering_ends_when_the_file_is_closed_or_goes_away() {
 fn what_cannot_be_written_to_can_be_asked_and_shared() {
     // A program that runs: not even root may write to it.
     let path = std::env::current_exe().unwrap();
-    let want = |mode| Want { mode, range: None, create: None, pauses: Pauses::default() };
+    let want = |mode| Want {
+        mode,
+        range: None,
+        create: None,
+        form: None,
+        text: None,
+        pauses: Pauses::default(),
+    };
     let mut alone = Record::open(path.clone(), want(Mode::Exclusive)).unwrap();
     assert!(alone.is_free().unwrap().is_some());
     let error = alone.try_take().unwrap_err();

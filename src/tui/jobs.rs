@@ -1,0 +1,188 @@
+//! The threads that wait for locks, and the locks that they brought.
+//!
+//! Whatever ends the process calls [`Jobs::end`] before: then nothing stays locked behind it.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use locktop::acquire::{Cancel, Progress};
+use locktop::{Error, Guard};
+
+use super::events::Event;
+use super::mine::{End, News, Number};
+use super::order::{Order, Purpose};
+
+/// How long giving everything back may delay the end of the process.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// All of them. Clones are the same.
+#[derive(Debug, Clone)]
+pub(super) struct Jobs(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    send: Sender<Event>,
+    desk: Mutex<Desk>,
+    left: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Desk {
+    /// Whether the process is about to end: nothing new is begun or kept.
+    closed: bool,
+    waits: HashMap<Number, Cancel>,
+    held: HashMap<Number, Guard>,
+    /// How many threads are at work.
+    busy: usize,
+}
+
+impl Jobs {
+    /// None yet; what they tell goes to `send`.
+    pub(super) fn new(send: Sender<Event>) -> Self {
+        let (desk, left) = (Mutex::default(), Condvar::new());
+        Self(Arc::new(Shared { send, desk, left }))
+    }
+
+    /// Begins to wait, in a thread of its own.
+    pub(super) fn begin(&self, number: Number, order: Order) {
+        let cancel = Cancel::new();
+        let mut desk = self.desk();
+        if desk.closed {
+            return;
+        }
+        desk.waits.insert(number, cancel.clone());
+        drop(desk);
+        let jobs = self.clone();
+        let begun = self.work("wait", move || {
+            let end = jobs.carry_out(number, &order, &cancel);
+            jobs.desk().waits.remove(&number);
+            if let Some(end) = end {
+                jobs.tell(number, News::Over(end));
+            }
+        });
+        if let Err(error) = begun {
+            self.desk().waits.remove(&number);
+            self.tell(number, News::Over(End::Failed(format!("cannot start a thread: {error}"))));
+        }
+    }
+
+    /// Ends a wait; its thread tells when it has left the queue.
+    pub(super) fn cancel(&self, number: Number) {
+        let cancel = self.desk().waits.get(&number).cloned();
+        if let Some(cancel) = cancel {
+            cancel.cancel();
+        }
+    }
+
+    /// Gives a lock back, in a thread of its own: its file system may take its time.
+    pub(super) fn give_back(&self, number: Number) {
+        let Some(guard) = self.desk().held.remove(&number) else { return };
+        let jobs = self.clone();
+        let begun = self.work("give back", move || {
+            let end = guard.release().map_or_else(|error| end_of(&error), |()| End::Returned);
+            jobs.tell(number, News::Over(end));
+        });
+        if begun.is_err() {
+            // The guard went with the thread that could not be had, and gave it back.
+            self.tell(number, News::Over(End::Returned));
+        }
+    }
+
+    /// Ends every wait and gives everything back, for good. Returns when that is done or took too
+    /// long. May be called from any thread, again and again.
+    pub(super) fn end(&self) {
+        let (waits, held) = {
+            let mut desk = self.desk();
+            desk.closed = true;
+            (std::mem::take(&mut desk.waits), std::mem::take(&mut desk.held))
+        };
+        for cancel in waits.into_values() {
+            cancel.cancel();
+        }
+        for guard in held.into_values() {
+            // Without a thread it is given back here. Whether that worked nobody is there to hear.
+            let _ = self.work("give back", move || drop(guard.release()));
+        }
+        let waited = self.0.left.wait_timeout_while(self.desk(), PATIENCE, |desk| desk.busy > 0);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Waits, and for a lock to have, keeps it. How it ended, unless it is kept.
+    fn carry_out(&self, number: Number, order: &Order, cancel: &Cancel) -> Option<End> {
+        let jobs = self.clone();
+        let request = order.request(cancel).on_progress(move |progress| match progress {
+            Progress::Waiting(waiting) => {
+                jobs.tell(number, News::Waiting(Box::new(waiting.clone())));
+            }
+            Progress::Replaced { .. } => jobs.tell(number, News::Replaced),
+            _ => {}
+        });
+        let outcome = match order.purpose {
+            Purpose::Wait => request.wait_until_free().map(|()| Some(End::Free)),
+            Purpose::Take => request.take().and_then(|guard| self.keep(number, guard, cancel)),
+        };
+        outcome.unwrap_or_else(|error| Some(end_of(&error)))
+    }
+
+    /// Keeps a lock, unless somebody has called it off in the meantime.
+    fn keep(&self, number: Number, guard: Guard, cancel: &Cancel) -> Result<Option<End>, Error> {
+        let mut desk = self.desk();
+        if desk.closed || cancel.is_cancelled() {
+            drop(desk);
+            return guard.release().map(|()| Some(End::Cancelled));
+        }
+        self.tell(number, News::Held(guard.id().cloned()));
+        let jobs = self.clone();
+        guard.on_lost(move || {
+            let why = "it could not be kept alive in time, and may be somebody else's by now";
+            jobs.tell(number, News::Over(End::Lost(why.into())));
+        });
+        desk.held.insert(number, guard);
+        Ok(None)
+    }
+
+    /// Does something in a thread of its own.
+    fn work(&self, name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        self.desk().busy += 1;
+        let jobs = self.clone();
+        let done = move || {
+            jobs.desk().busy -= 1;
+            jobs.0.left.notify_all();
+        };
+        let after = done.clone();
+        let begun = thread::Builder::new().name(name.into()).spawn(move || {
+            work();
+            done();
+        });
+        if begun.is_err() {
+            after();
+        }
+        begun.map(drop)
+    }
+
+    fn tell(&self, number: Number, news: News) {
+        // Nobody listens any more: the dashboard is about to end.
+        let _ = self.0.send.send(Event::Mine(number, news));
+    }
+
+    /// Nobody panics while holding it; if somebody did, it would still be whole.
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.0.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn end_of(error: &Error) -> End {
+    if error.is_cancelled() {
+        End::Cancelled
+    } else if error.is_deadlock() {
+        End::Refused(error.to_string())
+    } else if error.is_lost() {
+        End::Lost(error.to_string())
+    } else {
+        End::Failed(error.to_string())
+    }
+}
