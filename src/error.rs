@@ -58,6 +58,12 @@ impl Error {
         self
     }
 
+    /// With what it means for what was to be done.
+    pub(crate) fn after(mut self, meaning: &str) -> Self {
+        self.text = format!("{meaning}: {}", self.text);
+        self
+    }
+
     pub(crate) fn would_block(text: impl Into<String>) -> Self {
         Self { kind: Kind::WouldBlock, text: text.into(), source: None }
     }

@@ -207,7 +207,7 @@ mod tests {
             lease: None,
             fencing: None,
             details: crate::model::Details::default(),
-            methods: Vec::new(),
+            methods: &[],
             file: None,
             table_file: None,
         }

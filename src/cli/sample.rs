@@ -7,8 +7,8 @@ use std::time::Duration;
 use locktop::Snapshot;
 use locktop::model::{
     AsSeen, Blocker, Certainty, Deadlock, Details, Evidence, Holder, Host, How, Lock, LockId,
-    Mechanism, Member, Mode, Moment, Note, Parent, PathBytes, Pid, Process, Range, Span, State,
-    Verdict, Waiter,
+    Mechanism, Member, Method, Mode, Moment, Note, Parent, PathBytes, Pid, Process, Range, Span,
+    State, Verdict, Waiter,
 };
 
 /// One lock of each kind that the tests need: a circle of two, an orphan with a queue, a well-known
@@ -111,7 +111,7 @@ pub(crate) fn lock(id: &str, path: &str, verdict: Verdict) -> Lock {
         lease: None,
         fencing: None,
         details: Details::default(),
-        methods: vec!["terminate", "kill"],
+        methods: &[Method::Terminate, Method::Kill],
         file: None,
         table_file: None,
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::model::{
-    Blocker, Deadlock, Facts, Grant, Holder, Lock, LockFacts, Mechanism, Naming, PathBytes, Pid,
-    Process, Request, Snapshot, Verdict, Waiter,
+    Blocker, Deadlock, Facts, Grant, Holder, Lock, LockFacts, Mechanism, Method, Naming, PathBytes,
+    Pid, Process, Request, Snapshot, Verdict, Waiter,
 };
 
 use super::graph::Graph;
@@ -53,6 +53,9 @@ impl People {
         if lock.queue_cut {
             details.insert("queue_cut", true.into());
         }
+        let recorded_pid = lock.grants.first().and_then(|grant| grant.recorded_pid);
+        let holders: Arc<[Holder]> =
+            lock.grants.into_iter().flat_map(|grant| self.holders(grant)).collect();
         Lock {
             id: lock.id,
             as_seen: lock.as_seen,
@@ -69,13 +72,13 @@ impl People {
             normal: lock.normal,
             why: Some(why.into()),
             age: lock.age,
-            recorded_pid: lock.grants.first().and_then(|grant| grant.recorded_pid),
-            holders: lock.grants.into_iter().flat_map(|grant| self.holders(grant)).collect(),
+            recorded_pid,
+            methods: Method::fitting(lock.mechanism, &holders),
+            holders,
             waiters: self.waiters(lock.requests, has_range, blockers),
             lease: None,
             fencing: None,
             details,
-            methods: Vec::new(),
             file: lock.file,
             table_file: lock.table_file,
         }

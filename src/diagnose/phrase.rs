@@ -47,7 +47,7 @@ pub(crate) fn through(fds: &[i32]) -> String {
 }
 
 /// `1 process waits`, `3 processes wait`: the words for one or for many.
-pub(crate) fn plural<'a>(count: usize, one: &'a str, many: &'a str) -> &'a str {
+pub(crate) fn plural<T>(count: usize, one: T, many: T) -> T {
     if count == 1 { one } else { many }
 }
 

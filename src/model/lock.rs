@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
-use super::{Details, FileId, PathBytes, Pid, Process, Range, Span};
+use super::{Details, FileId, Method, PathBytes, Pid, Process, Range, Span};
 
 /// What makes a lock exclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -367,8 +367,9 @@ pub struct Lock {
     pub fencing: Option<String>,
     /// What only this family has.
     pub details: Details,
-    /// What `release --method` would take, least harm first.
-    pub methods: Vec<&'static str>,
+    /// The ways to free it that `release --method` takes, least harm first; not all of them are
+    /// permitted to everybody.
+    pub methods: &'static [Method],
     /// The file, as `stat` numbers it where that is known.
     #[serde(skip)]
     pub file: Option<FileId>,

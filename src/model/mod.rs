@@ -8,6 +8,7 @@ mod file;
 mod form;
 mod harmless;
 mod lock;
+mod method;
 mod process;
 mod snapshot;
 mod span;
@@ -22,6 +23,8 @@ pub use harmless::{harmless, harmless_bytes};
 pub use lock::{
     AsSeen, Blocker, Certainty, Holder, How, Lease, Lock, LockId, Mechanism, Mode, Verdict, Waiter,
 };
+pub use method::Method;
+pub(crate) use method::is_halted;
 pub use process::{Parent, Pid, Process, ProcessId, State};
 pub use snapshot::{Deadlock, Host, Member, Moment, Note, Snapshot};
 pub use span::{Evidence, Span};

@@ -10,17 +10,18 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::perform::Outcome;
+use super::outcome::Outcome;
 use super::plan::Plan;
+use crate::acquire::Guard;
 use crate::error::Error;
-use crate::model::Target;
+use crate::model::{LockId, Range, Target};
 use crate::system::{self, System, audit_file};
 
 /// A log that grows beyond this is moved aside, and the one that was aside is dropped.
 const LARGEST: u64 = 4 << 20;
 
 /// Another act may be writing its line.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The log of all that was force-released, or was to be.
 ///
@@ -43,18 +44,46 @@ pub struct Entry {
     pub at: Timestamp,
     /// The same for all lines of one act.
     pub act: String,
-    /// `begun`, `done`, `failed`, or `declined`.
-    pub stage: String,
+    /// How far it had come.
+    pub stage: Stage,
     /// Who did it.
     pub by: Who,
-    /// What was to be done, with its grounds.
+    /// What was to be done, with its grounds: a [`Plan`].
     pub plan: Value,
-    /// What came of it: `freed`, `text`, `alive`.
+    /// What came of it: `freed`, `text`, `next`, `alive`, `kept`.
     #[serde(default)]
     pub outcome: Option<Value>,
     /// Why it failed or was declined.
     #[serde(default)]
     pub reason: Option<String>,
+}
+
+/// How far an act had come when a line was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Stage {
+    /// It is about to be done. Where no other line follows, nobody knows what came of it.
+    Begun,
+    /// It was carried out.
+    Done,
+    /// It could not be carried out.
+    Failed,
+    /// Somebody was asked and did not agree, or nobody could be asked.
+    Declined,
+}
+
+impl Stage {
+    /// The word as in JSON.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Begun => "begun",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Declined => "declined",
+        }
+    }
 }
 
 /// Who did something.
@@ -140,39 +169,70 @@ impl AuditLog {
         Ok((entries, unread))
     }
 
-    /// Notes that somebody was asked and said no.
+    /// Notes that somebody was asked and did not agree, or that nobody could be asked.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn declined(&self, plan: &Plan, reason: &str) -> Result<(), Error> {
-        self.write(&entry(new_act(), "declined", plan, None, Some(reason.into()))?)
+        self.write(&entry(new_act(), Stage::Declined, plan, None, Some(reason.into()))?)
+    }
+
+    /// Keeps others who use this log from releasing the same lock meanwhile.
+    ///
+    /// # Errors
+    /// `is_changed` when somebody does already; when it cannot be told.
+    pub(super) fn claim(&self, plan: &Plan) -> Result<Guard, Error> {
+        let path = self.path.with_extension("lock");
+        audit_file::make_folder(&path).map_err(|error| self.cannot_write(error))?;
+        let byte = byte_of(&plan.lock);
+        let lock = Target::Family { family: "ofd", path };
+        let claim = lock
+            .acquire()
+            .range(Range { start: byte, end: Some(byte) })
+            .create_mode(0o600)
+            .insist()
+            .no_wait()
+            .take();
+        claim.map_err(|error| {
+            if error.is_would_block() {
+                let name = &plan.name;
+                let text = format!("nothing was touched: {name}: somebody else is releasing it");
+                return Error::changed(text);
+            }
+            nothing_done(error)
+        })
     }
 
     pub(super) fn begin(&self, plan: &Plan) -> Result<Record, Error> {
         let act = new_act();
-        self.write(&entry(act.clone(), "begun", plan, None, None)?)?;
-        Ok(Record { act })
+        let written =
+            entry(act.clone(), Stage::Begun, plan, None, None).and_then(|entry| self.write(&entry));
+        written.map(|()| Record { act }).map_err(nothing_done)
     }
 
     pub(super) fn end(&self, record: &Record, plan: &Plan, outcome: &Outcome) -> Result<(), Error> {
         let came = serde_json::json!({
-            "freed": outcome.freed, "text": outcome.text, "alive": outcome.alive,
+            "freed": outcome.freed,
+            "text": outcome.text,
+            "next": outcome.next,
+            "alive": outcome.alive,
+            "kept": outcome.escrow.is_some(),
         });
-        self.write(&entry(record.act.clone(), "done", plan, Some(came), None)?)
+        self.write(&entry(record.act.clone(), Stage::Done, plan, Some(came), None)?)
     }
 
     /// Notes a failure, and gives it back: together with the log's own, should that fail too.
     pub(super) fn failed(&self, record: &Record, plan: &Plan, error: Error) -> Error {
-        self.note(record.act.clone(), "failed", plan, error)
+        self.note(record.act.clone(), plan, error)
     }
 
     /// Notes what could not even be begun.
     pub(super) fn refused(&self, plan: &Plan, error: Error) -> Error {
-        self.note(new_act(), "failed", plan, error)
+        self.note(new_act(), plan, error)
     }
 
-    fn note(&self, act: String, stage: &str, plan: &Plan, error: Error) -> Error {
-        let written = entry(act, stage, plan, None, Some(error.to_string()))
+    fn note(&self, act: String, plan: &Plan, error: Error) -> Error {
+        let written = entry(act, Stage::Failed, plan, None, Some(error.to_string()))
             .and_then(|entry| self.write(&entry));
         match written {
             Ok(()) => error,
@@ -195,11 +255,12 @@ impl AuditLog {
         self.append(&line)?;
         if self.syslog {
             let text = format!(
-                "{} {} {}: {}",
-                entry.stage,
+                "{} {} {} (act {}): {}",
+                entry.stage.word(),
                 entry.plan["method"].as_str().unwrap_or_default(),
                 entry.plan["name"].as_str().unwrap_or_default(),
-                entry.reason.as_deref().unwrap_or_default()
+                entry.act,
+                entry.came_of_it()
             );
             audit_file::syslog(&text).map_err(|error| {
                 Error::io("write to the system log", Path::new("/dev/log"), error)
@@ -208,12 +269,20 @@ impl AuditLog {
         Ok(())
     }
 
+    fn cannot_write(&self, error: io::Error) -> Error {
+        Error::io("write the audit log", &self.path, error)
+    }
+
     fn append(&self, line: &[u8]) -> Result<(), Error> {
-        let failed = |error| Error::io("write the audit log", &self.path, error);
+        let failed = |error| self.cannot_write(error);
         audit_file::make_folder(&self.path).map_err(failed)?;
         let lock = Target::Family { family: "flock", path: self.path.clone() };
         // Verified to be the file at the path, so that nobody writes to one that was moved aside.
-        let guard = lock.acquire().create_mode(0o640).insist().timeout(PATIENCE).take()?;
+        let guard = lock.acquire().create_mode(0o640).insist().timeout(PATIENCE).take();
+        let guard = guard.map_err(|error| match error.is_timeout() {
+            true => Error::unreachable(format!("cannot write the audit log: {error}")),
+            false => error,
+        })?;
         let file = File::options().append(true).open(&self.path).map_err(failed)?;
         let length = file.metadata().map_err(failed)?.len();
         if length > 0 && length + line.len() as u64 > LARGEST {
@@ -230,9 +299,31 @@ impl AuditLog {
     }
 }
 
+impl Entry {
+    /// What came of it, or why nothing did; empty where nothing is known of that.
+    #[must_use]
+    pub fn came_of_it(&self) -> &str {
+        let text = self.outcome.as_ref().and_then(|outcome| outcome["text"].as_str());
+        text.or(self.reason.as_deref()).unwrap_or_default()
+    }
+}
+
+/// A failure before anything was touched.
+fn nothing_done(error: Error) -> Error {
+    error.after("nothing was touched, since it could not be written down")
+}
+
+/// The byte of the file of claims that stands for a lock (FNV-1a, as far as files reach).
+fn byte_of(lock: &LockId) -> u64 {
+    let hash = lock.as_str().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    hash >> 2
+}
+
 fn entry(
     act: String,
-    stage: &str,
+    stage: Stage,
     plan: &Plan,
     outcome: Option<Value>,
     reason: Option<String>,
@@ -246,16 +337,7 @@ fn entry(
         tty: system.own_terminal(),
         pid: std::process::id(),
     };
-    Ok(Entry {
-        schema: 1,
-        at: Timestamp::now(),
-        act,
-        stage: stage.into(),
-        by,
-        plan,
-        outcome,
-        reason,
-    })
+    Ok(Entry { schema: 1, at: Timestamp::now(), act, stage, by, plan, outcome, reason })
 }
 
 /// Unique on this machine.

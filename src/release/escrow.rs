@@ -3,25 +3,23 @@
 
 use std::fs::File;
 
-use crate::error::Error;
-use crate::model::{LockId, Mechanism, Range};
-use crate::system::locking;
-
 use super::plan::Plan;
+use crate::error::Error;
+use crate::inspect::Inspector;
+use crate::model::{Lock, LockId};
 
 /// A lock in our keeping. Dropped, or when we end however that is, the kernel hands it over.
 #[derive(Debug)]
+#[must_use = "dropped, it hands the lock over"]
 pub struct Escrow {
     lock: LockId,
-    mechanism: Mechanism,
-    range: Range,
+    has_queue: bool,
     files: Vec<File>,
 }
 
 impl Escrow {
-    pub(super) fn new(plan: &Plan, files: Vec<File>) -> Self {
-        let range = plan.subject.range.unwrap_or(Range::WHOLE);
-        Self { lock: plan.lock.clone(), mechanism: plan.subject.mechanism, range, files }
+    pub(super) fn new(plan: &Plan, has_queue: bool, files: Vec<File>) -> Self {
+        Self { lock: plan.lock.clone(), has_queue, files }
     }
 
     /// Which lock it is.
@@ -30,20 +28,15 @@ impl Escrow {
         &self.lock
     }
 
-    /// Lets the next one have it: an unlock for all who share the open file.
+    /// Lets the next one have it, and looks who that is; `None`: nobody has it.
+    ///
+    /// It is closed and not unlocked: should somebody share it whom nobody saw, he keeps it.
     ///
     /// # Errors
-    /// When that fails; it is closed all the same.
-    pub fn hand_over(self) -> Result<(), Error> {
-        for file in &self.files {
-            let done = match self.mechanism {
-                Mechanism::Ofd => locking::record::unlock(file, self.range),
-                _ => fs4::FileExt::unlock(file),
-            };
-            done.map_err(|error| {
-                Error::unreachable(format!("cannot hand over {}: {error}", self.lock))
-            })?;
-        }
-        Ok(())
+    /// When it cannot be seen who has it; it is handed over all the same.
+    pub fn hand_over(self) -> Result<Option<Lock>, Error> {
+        drop(self.files);
+        let snapshot = super::outcome::settled(&mut Inspector::new()?, &self.lock, self.has_queue)?;
+        Ok(snapshot.lock(&self.lock).cloned())
     }
 }

@@ -1,24 +1,31 @@
 //! Carrying out a plan: take hold, look again, act, look again.
 
+use std::fmt;
 use std::fs::File;
 use std::io;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use super::audit::{AuditLog, Record};
+use super::audit::AuditLog;
 use super::escrow::Escrow;
-use super::method::Method;
+use super::outcome::{self, Outcome};
 use super::plan::{Plan, Victim};
 use crate::diagnose::phrase;
 use crate::error::Error;
-use crate::inspect::Inspector;
-use crate::model::{Lock, Mechanism, Pid, ProcessId, Snapshot};
+use crate::inspect::{Folders, Inspector};
+use crate::model::{
+    Certainty, Lock, Mechanism, Method, Pid, ProcessId, Range, Snapshot, State, Target, is_halted,
+};
 use crate::system::grip::{Grip, Told};
-use crate::system::{System, locking};
+use crate::system::{self, System, locking};
 
-/// For how long holders are given to end after SIGTERM.
+/// For how long holders are given to end after a signal.
 pub const GRACE: Duration = Duration::from_secs(5);
 
-/// How a plan goes; printed, it is a sentence without a full stop.
+/// How soon it is looked again whether they go on.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// How a plan goes; printed, it is a clause for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Progress {
@@ -30,21 +37,17 @@ pub enum Progress {
     Looking,
 }
 
-/// What came of a plan.
-#[derive(Debug)]
-pub struct Outcome {
-    /// Whether those who had the lock have it no more.
-    pub freed: bool,
-    /// In sentences; harmless to print.
-    pub text: String,
-    /// What can be done next, where this was not all.
-    pub next: Option<String>,
-    /// The lock as it is now; `None`: nobody has it.
-    pub now: Option<Box<Lock>>,
-    /// Those that were to end and live.
-    pub alive: Vec<Pid>,
-    /// The lock in our keeping.
-    pub escrow: Option<Escrow>,
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Acting => f.write_str("all is as it was seen: acting"),
+            Self::WaitsFor(pids) => {
+                let pids = phrase::list(pids.iter().map(ToString::to_string), 8);
+                write!(f, "waiting for the end of {pids}")
+            }
+            Self::Looking => f.write_str("looking what came of it"),
+        }
+    }
 }
 
 impl Plan {
@@ -52,11 +55,7 @@ impl Plan {
     ///
     /// # Errors
     /// As [`Plan::perform_with`].
-    pub fn perform(
-        self,
-        log: &mut AuditLog,
-        on: &mut dyn FnMut(&Progress),
-    ) -> Result<Outcome, Error> {
+    pub fn perform(self, log: &AuditLog, on: &mut dyn FnMut(&Progress)) -> Result<Outcome, Error> {
         self.perform_with(GRACE, log, on)
     }
 
@@ -64,29 +63,28 @@ impl Plan {
     /// gives them `grace` to end, and looks what came of it.
     ///
     /// # Errors
-    /// `is_changed` when the world is another one than the plan was made for, and
-    /// `is_unreachable` when the log cannot be written: then nothing has been touched;
-    /// `is_permission` and `is_unsupported` when the system refuses.
+    /// `is_changed` when the world is another one than the plan was made for, or somebody else is
+    /// releasing the same lock, and `is_unreachable` or `is_permission` when the log cannot be
+    /// written: then nothing has been touched. `is_permission`, `is_usage`, `is_would_block` for the
+    /// obstacle that it has; `is_permission` and `is_unsupported` when the system refuses.
     pub fn perform_with(
         self,
         grace: Duration,
-        log: &mut AuditLog,
+        log: &AuditLog,
         on: &mut dyn FnMut(&Progress),
     ) -> Result<Outcome, Error> {
         if let Some(obstacle) = &self.obstacle {
-            let help = obstacle.would_help.as_deref();
-            let help = help.map(|help| format!(": {help}")).unwrap_or_default();
-            let text = format!("cannot {} {}: {}{help}", self.method, self.name, obstacle.text);
-            let error =
-                if obstacle.permission { Error::denied(text) } else { Error::unsupported(text) };
-            return Err(log.refused(&self, error));
+            return Err(log.refused(&self, self.refusal(obstacle)));
         }
+        let _claim = match log.claim(&self) {
+            Ok(claim) => claim,
+            Err(error) => return Err(log.refused(&self, error)),
+        };
         let record = log.begin(&self)?;
-        let act = Act { plan: &self, grace, system: System::new(), inspector: Inspector::new()? };
-        let done = act.carry_out(on);
+        let done = Act::begin(&self, grace).and_then(|act| act.carry_out(on));
         match done {
-            Ok(outcome) => {
-                log.end(&record, &self, &outcome)?;
+            Ok(mut outcome) => {
+                outcome.unlogged = log.end(&record, &self, &outcome).err();
                 Ok(outcome)
             }
             Err(error) => Err(log.failed(&record, &self, error)),
@@ -100,87 +98,136 @@ struct Act<'a> {
     grace: Duration,
     system: System,
     inspector: Inspector,
+    /// Somebody stands in the kernel's queue.
+    has_queue: bool,
+}
+
+/// A process that we have a hold of.
+struct Held<'a> {
+    grip: Grip,
+    victim: &'a Victim,
 }
 
 impl<'a> Act<'a> {
+    fn begin(plan: &'a Plan, grace: Duration) -> Result<Self, Error> {
+        let mut inspector = Inspector::new()?;
+        if let Some(path) = plan.grounds.path.as_ref().filter(|_| !plan.grounds.deleted) {
+            inspector.expect_at(&[Target::Path(path.as_path().into())], Folders::Themselves);
+        }
+        Ok(Self { plan, grace, system: System::new(), inspector, has_queue: false })
+    }
+
     fn carry_out(mut self, on: &mut dyn FnMut(&Progress)) -> Result<Outcome, Error> {
-        let plan = self.plan;
-        let grips = self.take_hold()?;
+        let held = self.take_hold()?;
         self.check_grounds()?;
+        self.check_descriptors()?;
         on(&Progress::Acting);
-        match plan.method {
-            Method::Resume => self.resume(&grips)?,
+        let mut alive = Vec::new();
+        let mut kept = Vec::new();
+        match self.plan.method {
+            Method::Resume => self.resume(&held)?,
             Method::Terminate | Method::EndWaiter => {
-                let alive = self.end(&grips, Told::Terminate, on)?;
-                return self.look(alive, None, on);
+                alive = self.end(&held, Told::Terminate, on)?;
             }
-            Method::Kill => {
-                let alive = self.end(&grips, Told::Kill, on)?;
-                return self.look(alive, None, on);
-            }
+            Method::Kill => alive = self.end(&held, Told::Kill, on)?,
             Method::Escrow => {
-                let kept = self.share(&grips)?;
-                let alive = self.end(&grips, Told::Terminate, on)?;
-                return self.look(alive, Some(Escrow::new(plan, kept)), on);
+                kept = self.share(&held)?;
+                alive = self.end(&held, Told::Terminate, on)?;
             }
             Method::Unlock => {
-                for file in self.share(&grips)? {
-                    self.unlock(&file)?;
-                }
+                let files = self.share(&held)?;
+                files.iter().try_for_each(|file| self.unlock(file))?;
             }
-            Method::Remove => return Err(Error::unsupported("nothing to remove")),
         }
-        self.look(Vec::new(), None, on)
+        on(&Progress::Looking);
+        let escrow = self.escrow(kept, &alive)?;
+        let snapshot = self.look(escrow.is_some(), &alive)?;
+        Ok(self.plan.outcome(&snapshot, alive, escrow))
     }
 
     /// Of each process once: from here on nobody else can be hit.
-    fn take_hold(&self) -> Result<Vec<(Grip, &'a Victim)>, Error> {
-        let mut grips = Vec::new();
-        for victim in &self.plan.victims {
-            match Grip::on(&self.system, victim.id) {
-                Ok(Some(grip)) => grips.push((grip, victim)),
-                Ok(None) => return Err(self.changed(&format!("{} has ended", name(victim)))),
-                Err(error) => return Err(self.failed("take hold of", victim, error)),
-            }
-        }
-        Ok(grips)
+    fn take_hold(&self) -> Result<Vec<Held<'a>>, Error> {
+        let take = |victim: &'a Victim| match Grip::on(&self.system, victim.id) {
+            Ok(Some(grip)) => Ok(Held { grip, victim }),
+            Ok(None) => Err(self.changed(&format!("{} has ended", name(victim)))),
+            Err(error) => Err(self.failed("take hold of", victim, error)),
+        };
+        self.plan.processes().into_iter().map(take).collect()
     }
 
-    /// Whether the lock still has the holders that it was planned for, and they hold it as they did.
+    /// Whether everything is as it was when the plan was made.
     fn check_grounds(&mut self) -> Result<(), Error> {
         let snapshot = self.inspector.snapshot()?;
-        let Some(lock) = snapshot.lock(&self.plan.lock) else {
+        let plan = self.plan;
+        let Some(lock) = snapshot.lock(&plan.lock) else {
             return Err(self.changed("nobody has it any more"));
         };
-        if lock.as_seen != self.plan.as_seen {
+        self.has_queue = !lock.waiters.is_empty();
+        if plan.method == Method::EndWaiter {
+            return self.check_waiters(lock);
+        }
+        let grounds = &plan.grounds;
+        if lock.as_seen != plan.as_seen || lock.mode != grounds.mode {
             return Err(self.changed("it has other holders than before"));
         }
+        if lock.table_file != grounds.file
+            || lock.deleted != grounds.deleted
+            || lock.path != grounds.path
+        {
+            return Err(self.changed("its path names another file by now"));
+        }
+        plan.victims.iter().try_for_each(|victim| self.check_holder(lock, victim))
+    }
+
+    fn check_holder(&self, lock: &Lock, victim: &Victim) -> Result<(), Error> {
+        let holds = lock.holders.iter().find(|holder| {
+            holder.process.id() == Some(victim.id)
+                && holder.fds == victim.fds
+                && holder.certainty == Certainty::Proven
+        });
+        let Some(holder) = holds else {
+            return Err(self.changed(&format!("{} has it no more as it was seen", name(victim))));
+        };
+        let is_halted_now = is_halted(holder.process.state);
+        if self.plan.method == Method::Resume && !is_halted_now {
+            return Err(self.changed(&format!("{} goes on already", name(victim))));
+        }
+        Ok(())
+    }
+
+    fn check_waiters(&self, lock: &Lock) -> Result<(), Error> {
+        let waits = |id: ProcessId| lock.waiters.iter().any(|by| by.process.id() == Some(id));
+        match self.plan.victims.iter().find(|victim| !waits(victim.id)) {
+            Some(victim) => Err(self.changed(&format!("{} waits no more", name(victim)))),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the descriptors of those who are to end still have the lock: the last thing that is
+    /// asked before anybody is touched.
+    fn check_descriptors(&self) -> Result<(), Error> {
         for victim in &self.plan.victims {
-            let is_same = |process: Option<ProcessId>| process == Some(victim.id);
-            let stands = if self.plan.method == Method::EndWaiter {
-                lock.waiters.iter().any(|waiter| is_same(waiter.process.id()))
-            } else {
-                lock.holders.iter().any(|holder| {
-                    is_same(holder.process.id())
-                        && holder.fds == victim.fds
-                        && holder.certainty == crate::model::Certainty::Proven
-                })
-            };
-            if !stands {
-                return Err(self.changed(&format!("{} has no part in it any more", name(victim))));
+            let Some(&fd) = victim.fds.first() else { continue };
+            let gone = || self.changed(&format!("{} has closed descriptor {fd}", name(victim)));
+            match self.system.locks_through(victim.pid, fd) {
+                Ok(locks) if self.is_among(&locks) => {}
+                Ok(_) => return Err(gone()),
+                Err(error) if system::has_ended(&error) => return Err(gone()),
+                Err(error) => return Err(self.failed("look at the descriptors of", victim, error)),
             }
         }
         Ok(())
     }
 
-    fn resume(&self, grips: &[(Grip, &Victim)]) -> Result<(), Error> {
-        for (grip, victim) in grips {
-            if victim.process.state == Some(crate::model::State::Frozen) {
-                self.system
-                    .thaw(grip.id().pid)
-                    .map_err(|error| self.failed("thaw", victim, error))?;
-            } else {
+    fn resume(&self, held: &[Held<'_>]) -> Result<(), Error> {
+        for Held { grip, victim } in held {
+            if victim.process.state == Some(State::Stopped) {
                 self.tell(grip, victim, Told::Continue)?;
+            }
+            if victim.process.state == Some(State::Frozen) {
+                for freezer in self.system.freezers(victim.pid) {
+                    freezer.thaw().map_err(|error| self.failed("thaw", victim, error))?;
+                }
             }
         }
         Ok(())
@@ -189,43 +236,40 @@ impl<'a> Act<'a> {
     /// Tells them all, and waits for their end; who is alive when patience is over.
     fn end(
         &self,
-        grips: &[(Grip, &Victim)],
+        held: &[Held<'_>],
         told: Told,
         on: &mut dyn FnMut(&Progress),
     ) -> Result<Vec<Pid>, Error> {
-        for (grip, victim) in grips {
+        for Held { grip, victim } in held {
             self.tell(grip, victim, told)?;
-            if told == Told::Terminate && victim.process.state == Some(crate::model::State::Stopped)
-            {
-                // It takes the signal only when it goes on.
+            // It takes the signal only when it goes on.
+            if told == Told::Terminate && victim.process.state == Some(State::Stopped) {
                 self.tell(grip, victim, Told::Continue)?;
             }
         }
-        on(&Progress::WaitsFor(grips.iter().map(|(grip, _)| grip.id().pid).collect()));
-        let until = Instant::now() + self.grace;
+        on(&Progress::WaitsFor(held.iter().map(|held| held.victim.pid).collect()));
+        let begun = Instant::now();
         let mut alive = Vec::new();
-        for (grip, victim) in grips {
-            let left = until.saturating_duration_since(Instant::now());
-            match grip.ends_within(left) {
+        for Held { grip, victim } in held {
+            match grip.ends_within(self.grace.saturating_sub(begun.elapsed())) {
                 Ok(true) => {}
-                Ok(false) => alive.push(grip.id().pid),
+                Ok(false) => alive.push(victim.pid),
                 Err(error) => return Err(self.failed("wait for", victim, error)),
             }
         }
-        alive.sort_unstable();
-        alive.dedup();
         Ok(alive)
     }
 
     /// Our own descriptors of the open files that have the lock, each once, checked to be those.
-    fn share(&self, grips: &[(Grip, &Victim)]) -> Result<Vec<File>, Error> {
+    fn share(&self, held: &[Held<'_>]) -> Result<Vec<File>, Error> {
         let mut grants = Vec::new();
         let mut files = Vec::new();
-        for (grip, victim) in grips {
+        for victim in &self.plan.victims {
+            let held = held.iter().find(|held| held.victim.id == victim.id);
+            let (Some(Held { grip, .. }), Some(&fd)) = (held, victim.fds.first()) else { continue };
             if grants.contains(&victim.grant) {
                 continue;
             }
-            let Some(&fd) = victim.fds.first() else { continue };
             let file = grip
                 .open_file(fd)
                 .map_err(|error| self.failed("share the open file of", victim, error))?;
@@ -236,29 +280,32 @@ impl<'a> Act<'a> {
             grants.push(victim.grant);
             files.push(file);
         }
+        if files.is_empty() {
+            return Err(self.changed("nobody has it open any more"));
+        }
         Ok(files)
     }
 
     /// Whether an open file of ours has the lock that the plan is for.
     fn has_the_lock(&self, file: &File) -> Result<bool, Error> {
-        let subject = &self.plan.subject;
-        self.system
-            .locks_of(file)
-            .map(|locks| {
-                locks.iter().any(|lock| {
-                    lock.mechanism == subject.mechanism
-                        && lock.range == subject.range.unwrap_or(lock.range)
-                })
-            })
-            .map_err(|error| {
-                Error::unreachable(format!("cannot look at {}: {error}", self.plan.name))
-            })
+        let locks = self.system.locks_of(file).map_err(|error| {
+            Error::unreachable(format!("cannot look at the lock on {}: {error}", self.plan.name))
+        })?;
+        Ok(self.is_among(&locks))
+    }
+
+    fn is_among(&self, locks: &[system::OwnLock]) -> bool {
+        let grounds = &self.plan.grounds;
+        locks.iter().any(|lock| {
+            lock.mechanism == grounds.mechanism
+                && Some(lock.range) == grounds.range
+                && lock.file == grounds.file
+        })
     }
 
     fn unlock(&self, file: &File) -> Result<(), Error> {
-        let subject = &self.plan.subject;
-        let range = subject.range.unwrap_or(crate::model::Range::WHOLE);
-        let done = match subject.mechanism {
+        let range = self.plan.grounds.range.unwrap_or(Range::WHOLE);
+        let done = match self.plan.grounds.mechanism {
             Mechanism::Flock => fs4::FileExt::unlock(file),
             Mechanism::Ofd => locking::record::unlock(file, range),
             Mechanism::Lease => locking::lease::unlock(file),
@@ -269,24 +316,52 @@ impl<'a> Act<'a> {
         })
     }
 
+    /// The lock in our keeping, if its holders have ended and it is still ours.
+    fn escrow(&self, mut kept: Vec<File>, alive: &[Pid]) -> Result<Option<Escrow>, Error> {
+        if !alive.is_empty() {
+            // Ours are only closed: the lock stays with those who live.
+            return Ok(None);
+        }
+        let mut ours = Vec::new();
+        for file in kept.drain(..) {
+            if self.has_the_lock(&file)? {
+                ours.push(file);
+            }
+        }
+        Ok((!ours.is_empty()).then(|| Escrow::new(self.plan, self.has_queue, ours)))
+    }
+
+    /// How things are once they have settled.
+    fn look(&mut self, is_kept: bool, alive: &[Pid]) -> Result<Snapshot, Error> {
+        if self.plan.method == Method::Resume {
+            return self.look_until_they_go_on();
+        }
+        let is_to_pass = self.has_queue && !is_kept && alive.is_empty();
+        outcome::settled(&mut self.inspector, &self.plan.lock, is_to_pass)
+    }
+
+    fn look_until_they_go_on(&mut self) -> Result<Snapshot, Error> {
+        let begun = Instant::now();
+        loop {
+            let snapshot = self.inspector.snapshot()?;
+            let mut holders =
+                snapshot.lock(&self.plan.lock).into_iter().flat_map(|lock| lock.holders.iter());
+            let is_victim =
+                |id: Option<ProcessId>| self.plan.victims.iter().any(|by| Some(by.id) == id);
+            let waits = holders.any(|by| is_victim(by.process.id()) && is_halted(by.process.state));
+            if !waits || begun.elapsed() >= self.grace {
+                return Ok(snapshot);
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+
     fn tell(&self, grip: &Grip, victim: &Victim, told: Told) -> Result<(), Error> {
         match grip.tell(told) {
             // As good as told.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             result => result.map_err(|error| self.failed("signal", victim, error)),
         }
-    }
-
-    /// What came of it.
-    fn look(
-        mut self,
-        alive: Vec<Pid>,
-        escrow: Option<Escrow>,
-        on: &mut dyn FnMut(&Progress),
-    ) -> Result<Outcome, Error> {
-        on(&Progress::Looking);
-        let snapshot = self.inspector.snapshot()?;
-        Ok(self.plan.outcome(&snapshot, alive, escrow))
     }
 
     fn changed(&self, what: &str) -> Error {
@@ -303,49 +378,6 @@ impl<'a> Act<'a> {
             io::ErrorKind::Unsupported => Error::unsupported(text),
             _ => Error::unreachable(text),
         }
-    }
-}
-
-impl Plan {
-    fn outcome(&self, snapshot: &Snapshot, alive: Vec<Pid>, escrow: Option<Escrow>) -> Outcome {
-        let now = snapshot.lock(&self.lock).cloned().map(Box::new);
-        let ours = std::process::id().cast_signed();
-        let keeps = |victim: &Victim| {
-            now.as_ref().is_some_and(|lock| {
-                lock.holders.iter().any(|holder| holder.process.id() == Some(victim.id))
-            })
-        };
-        let still: Vec<&Victim> = self.victims.iter().filter(|victim| keeps(victim)).collect();
-        let others: Vec<String> = now.as_ref().map_or_else(Vec::new, |lock| {
-            let others = lock.holders.iter().filter(|holder| {
-                let pid = holder.process.pid;
-                pid != Some(ours) && !self.victims.iter().any(|by| Some(by.pid) == pid)
-            });
-            others.map(|holder| phrase::name(&holder.process)).collect()
-        });
-        let has = phrase::list(others.iter().cloned(), 4);
-        let mut next = None;
-        let text = match self.method {
-            Method::EndWaiter if alive.is_empty() => "It waits no more.".to_owned(),
-            Method::Resume => match &now {
-                None => "It goes on, and has given the lock back already.".to_owned(),
-                Some(_) => "It goes on.".to_owned(),
-            },
-            _ if !alive.is_empty() => {
-                next =
-                    Some("look what it does, and end it with 'kill' only if it never will".into());
-                let pids = phrase::list(alive.iter().map(ToString::to_string), 8);
-                format!("Still alive after the signal: {pids}.")
-            }
-            Method::Escrow => "We keep the lock: hand it over when you are done.".to_owned(),
-            _ if others.is_empty() => "The lock is free.".to_owned(),
-            _ => format!("{has} has the lock now."),
-        };
-        let freed = match self.method {
-            Method::Resume | Method::EndWaiter => alive.is_empty(),
-            _ => still.is_empty() && alive.is_empty(),
-        };
-        Outcome { freed, text, next, now, alive, escrow }
     }
 }
 

@@ -1,14 +1,23 @@
 //! One way to free a lock: what is shown is what is carried out.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::ser::SerializeStruct as _;
+use serde::{Serialize, Serializer};
 
-use super::method::Method;
-use crate::model::{AsSeen, LockId, Mechanism, Mode, Pid, Process, ProcessId, Range};
+use crate::diagnose::phrase;
+use crate::error::Error;
+use crate::model::{
+    AsSeen, Certainty, FileId, Lock, LockId, Mechanism, Method, Mode, PathBytes, Pid, Process,
+    ProcessId, Range,
+};
 
 /// A way to free one lock: its steps, its harm, and the grounds that must still hold when it is
 /// carried out.
+///
+/// Serialised it is what the audit log keeps: everything but the command lines of the processes,
+/// which can have secrets in them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Plan {
     /// What it is.
@@ -21,51 +30,107 @@ pub struct Plan {
     pub as_seen: AsSeen,
     /// What will be done, as commands that an operator knows; harmless to print.
     pub steps: Vec<String>,
-    /// What comes of it, and who has the lock then; a sentence.
+    /// What comes of it, and who has the lock then; sentences, harmless to print.
     pub frees: String,
-    /// What is lost if the judgement is wrong; a sentence.
+    /// What is lost if the judgement is wrong; sentences, harmless to print.
     pub harm: String,
-    /// Whom it touches.
+    /// Whom it touches: a process that has the lock through several open files stands here for
+    /// each of them.
     pub victims: Vec<Victim>,
     /// Why it cannot be done here, if it cannot.
     pub obstacle: Option<Obstacle>,
-    #[serde(skip)]
-    pub(super) subject: Subject,
+    /// What it was planned for.
+    pub grounds: Grounds,
 }
 
-/// What the plan acts on.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Subject {
-    pub(super) mechanism: Mechanism,
-    pub(super) mode: Mode,
-    pub(super) range: Option<Range>,
+/// What was seen of a lock when a plan was made for it, beside its holders.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Grounds {
+    /// What makes it exclusive.
+    pub mechanism: Mechanism,
+    /// How it was held.
+    pub mode: Mode,
+    /// The locked bytes.
+    pub range: Option<Range>,
+    /// Device and inode, as the kernel's lock table numbers them.
+    #[serde(serialize_with = "as_text")]
+    pub file: Option<FileId>,
+    /// Where the file was.
+    pub path: Option<PathBytes>,
+    /// Whether it had lost its name.
+    pub deleted: bool,
+    /// Whom the kernel named.
+    pub recorded_pid: Option<Pid>,
+}
+
+impl Grounds {
+    pub(super) fn of(lock: &Lock) -> Self {
+        Self {
+            mechanism: lock.mechanism,
+            mode: lock.mode,
+            range: lock.range,
+            file: lock.table_file,
+            path: lock.path.clone(),
+            deleted: lock.deleted,
+            recorded_pid: lock.recorded_pid,
+        }
+    }
 }
 
 /// A process that a plan touches.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Victim {
     /// Its number.
     pub pid: Pid,
     /// What was known of it.
-    #[serde(flatten)]
     pub process: Arc<Process>,
-    /// The descriptors through which it holds the lock.
+    /// How sure it is that it has the lock; `None` for one who waits.
+    pub certainty: Option<Certainty>,
+    /// The descriptors through which it has the lock.
     pub fds: Vec<i32>,
     /// Holders with the same number share one open file.
     pub grant: u32,
-    #[serde(skip)]
     pub(super) id: ProcessId,
+}
+
+/// Without what can be secret.
+impl Serialize for Victim {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut victim = serializer.serialize_struct("Victim", 9)?;
+        victim.serialize_field("pid", &self.pid)?;
+        victim.serialize_field("started_at", &self.process.started_at)?;
+        victim.serialize_field("command", &self.process.command)?;
+        victim.serialize_field("user", &self.process.user)?;
+        victim.serialize_field("uid", &self.process.uid)?;
+        victim.serialize_field("state", &self.process.state)?;
+        victim.serialize_field("certainty", &self.certainty)?;
+        victim.serialize_field("fds", &self.fds)?;
+        victim.serialize_field("grant", &self.grant)?;
+        victim.end()
+    }
 }
 
 /// Why a plan cannot be carried out here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Obstacle {
-    /// Why; a sentence, harmless to print.
+    /// What kind of reason it is.
+    pub cause: Cause,
+    /// Why; a clause, harmless to print.
     pub text: String,
     /// What would remove it, if anything would.
     pub would_help: Option<String>,
-    /// It is a matter of permission.
-    pub permission: bool,
+}
+
+/// What keeps a plan from being carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cause {
+    /// This lock, or who has it, cannot be treated so by anybody.
+    Method,
+    /// We may not do it, or may not see who would be touched.
+    Permission,
+    /// It would end what we run in.
+    Ourselves,
 }
 
 impl Plan {
@@ -73,5 +138,51 @@ impl Plan {
     #[must_use]
     pub fn is_possible(&self) -> bool {
         self.obstacle.is_none()
+    }
+
+    /// Carries it out even where it ends what we run in. Other obstacles stay.
+    #[must_use]
+    pub fn insist(mut self) -> Self {
+        self.obstacle = self.obstacle.filter(|obstacle| obstacle.cause != Cause::Ourselves);
+        self
+    }
+
+    /// Whom it touches, each process once: `rsync (pid 3244) and sh (pid 3240)`. Harmless to print.
+    #[must_use]
+    pub fn whom(&self) -> String {
+        let named = self.processes().into_iter().map(|victim| phrase::name(&victim.process));
+        phrase::list(named, usize::MAX)
+    }
+
+    /// The victims, each process once.
+    pub(super) fn processes(&self) -> Vec<&Victim> {
+        let mut once: Vec<&Victim> = self.victims.iter().collect();
+        once.sort_by_key(|victim| victim.id);
+        once.dedup_by_key(|victim| victim.id);
+        once
+    }
+
+    /// The error that its obstacle is.
+    pub(super) fn refusal(&self, obstacle: &Obstacle) -> Error {
+        let help = obstacle.would_help.as_deref().map(|help| format!("; what would help: {help}"));
+        let text = format!(
+            "cannot release {} by '{}': {}{}",
+            self.name,
+            self.method,
+            obstacle.text,
+            help.unwrap_or_default()
+        );
+        match obstacle.cause {
+            Cause::Permission => Error::denied(text),
+            Cause::Method => Error::usage(text),
+            Cause::Ourselves => Error::would_block(text),
+        }
+    }
+}
+
+fn as_text<S: Serializer>(value: &Option<impl Display>, serializer: S) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => serializer.collect_str(value),
+        None => serializer.serialize_none(),
     }
 }

@@ -21,7 +21,6 @@ pub(crate) enum Told {
 /// A process that we have a hold of.
 #[derive(Debug)]
 pub(crate) struct Grip {
-    id: ProcessId,
     process: platform::Process,
 }
 
@@ -37,14 +36,9 @@ impl Grip {
             Err(error) if super::has_ended(&error) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let grip = Self { id, process };
+        let grip = Self { process };
         // Alive, so the number was still its own when its start was read.
         Ok((start == id.start && !grip.ends_within(Duration::ZERO)?).then_some(grip))
-    }
-
-    /// Who it is.
-    pub(crate) fn id(&self) -> ProcessId {
-        self.id
     }
 
     /// Tells it something.

@@ -2,77 +2,69 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::procfs::cgroup::Cgroup;
 use super::procfs::fdinfo::FdInfo;
-use super::procfs::locks::Record;
-use super::{System, platform};
-use crate::model::{Mechanism, Pid, Range};
+use super::{System, has_ended, platform};
+use crate::model::{FileId, Mechanism, Pid, Range};
 
 /// A lock that an open file has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct OwnLock {
     pub(crate) mechanism: Mechanism,
     pub(crate) range: Range,
+    /// As the lock table numbers it.
+    pub(crate) file: Option<FileId>,
+}
+
+/// A control group that keeps processes frozen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Freezer {
+    /// The file that thaws it.
+    pub(crate) file: PathBuf,
+    /// What to write there.
+    pub(crate) order: &'static str,
+    /// Whether we may.
+    pub(crate) is_ours: bool,
 }
 
 impl System {
     /// The locks that an open file of ours has, whoever took them.
     pub(crate) fn locks_of(&self, file: &File) -> io::Result<Vec<OwnLock>> {
         let path = self.proc.join(format!("self/fdinfo/{}", platform::number_of(file)?));
-        let info = FdInfo::parse(&fs::read(path)?);
-        let own =
-            |record: &Record| OwnLock { mechanism: record.kind.mechanism(), range: record.range };
-        Ok(info.locks.iter().map(own).collect())
+        Ok(locks_in(&fs::read(path)?))
     }
 
-    /// Thaws the control group that keeps a process frozen: its own, or the nearest one above it
-    /// that was.
-    ///
-    /// # Errors
-    /// `NotFound` when none is frozen; the system's.
-    pub(crate) fn thaw(&self, pid: Pid) -> io::Result<()> {
-        let cgroup = Cgroup::parse(&fs::read(self.path(pid, "cgroup"))?);
-        let unified = self.frozen_above(
-            self.cgroup_roots.unified.as_ref(),
-            cgroup.unified.as_deref(),
-            ("cgroup.freeze", "1"),
-        );
-        if let Some(file) = unified {
-            return fs::write(file, "0");
-        }
-        let older = self.frozen_above(
-            self.cgroup_roots.freezer.as_ref(),
-            cgroup.freezer.as_deref(),
-            ("freezer.state", "FROZEN"),
-        );
-        match older {
-            Some(file) => fs::write(file, "THAWED"),
-            None => {
-                Err(io::Error::new(io::ErrorKind::NotFound, "no control group of it is frozen"))
+    /// The locks that a process has through a descriptor; through several, where its threads have
+    /// descriptors of their own.
+    pub(crate) fn locks_through(&self, pid: Pid, fd: i32) -> io::Result<Vec<OwnLock>> {
+        let of_thread = |tid| fs::read(self.thread_path(pid, tid, &format!("fdinfo/{fd}")));
+        match fs::read(self.path(pid, &format!("fdinfo/{fd}"))) {
+            Ok(text) => Ok(locks_in(&text)),
+            Err(error) if has_ended(&error) => {
+                let texts = self.tids(pid)?.into_iter().filter_map(|tid| of_thread(tid).ok());
+                Ok(texts.flat_map(|text| locks_in(&text)).collect())
             }
+            Err(error) => Err(error),
         }
     }
 
-    #[expect(clippy::unused_self, reason = "the hierarchy belongs to the system")]
-    fn frozen_above(
-        &self,
-        root: Option<&PathBuf>,
-        group: Option<&str>,
-        (name, frozen): (&str, &str),
-    ) -> Option<PathBuf> {
-        let root = root?;
-        let mut folder = root.join(group?.trim_start_matches('/'));
-        loop {
-            let file = folder.join(name);
-            if fs::read_to_string(&file).is_ok_and(|text| text.trim() == frozen) {
-                return Some(file);
-            }
-            if folder == *root || !folder.pop() {
-                return None;
-            }
+    /// What keeps a process frozen: its control group, or those above it, or several of them.
+    pub(crate) fn freezers(&self, pid: Pid) -> Vec<Freezer> {
+        let Ok(text) = fs::read(self.path(pid, "cgroup")) else { return Vec::new() };
+        let cgroup = Cgroup::parse(&text);
+        let mut freezers = Vec::new();
+        // Both files tell what the group itself was told, not what it has from above.
+        let unified = groups(self.cgroup_roots.unified.as_deref(), cgroup.unified.as_deref());
+        for group in unified.filter(|group| says(group, "cgroup.freeze", "1")) {
+            freezers.push(Freezer::new(group.join("cgroup.freeze"), "0"));
         }
+        let older = groups(self.cgroup_roots.freezer.as_deref(), cgroup.freezer.as_deref());
+        for group in older.filter(|group| says(group, "freezer.self_freezing", "1")) {
+            freezers.push(Freezer::new(group.join("freezer.state"), "THAWED"));
+        }
+        freezers
     }
 
     /// What this process may do, as a set of the kernel's capabilities.
@@ -97,4 +89,43 @@ impl System {
 /// Our effective user.
 pub(crate) fn own_user() -> Option<u32> {
     platform::own_user()
+}
+
+impl Freezer {
+    fn new(file: PathBuf, order: &'static str) -> Self {
+        let is_ours = platform::may_write(&file);
+        Self { file, order, is_ours }
+    }
+
+    /// Thaws it.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(crate) fn thaw(&self) -> io::Result<()> {
+        fs::write(&self.file, self.order)
+    }
+}
+
+fn locks_in(information: &[u8]) -> Vec<OwnLock> {
+    let locks = FdInfo::parse(information).locks.into_iter();
+    let own = locks.map(|record| OwnLock {
+        mechanism: record.kind.mechanism(),
+        range: record.range,
+        file: record.file,
+    });
+    own.collect()
+}
+
+/// The folder of a control group, and those above it.
+fn groups(root: Option<&Path>, group: Option<&str>) -> impl Iterator<Item = PathBuf> {
+    let first = root.zip(group).map(|(root, group)| root.join(group.trim_start_matches('/')));
+    let root = root.map(Path::to_path_buf);
+    std::iter::successors(first, move |folder| {
+        let parent = folder.parent()?;
+        parent.starts_with(root.as_ref()?).then(|| parent.to_path_buf())
+    })
+}
+
+fn says(group: &Path, file: &str, word: &str) -> bool {
+    fs::read_to_string(group.join(file)).is_ok_and(|text| text.trim() == word)
 }

@@ -217,6 +217,11 @@ pub(super) fn number_of(file: &File) -> io::Result<i32> {
     Ok(std::os::fd::AsRawFd::as_raw_fd(file))
 }
 
+/// Whether our effective user may write to a file.
+pub(super) fn may_write(file: &Path) -> bool {
+    rustix::fs::accessat(CWD, file, rustix::fs::Access::WRITE_OK, AtFlags::EACCESS).is_ok()
+}
+
 pub(super) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }

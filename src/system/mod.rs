@@ -39,7 +39,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::model::{FileId, Host, Mechanism, Mode, Moment, Pid, Range};
-pub(crate) use harm::own_user;
+pub(crate) use harm::{OwnLock, own_user};
 use lookup::Lookups;
 pub(crate) use lookup::{Answer, Ask};
 pub(crate) use people::Anatomy;

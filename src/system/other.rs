@@ -103,6 +103,10 @@ pub(super) fn number_of(_file: &File) -> io::Result<i32> {
     Err(unsupported())
 }
 
+pub(super) fn may_write(_file: &Path) -> bool {
+    false
+}
+
 pub(super) fn is_root() -> bool {
     false
 }

@@ -1,8 +1,9 @@
 //! What this process may do to others.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io;
 
+use super::harm::Freezer;
 use super::{System, grip};
 use crate::model::Pid;
 
@@ -13,7 +14,9 @@ pub(crate) enum Tracing {
     Allowed,
     /// Those of our own user.
     OwnOnly,
-    /// None: Yama wants the capability.
+    /// None without the capability: Yama wants it.
+    WithCapability,
+    /// None at all, until the next start of the machine: so Yama was told.
     Forbidden,
 }
 
@@ -27,14 +30,16 @@ pub(crate) struct Rights {
     pub(crate) tracing: Tracing,
     /// We and those that we run in.
     pub(crate) ours: HashSet<Pid>,
+    /// What keeps those frozen that are.
+    pub(crate) freezers: HashMap<Pid, Vec<Freezer>>,
 }
 
 /// Of the kernel's `include/uapi/linux/capability.h`.
 const CAP_SYS_PTRACE: u64 = 1 << 19;
 
 impl Rights {
-    /// Over these processes.
-    pub(crate) fn over(pids: impl IntoIterator<Item = Pid>) -> Self {
+    /// Over these processes, some of which are frozen.
+    pub(crate) fn over(pids: &[Pid], frozen: impl Iterator<Item = Pid>) -> Self {
         let system = System::new();
         let denied = |pid: &Pid| {
             grip::may_signal(*pid)
@@ -42,9 +47,10 @@ impl Rights {
         };
         Self {
             uid: super::own_user(),
-            may_not_signal: pids.into_iter().filter(denied).collect(),
+            may_not_signal: pids.iter().copied().filter(denied).collect(),
             tracing: tracing(system.own_capabilities(), system.yama()),
             ours: ancestors(&system),
+            freezers: frozen.map(|pid| (pid, system.freezers(pid))).collect(),
         }
     }
 }
@@ -58,7 +64,7 @@ fn tracing(capabilities: Option<u64>, yama: Option<u32>) -> Tracing {
         3.. => Tracing::Forbidden,
         _ if capable => Tracing::Allowed,
         0 => Tracing::OwnOnly,
-        _ => Tracing::Forbidden,
+        _ => Tracing::WithCapability,
     }
 }
 
@@ -74,6 +80,8 @@ fn ancestors(system: &System) -> HashSet<Pid> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -82,9 +90,24 @@ mod tests {
         assert_eq!(tracing(some, None), Tracing::Allowed);
         assert_eq!(tracing(Some(0), None), Tracing::OwnOnly);
         assert_eq!(tracing(Some(0), Some(0)), Tracing::OwnOnly);
-        assert_eq!(tracing(Some(0), Some(1)), Tracing::Forbidden);
+        assert_eq!(tracing(Some(0), Some(1)), Tracing::WithCapability);
         assert_eq!(tracing(some, Some(2)), Tracing::Allowed);
         assert_eq!(tracing(some, Some(3)), Tracing::Forbidden);
         assert_eq!(tracing(None, None), Tracing::OwnOnly);
+    }
+
+    /// The kernel that these tests run on has no Yama.
+    #[test]
+    fn capabilities_and_yama_are_read_where_the_kernel_tells_them() {
+        let proc = tempfile::tempdir().unwrap();
+        fs::create_dir_all(proc.path().join("self")).unwrap();
+        fs::write(proc.path().join("self/status"), "Name:\tx\nCapEff:\t0000000000080000\n")
+            .unwrap();
+        let system = System::with_proc(proc.path());
+        assert_eq!((system.own_capabilities(), system.yama()), (Some(CAP_SYS_PTRACE), None));
+        let yama = proc.path().join("sys/kernel/yama");
+        fs::create_dir_all(&yama).unwrap();
+        fs::write(yama.join("ptrace_scope"), "2\n").unwrap();
+        assert_eq!(system.yama(), Some(2));
     }
 }

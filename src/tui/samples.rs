@@ -71,7 +71,7 @@ pub(super) fn lock(inode: u64, path: &str, holders: &[Arc<Process>]) -> Lock {
         lease: None,
         fencing: None,
         details: Details::default(),
-        methods: Vec::new(),
+        methods: &[],
         file: Some(file),
         table_file: Some(file),
     }

@@ -1,0 +1,160 @@
+//! What stands in a plan's way.
+
+use super::plan::{Cause, Obstacle, Plan};
+use crate::diagnose::phrase;
+use crate::model::{Certainty, Holder, Lock, Mechanism, Method, Snapshot, State, harmless};
+use crate::system::rights::{Rights, Tracing};
+
+const LOOK_AS_ROOT: &str = "run as root, or give the binary cap_sys_ptrace";
+
+/// Nobody is known to have it.
+pub(super) fn unseen(lock: &Lock, snapshot: &Snapshot, holders: &[&Holder]) -> Option<Obstacle> {
+    if !holders.is_empty() {
+        return None;
+    }
+    let why = lock.why.as_deref().map_or_else(String::new, |why| format!(": {why}"));
+    // What the look was blind to is where the holder is.
+    let help = snapshot.notes.iter().find_map(|note| note.would_help.clone());
+    Some(Obstacle {
+        cause: if help.is_some() { Cause::Permission } else { Cause::Method },
+        text: format!("who has it cannot be seen from here{why}"),
+        would_help: help,
+    })
+}
+
+/// Not everybody who has it was seen to have it.
+pub(super) fn unproven(snapshot: &Snapshot, holders: &[&Holder]) -> Option<Obstacle> {
+    let is_proven = |by: &&&Holder| by.certainty == Certainty::Proven && by.process.id().is_some();
+    let doubtful: Vec<_> = holders.iter().filter(|by| !is_proven(by)).collect();
+    if doubtful.is_empty() {
+        return None;
+    }
+    let names = doubtful.iter().map(|by| phrase::name(&by.process));
+    let help = snapshot.notes.iter().find_map(|note| note.would_help.clone());
+    Some(Obstacle {
+        cause: Cause::Permission,
+        text: format!(
+            "whether {} really {} it cannot be seen from here, and nobody is touched on a guess",
+            phrase::list(names, 4),
+            phrase::plural(doubtful.len(), "has", "have")
+        ),
+        would_help: Some(help.unwrap_or_else(|| LOOK_AS_ROOT.into())),
+    })
+}
+
+pub(super) fn kernel_thread(holders: &[&Holder]) -> Option<Obstacle> {
+    let by = holders.iter().find(|holder| holder.process.kernel_thread)?;
+    let text =
+        format!("{} is a thread of the kernel, which no signal ends", phrase::name(&by.process));
+    let help = "see to those for whom it acts, such as the clients of a file server";
+    Some(Obstacle { cause: Cause::Method, text, would_help: Some(help.into()) })
+}
+
+/// It would end what we run in.
+pub(super) fn ourselves(plan: &Plan, rights: &Rights) -> Option<Obstacle> {
+    let by = plan.victims.iter().find(|victim| rights.ours.contains(&victim.pid))?;
+    let name = phrase::name(&by.process);
+    let text = if by.pid == std::process::id().cast_signed() {
+        "it is this program itself that has it".into()
+    } else {
+        format!("this runs in {name}, which would end before the act is over")
+    };
+    let help = "run it from another session; --insist does it all the same";
+    Some(Obstacle { cause: Cause::Ourselves, text, would_help: Some(help.into()) })
+}
+
+pub(super) fn cannot_signal(plan: &Plan, rights: &Rights) -> Option<Obstacle> {
+    let by = plan.victims.iter().find(|victim| rights.may_not_signal.contains(&victim.pid))?;
+    let user = by.process.user.as_deref().map(harmless);
+    let owner = user.as_deref().unwrap_or("another user");
+    let help = match &user {
+        Some(user) if user != "root" => format!("run as root or as {user}"),
+        _ => "run as root".into(),
+    };
+    Some(Obstacle {
+        cause: Cause::Permission,
+        text: format!("{} belongs to {owner}", phrase::name(&by.process)),
+        would_help: Some(help),
+    })
+}
+
+pub(super) fn cannot_thaw(plan: &Plan, rights: &Rights) -> Option<Obstacle> {
+    let freezers_of = |pid| rights.freezers.get(pid).map_or(&[][..], Vec::as_slice);
+    let is_frozen = |state| state == Some(State::Frozen);
+    let frozen = || plan.victims.iter().filter(|victim| is_frozen(victim.process.state));
+    if let Some(by) = frozen().find(|victim| freezers_of(&victim.pid).is_empty()) {
+        let text = format!(
+            "the control group that keeps {} frozen is not here",
+            phrase::name(&by.process)
+        );
+        let help = "thaw it from outside its container";
+        return Some(Obstacle { cause: Cause::Permission, text, would_help: Some(help.into()) });
+    }
+    let by = frozen().find(|victim| freezers_of(&victim.pid).iter().any(|by| !by.is_ours))?;
+    let text = format!(
+        "the control group that keeps {} frozen may not be written to",
+        phrase::name(&by.process)
+    );
+    Some(Obstacle { cause: Cause::Permission, text, would_help: Some("run as root".into()) })
+}
+
+/// A frozen process takes a signal only when it is thawed.
+pub(super) fn frozen(plan: &Plan) -> Option<Obstacle> {
+    let is_frozen = |state| state == Some(State::Frozen);
+    let by = plan.victims.iter().find(|victim| is_frozen(victim.process.state))?;
+    let text = format!(
+        "{} is frozen, and takes the signal only once it is thawed",
+        phrase::name(&by.process)
+    );
+    let help = match plan.method {
+        Method::EndWaiter => "thaw its control group",
+        _ => "resume it first",
+    };
+    Some(Obstacle { cause: Cause::Method, text, would_help: Some(help.into()) })
+}
+
+/// Nobody else can keep or drop it.
+pub(super) fn belongs_to_process(lock: &Lock) -> Option<Obstacle> {
+    (lock.mechanism == Mechanism::Posix).then(|| Obstacle {
+        cause: Cause::Method,
+        text: "a POSIX lock belongs to its process: nobody else can share it or drop it".into(),
+        would_help: Some("end its process".into()),
+    })
+}
+
+/// Nothing is won by keeping it.
+pub(super) fn is_lease(lock: &Lock) -> Option<Obstacle> {
+    (lock.mechanism == Mechanism::Lease).then(|| Obstacle {
+        cause: Cause::Method,
+        text: "a lease cannot be kept: the kernel takes it away by itself when somebody wants the \
+               file"
+            .into(),
+        would_help: None,
+    })
+}
+
+pub(super) fn cannot_trace(plan: &Plan, rights: &Rights) -> Option<Obstacle> {
+    let (text, help) = match rights.tracing {
+        Tracing::Allowed => return None,
+        Tracing::OwnOnly => {
+            let is_foreign = |uid: Option<u32>| uid != rights.uid;
+            let by = plan.victims.iter().find(|victim| is_foreign(victim.process.uid))?;
+            (
+                format!("the open files of {} may not be shared", phrase::name(&by.process)),
+                LOOK_AS_ROOT,
+            )
+        }
+        Tracing::WithCapability => (
+            "this system lets nobody share another's open files without the right to trace \
+             everybody (kernel.yama.ptrace_scope)"
+                .into(),
+            LOOK_AS_ROOT,
+        ),
+        Tracing::Forbidden => (
+            "this system lets nobody share another's open files (kernel.yama.ptrace_scope is 3)"
+                .into(),
+            "start the machine with a lower kernel.yama.ptrace_scope",
+        ),
+    };
+    Some(Obstacle { cause: Cause::Permission, text, would_help: Some(help.into()) })
+}

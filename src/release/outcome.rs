@@ -1,0 +1,256 @@
+//! What came of a plan, in sentences.
+
+use std::thread;
+use std::time::Duration;
+
+use super::escrow::Escrow;
+use super::plan::{Plan, Victim};
+use crate::diagnose::phrase::{self, plural};
+use crate::error::Error;
+use crate::inspect::Inspector;
+use crate::model::{Holder, Lock, LockId, Method, Pid, Process, Snapshot, State, is_halted};
+
+/// What came of a plan.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Whether the plan has reached what it was for: those whom it names have the lock no more, or go
+    /// on, or wait no more.
+    pub freed: bool,
+    /// In sentences; harmless to print.
+    pub text: String,
+    /// What can be done next, where this was not all; a sentence, harmless to print.
+    pub next: Option<String>,
+    /// The lock as it is now; `None`: nobody has it.
+    pub now: Option<Box<Lock>>,
+    /// Those that were to end and live.
+    pub alive: Vec<Pid>,
+    /// The lock in our keeping.
+    pub escrow: Option<Escrow>,
+    /// Why the log does not say what came of it, if it does not.
+    pub unlogged: Option<Error>,
+}
+
+/// How often, and how soon again, it is looked for who has the lock next: he has to be woken first.
+const TRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// A look, once the next one in the queue has had time to take the lock.
+pub(super) fn settled(
+    inspector: &mut Inspector,
+    lock: &LockId,
+    has_queue: bool,
+) -> Result<Snapshot, Error> {
+    for _ in 0..TRIES {
+        let snapshot = inspector.snapshot()?;
+        if !has_queue || snapshot.lock(lock).is_some() {
+            return Ok(snapshot);
+        }
+        thread::sleep(PAUSE);
+    }
+    inspector.snapshot()
+}
+
+impl Plan {
+    /// What has come of it, by a look afterwards; `alive` are those that were to end and did not.
+    pub(super) fn outcome(
+        &self,
+        snapshot: &Snapshot,
+        alive: Vec<Pid>,
+        escrow: Option<Escrow>,
+    ) -> Outcome {
+        let now = snapshot.lock(&self.lock);
+        let after = After { plan: self, now, alive: &alive, kept: escrow.is_some() };
+        let (freed, text, next) = after.tell();
+        Outcome {
+            freed,
+            text,
+            next,
+            now: now.cloned().map(Box::new),
+            alive,
+            escrow,
+            unlogged: None,
+        }
+    }
+}
+
+/// The world after an act.
+struct After<'a> {
+    plan: &'a Plan,
+    now: Option<&'a Lock>,
+    alive: &'a [Pid],
+    kept: bool,
+}
+
+impl After<'_> {
+    fn tell(&self) -> (bool, String, Option<String>) {
+        match self.plan.method {
+            Method::Resume => self.resumed(),
+            Method::EndWaiter => self.waits_no_more(),
+            _ => self.freed(),
+        }
+    }
+
+    fn resumed(&self) -> (bool, String, Option<String>) {
+        let halted: Vec<&Holder> =
+            self.still().into_iter().filter(|holder| is_halted(holder.process.state)).collect();
+        if !halted.is_empty() {
+            let names = names(halted.iter().map(|holder| &*holder.process));
+            let (is, them) = plural(halted.len(), ("is", "it"), ("are", "them"));
+            let text = format!("{names} {is} still halted: somebody halts {them} again.");
+            return (false, text, None);
+        }
+        let goes_on = self.plan.say("goes on", "go on");
+        let whom = self.plan.whom();
+        let text = match (self.still().is_empty(), self.next_holders()) {
+            (false, _) => format!("{whom} {goes_on}."),
+            (true, None) => format!("{whom} {goes_on}; the lock has been given back already."),
+            (true, Some(next)) => format!("{whom} {goes_on}; {next} by now."),
+        };
+        (true, text, None)
+    }
+
+    fn waits_no_more(&self) -> (bool, String, Option<String>) {
+        let whom = self.plan.whom();
+        if self.alive.is_empty() {
+            return (true, format!("{whom} waits no more."), None);
+        }
+        let waits = self.now.is_some_and(|lock| {
+            lock.waiters
+                .iter()
+                .any(|by| self.plan.victims.iter().any(|v| by.process.id() == Some(v.id)))
+        });
+        if waits {
+            let next = "look what it does: locktop explain pid:".to_owned();
+            let next = self.alive.first().map(|pid| format!("{next}{pid}"));
+            return (false, format!("{whom} was told to end, and still waits."), next);
+        }
+        (true, format!("{whom} waits no more, and lives on."), None)
+    }
+
+    fn freed(&self) -> (bool, String, Option<String>) {
+        let still = self.still();
+        if !still.is_empty() {
+            return self.not_freed(&still);
+        }
+        let lives_on = match self.alive {
+            [] => String::new(),
+            _ => format!("{} {}; ", names(self.survivors()), self.verb(self.alive.len())),
+        };
+        let free = match self.next_holders() {
+            _ if self.kept => "locktop keeps the lock until it is handed over".into(),
+            Some(next) => next,
+            None => "the lock is free".to_owned(),
+        };
+        let mut text = capitalised(&format!("{lives_on}{free}."));
+        if self.plan.method == Method::Escrow && !self.kept {
+            let ended = self.plan.say("its holder unlocked it", "its holders unlocked it");
+            text = format!("It could not be kept: {ended} while ending. {text}");
+        }
+        let heirs = self.heirs();
+        let next = (!heirs.is_empty()).then(|| {
+            let names = names(heirs.iter().map(|holder| &*holder.process));
+            let inherited = plural(heirs.len(), "has inherited", "have inherited");
+            format!(
+                "{names} {inherited} the lock: release it once more to end what was left behind"
+            )
+        });
+        (heirs.is_empty(), text, next)
+    }
+
+    fn not_freed(&self, still: &[&Holder]) -> (bool, String, Option<String>) {
+        let names = names(still.iter().map(|holder| &*holder.process));
+        let has = plural(still.len(), "has", "have");
+        if self.plan.method == Method::Unlock {
+            let text = format!("{names} {has} the lock again: taken anew since the unlock.");
+            return (false, text, None);
+        }
+        let text = match self.alive {
+            [] => format!("{names} still {has} the lock."),
+            _ => format!("{names} {has} not ended, and still {has} the lock."),
+        };
+        let in_state = |state| still.iter().any(|holder| holder.process.state == Some(state));
+        let next = if in_state(State::Stopped) || in_state(State::Frozen) {
+            "let it go on with '--method resume': it has the signal, and takes it then"
+        } else if in_state(State::Uninterruptible) {
+            "see to the device or file system that it waits for: until that answers, no signal \
+             reaches it"
+        } else if self.plan.method == Method::Kill {
+            "look again: what was killed ends as soon as the kernel lets it"
+        } else {
+            "look what it does with 'locktop explain'; '--method kill' only if it never ends"
+        };
+        (false, text, Some(next.into()))
+    }
+
+    /// Those whom it was to be taken from and who have it, each process once.
+    fn still(&self) -> Vec<&Holder> {
+        let is_victim = |holder: &&Holder| {
+            self.plan.victims.iter().any(|victim| holder.process.id() == Some(victim.id))
+        };
+        self.holders(is_victim)
+    }
+
+    /// Those who have it now and were no victims: ` has the lock now`.
+    fn next_holders(&self) -> Option<String> {
+        let ours = std::process::id().cast_signed();
+        let is_other = |holder: &&Holder| {
+            holder.process.pid != Some(ours)
+                && !self.plan.victims.iter().any(|victim| holder.process.id() == Some(victim.id))
+        };
+        let others = self.holders(is_other);
+        let now = self.now?;
+        if others.is_empty() {
+            // The lock is there, but nobody who has it can be seen.
+            let unseen = now.holders.is_empty() && !self.kept;
+            return unseen.then(|| "somebody who cannot be seen from here has the lock".into());
+        }
+        let has = plural(others.len(), "has", "have");
+        Some(format!("{} {has} the lock now", names(others.iter().map(|by| &*by.process))))
+    }
+
+    /// Those who have it now through the open file that it was to be taken from: the kernel's
+    /// record has survived its holders.
+    fn heirs(&self) -> Vec<&Holder> {
+        let recorded = self.plan.grounds.recorded_pid;
+        let is_same =
+            self.now.is_some_and(|now| recorded.is_some() && now.recorded_pid == recorded);
+        let was_victim = self.plan.victims.iter().any(|victim| Some(victim.pid) == recorded);
+        if !is_same || !was_victim || self.kept || self.plan.method == Method::Unlock {
+            return Vec::new();
+        }
+        self.holders(|holder| holder.process.pid != recorded)
+    }
+
+    fn holders(&self, which: impl Fn(&&Holder) -> bool) -> Vec<&Holder> {
+        let mut found: Vec<&Holder> =
+            self.now.iter().flat_map(|lock| lock.holders.iter()).filter(which).collect();
+        found.sort_by_key(|holder| holder.process.pid);
+        found.dedup_by_key(|holder| holder.process.pid);
+        found
+    }
+
+    fn survivors(&self) -> impl Iterator<Item = &Process> {
+        let lives = |victim: &&&Victim| self.alive.contains(&victim.pid);
+        self.plan.processes().into_iter().filter(move |by| lives(&by)).map(|by| &*by.process)
+    }
+
+    fn verb(&self, count: usize) -> &'static str {
+        plural(count, "lives on without it", "live on without it")
+    }
+}
+
+impl Plan {
+    fn say<'a>(&self, one: &'a str, many: &'a str) -> &'a str {
+        plural(self.processes().len(), one, many)
+    }
+}
+
+fn names<'a>(processes: impl Iterator<Item = &'a Process>) -> String {
+    let names: Vec<String> = processes.map(phrase::name).collect();
+    phrase::list(names.into_iter(), 8)
+}
+
+fn capitalised(text: &str) -> String {
+    // Names of processes stay as they are.
+    text.strip_prefix("the lock").map_or_else(|| text.into(), |rest| format!("The lock{rest}"))
+}

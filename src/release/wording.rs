@@ -1,0 +1,145 @@
+//! What a plan does and may cost, in sentences; harmless to print.
+
+use super::plan::Plan;
+use crate::diagnose::phrase::{self, plural};
+use crate::model::{Holder, Lock, State, harmless};
+
+/// What a plan is about, and the words for one or for many of them.
+struct Them {
+    names: String,
+    count: usize,
+}
+
+impl Them {
+    fn of(plan: &Plan) -> Self {
+        let processes = plan.processes();
+        let names = phrase::list(processes.iter().map(|by| phrase::name(&by.process)), 8);
+        Self { names, count: processes.len() }
+    }
+
+    fn say<'a>(&self, one: &'a str, many: &'a str) -> &'a str {
+        plural(self.count, one, many)
+    }
+}
+
+/// What letting them go on does, and its harm.
+pub(super) fn resume(plan: &Plan) -> (String, String) {
+    let them = Them::of(plan);
+    let names = &them.names;
+    let does = them.say(
+        "goes on, and gives the lock back when it is done",
+        "go on, and give the lock back when they are done",
+    );
+    let mut harm = String::from(them.say(
+        "Nothing is lost, unless somebody halted it on purpose: then it goes on with what it was to \
+         be kept from.",
+        "Nothing is lost, unless somebody halted them on purpose: then they go on with what they \
+         were to be kept from.",
+    ));
+    let is_frozen = |state| state == Some(State::Frozen);
+    if plan.victims.iter().any(|by| is_frozen(by.process.state)) {
+        harm.push_str(" Everything else that is frozen in the same control group goes on too.");
+    }
+    if plan.victims.iter().any(|by| is_frozen(by.process.state) && by.process.container.is_some()) {
+        harm.push_str(" The engine of the container may still take it for paused.");
+    }
+    (format!("{names} {does}."), harm)
+}
+
+/// What their end does.
+pub(super) fn when_they_end(plan: &Plan, lock: &Lock, others: &[&Holder]) -> String {
+    let them = Them::of(plan);
+    let ended = match them.count {
+        1 => format!("When {} has ended", them.names),
+        _ => format!("When the last of {} has ended", them.names),
+    };
+    format!("{ended}, {}.", then(lock, others))
+}
+
+/// What their end costs.
+pub(super) fn ended(plan: &Plan) -> String {
+    let them = Them::of(plan);
+    let mut harm = format!(
+        "What {} {} doing stays unfinished; there is time to clean up.",
+        them.names,
+        them.say("is", "are")
+    );
+    for (state, until) in [
+        (State::Uninterruptible, "its uninterruptible sleep ends"),
+        (State::Traced, "its debugger lets it go on"),
+    ] {
+        let mut in_it = plan.processes().into_iter().filter(|by| by.process.state == Some(state));
+        if let Some(by) = in_it.next() {
+            let name = phrase::name(&by.process);
+            harm.push_str(&format!(" {name} takes the signal when {until}."));
+        }
+    }
+    harm + &comes_back(plan)
+}
+
+/// What killing them costs.
+pub(super) fn killed(plan: &Plan) -> String {
+    let names = Them::of(plan).names;
+    format!(
+        "{names} cannot clean up: what is being written can stay half written.{}",
+        comes_back(plan)
+    )
+}
+
+/// Services are started again.
+fn comes_back(plan: &Plan) -> String {
+    let units = plan.processes().into_iter().filter_map(|by| by.process.unit.as_deref());
+    let mut services = units.filter(|unit| unit.ends_with(".service"));
+    let unit = services.next().map(harmless);
+    unit.map_or_else(String::new, |unit| format!(" The unit {unit} may start it again."))
+}
+
+/// What keeping the lock does.
+pub(super) fn kept(plan: &Plan, lock: &Lock, others: &[&Holder]) -> String {
+    let them = Them::of(plan);
+    format!(
+        "locktop shares the lock before {} {}, and keeps it then: nobody gets in between. Once it \
+         is handed over, {}.",
+        them.names,
+        them.say("ends", "end"),
+        then(lock, others)
+    )
+}
+
+/// What an unlock does.
+pub(super) fn at_once(lock: &Lock, others: &[&Holder]) -> String {
+    match others {
+        [] => format!("At once, {}.", then(lock, others)),
+        _ => format!("The others lose it at once; {}.", then(lock, others)),
+    }
+}
+
+/// What an unlock costs those who lose the lock.
+pub(super) fn unlocked(plan: &Plan) -> String {
+    let them = Them::of(plan);
+    format!(
+        "{} {}: exclusion is broken, and what {} and the next one write can be destroyed.",
+        them.names,
+        them.say(
+            "lives on, does not know, and goes on as if it had the lock",
+            "live on, do not know, and go on as if they had the lock"
+        ),
+        them.say("it", "they")
+    )
+}
+
+/// Who has the lock then.
+fn then(lock: &Lock, others: &[&Holder]) -> String {
+    if !others.is_empty() {
+        let names = phrase::list(others.iter().map(|by| phrase::name(&by.process)), 4);
+        let have = plural(others.len(), "still has it", "still have it");
+        return format!("{names} {have}");
+    }
+    match lock.waiters.first() {
+        Some(waiter) => {
+            let name = phrase::name(&waiter.process);
+            format!("the lock is free, and {name} is next in the queue")
+        }
+        None => "the lock is free; nobody waits in its queue".into(),
+    }
+}
