@@ -1,6 +1,7 @@
 //! The command line as types. What is listed here works.
 
 mod acquire;
+mod release;
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 use super::columns::Column;
 use super::demo::Role;
 pub(crate) use acquire::{Creation, Hold, Run, Telling, Terms, Wait};
+pub(crate) use release::{Audit, Release};
 
 /// Who really holds a lock, for how long, who waits, and what to do about it.
 ///
@@ -48,6 +50,10 @@ pub(crate) enum Command {
     Run(Run),
     /// Have a lock until Ctrl-C
     Hold(Hold),
+    /// Free a lock that somebody else has, with the least harm: shows what it would do, and asks
+    Release(Release),
+    /// Tell what was force-released, by whom, on what grounds, and what came of it
+    Audit(Audit),
     /// Watch real processes contend for real locks in a temporary folder; leaves nothing behind
     Demo,
     /// Owns the folder and the processes of the demo.
@@ -222,6 +228,8 @@ mod tests {
         insta::assert_snapshot!("help_wait", answer("locktop wait -h"));
         insta::assert_snapshot!("help_run", answer("locktop run -h"));
         insta::assert_snapshot!("help_hold", answer("locktop hold -h"));
+        insta::assert_snapshot!("help_release", answer("locktop release -h"));
+        insta::assert_snapshot!("help_audit", answer("locktop audit -h"));
     }
 
     #[test]
@@ -229,6 +237,7 @@ mod tests {
         insta::assert_snapshot!("long_help", answer("locktop --help"));
         insta::assert_snapshot!("long_help_ls", answer("locktop ls --help"));
         insta::assert_snapshot!("long_help_run", answer("locktop run --help"));
+        insta::assert_snapshot!("long_help_release", answer("locktop release --help"));
     }
 
     #[test]

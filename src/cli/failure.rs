@@ -4,6 +4,7 @@ use std::io;
 use std::process::ExitCode;
 
 use locktop::console;
+use locktop::release::Cause;
 
 use super::stderr;
 use crate::tui;
@@ -30,6 +31,15 @@ pub(crate) enum Status {
 }
 
 impl Status {
+    /// For what stands in the way of a release.
+    pub(crate) fn of(cause: Cause) -> Self {
+        match cause {
+            Cause::Method => Self::Usage,
+            Cause::Permission => Self::NotPermitted,
+            Cause::Ourselves => Self::No,
+        }
+    }
+
     /// The number that the shell sees.
     pub(crate) fn code(self) -> u8 {
         match self {

@@ -2,6 +2,7 @@
 //! comes from a [`Snapshot`](locktop::Snapshot).
 
 mod args;
+mod audit;
 mod cell;
 mod columns;
 mod demo;
@@ -15,6 +16,7 @@ mod json;
 mod ls;
 mod page;
 mod pick;
+mod release;
 mod request;
 mod run;
 #[cfg(test)]
@@ -70,6 +72,8 @@ fn obey(arguments: &[OsString]) -> Result<Status, Failure> {
         Some(Command::Wait(wait)) => wait::run(&wait, args.global),
         Some(Command::Run(run)) => run::run(&run, args.global),
         Some(Command::Hold(hold)) => hold::run(&hold, args.global),
+        Some(Command::Release(release)) => release::run(&release, args.global),
+        Some(Command::Audit(audit)) => audit::run(&audit, args.global),
         Some(Command::DemoJanitor { folder }) => demo::keep_house(&folder),
         Some(Command::DemoActor { name, role, files }) => demo::act(&name, role, &files),
         None => show(args.targets, args.read_only, args.global),

@@ -279,9 +279,11 @@ impl AuditLog {
         let lock = Target::Family { family: "flock", path: self.path.clone() };
         // Verified to be the file at the path, so that nobody writes to one that was moved aside.
         let guard = lock.acquire().create_mode(0o640).insist().timeout(PATIENCE).take();
-        let guard = guard.map_err(|error| match error.is_timeout() {
-            true => Error::unreachable(format!("cannot write the audit log: {error}")),
-            false => error,
+        let guard = guard.map_err(|error| {
+            if error.is_timeout() {
+                return Error::unreachable(format!("cannot write the audit log: {error}"));
+            }
+            error
         })?;
         let file = File::options().append(true).open(&self.path).map_err(failed)?;
         let length = file.metadata().map_err(failed)?.len();

@@ -134,7 +134,10 @@ impl After<'_> {
         }
         let lives_on = match self.alive {
             [] => String::new(),
-            _ => format!("{} {}; ", names(self.survivors()), self.verb(self.alive.len())),
+            alive => {
+                let live_on = plural(alive.len(), "lives on without it", "live on without it");
+                format!("{} {live_on}; ", names(self.survivors()))
+            }
         };
         let free = match self.next_holders() {
             _ if self.kept => "locktop keeps the lock until it is handed over".into(),
@@ -232,10 +235,6 @@ impl After<'_> {
     fn survivors(&self) -> impl Iterator<Item = &Process> {
         let lives = |victim: &&&Victim| self.alive.contains(&victim.pid);
         self.plan.processes().into_iter().filter(move |by| lives(&by)).map(|by| &*by.process)
-    }
-
-    fn verb(&self, count: usize) -> &'static str {
-        plural(count, "lives on without it", "live on without it")
     }
 }
 

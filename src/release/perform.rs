@@ -150,7 +150,7 @@ impl<'a> Act<'a> {
         let take = |victim: &'a Victim| match Grip::on(&self.system, victim.id) {
             Ok(Some(grip)) => Ok(Held { grip, victim }),
             Ok(None) => Err(self.changed(&format!("{} has ended", name(victim)))),
-            Err(error) => Err(self.failed("take hold of", victim, error)),
+            Err(error) => Err(self.failed("take hold of", victim, &error)),
         };
         self.plan.processes().into_iter().map(take).collect()
     }
@@ -213,7 +213,9 @@ impl<'a> Act<'a> {
                 Ok(locks) if self.is_among(&locks) => {}
                 Ok(_) => return Err(gone()),
                 Err(error) if system::has_ended(&error) => return Err(gone()),
-                Err(error) => return Err(self.failed("look at the descriptors of", victim, error)),
+                Err(error) => {
+                    return Err(self.failed("look at the descriptors of", victim, &error));
+                }
             }
         }
         Ok(())
@@ -226,7 +228,7 @@ impl<'a> Act<'a> {
             }
             if victim.process.state == Some(State::Frozen) {
                 for freezer in self.system.freezers(victim.pid) {
-                    freezer.thaw().map_err(|error| self.failed("thaw", victim, error))?;
+                    freezer.thaw().map_err(|error| self.failed("thaw", victim, &error))?;
                 }
             }
         }
@@ -254,7 +256,7 @@ impl<'a> Act<'a> {
             match grip.ends_within(self.grace.saturating_sub(begun.elapsed())) {
                 Ok(true) => {}
                 Ok(false) => alive.push(victim.pid),
-                Err(error) => return Err(self.failed("wait for", victim, error)),
+                Err(error) => return Err(self.failed("wait for", victim, &error)),
             }
         }
         Ok(alive)
@@ -272,7 +274,7 @@ impl<'a> Act<'a> {
             }
             let file = grip
                 .open_file(fd)
-                .map_err(|error| self.failed("share the open file of", victim, error))?;
+                .map_err(|error| self.failed("share the open file of", victim, &error))?;
             if !self.has_the_lock(&file)? {
                 let text = format!("descriptor {fd} of {} is another file by now", name(victim));
                 return Err(self.changed(&text));
@@ -360,7 +362,7 @@ impl<'a> Act<'a> {
         match grip.tell(told) {
             // As good as told.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            result => result.map_err(|error| self.failed("signal", victim, error)),
+            result => result.map_err(|error| self.failed("signal", victim, &error)),
         }
     }
 
@@ -368,7 +370,7 @@ impl<'a> Act<'a> {
         Error::changed(format!("nothing was touched: {}: {what}", self.plan.name))
     }
 
-    fn failed(&self, doing: &str, victim: &Victim, error: io::Error) -> Error {
+    fn failed(&self, doing: &str, victim: &Victim, error: &io::Error) -> Error {
         let text = format!("cannot {doing} {}: {error}", name(victim));
         match error.kind() {
             io::ErrorKind::PermissionDenied => {

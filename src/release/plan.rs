@@ -180,6 +180,7 @@ impl Plan {
     }
 }
 
+#[expect(clippy::ref_option, reason = "serde hands over the field")]
 fn as_text<S: Serializer>(value: &Option<impl Display>, serializer: S) -> Result<S::Ok, S::Error> {
     match value {
         Some(value) => serializer.collect_str(value),

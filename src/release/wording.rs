@@ -71,7 +71,7 @@ pub(super) fn ended(plan: &Plan) -> String {
         let mut in_it = plan.processes().into_iter().filter(|by| by.process.state == Some(state));
         if let Some(by) = in_it.next() {
             let name = phrase::name(&by.process);
-            harm.push_str(&format!(" {name} takes the signal when {until}."));
+            harm = format!("{harm} {name} takes the signal when {until}.");
         }
     }
     harm + &comes_back(plan)

@@ -37,7 +37,7 @@ pub(crate) fn run(run: &Run, global: Global) -> Result<Status, Failure> {
         return Err(replace_us(&plan, &guards, signals));
     }
     let child = Child::start(&order(&plan, &guards, !run.close), signals)
-        .map_err(|error| cannot_run(&plan, &error))?;
+        .map_err(|error| cannot_run(&plan.program, &error))?;
     supervise::supervise(child, guards, run, signals)
 }
 
@@ -89,11 +89,12 @@ fn replace_us(plan: &Plan, guards: &[Guard], signals: &Signals) -> Failure {
             "with --no-fork nobody would give this lock back: it belongs to no open file",
         );
     }
-    cannot_run(plan, &Child::replace_us(&order(plan, guards, true), signals))
+    cannot_run(&plan.program, &Child::replace_us(&order(plan, guards, true), signals))
 }
 
-fn cannot_run(plan: &Plan, error: &io::Error) -> Failure {
-    let program = shown(&plan.program);
+/// What keeps a command from being run, with the status that shells have for it.
+pub(crate) fn cannot_run(program: &OsString, error: &io::Error) -> Failure {
+    let program = shown(program);
     if error.kind() == io::ErrorKind::NotFound {
         let where_to = if program.contains('/') { "" } else { ", in no folder of PATH" };
         return Failure::code(NOT_FOUND, format!("cannot find the command {program}{where_to}"));
