@@ -183,7 +183,7 @@ impl AuditLog {
     /// `is_changed` when somebody does already; when it cannot be told.
     pub(super) fn claim(&self, plan: &Plan) -> Result<Guard, Error> {
         let path = self.path.with_extension("lock");
-        audit_file::make_folder(&path).map_err(|error| self.cannot_write(error))?;
+        audit_file::make_folder(&path).map_err(|error| nothing_done(self.cannot_write(error)))?;
         let byte = byte_of(&plan.lock);
         let lock = Target::Family { family: "ofd", path };
         let claim = lock
@@ -199,7 +199,7 @@ impl AuditLog {
                 let text = format!("nothing was touched: {name}: somebody else is releasing it");
                 return Error::changed(text);
             }
-            nothing_done(error)
+            nothing_done(error.after("cannot write beside the audit log"))
         })
     }
 

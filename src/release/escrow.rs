@@ -5,7 +5,6 @@ use std::fs::File;
 
 use super::plan::Plan;
 use crate::error::Error;
-use crate::inspect::Inspector;
 use crate::model::{Lock, LockId};
 
 /// A lock in our keeping. Dropped, or when we end however that is, the kernel hands it over.
@@ -36,7 +35,7 @@ impl Escrow {
     /// When it cannot be seen who has it; it is handed over all the same.
     pub fn hand_over(self) -> Result<Option<Lock>, Error> {
         drop(self.files);
-        let snapshot = super::outcome::settled(&mut Inspector::new()?, &self.lock, self.has_queue)?;
+        let snapshot = super::outcome::settled(&self.lock, self.has_queue)?;
         Ok(snapshot.lock(&self.lock).cloned())
     }
 }

@@ -34,20 +34,22 @@ pub struct Outcome {
 const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(10);
 
+/// A look that remembers nothing of earlier ones: an inspector takes it that those who have not run
+/// have what they had, and a lock that was taken away from outside is not missed by its holder.
+pub(super) fn look_anew() -> Result<Snapshot, Error> {
+    Inspector::new()?.snapshot()
+}
+
 /// A look, once the next one in the queue has had time to take the lock.
-pub(super) fn settled(
-    inspector: &mut Inspector,
-    lock: &LockId,
-    has_queue: bool,
-) -> Result<Snapshot, Error> {
+pub(super) fn settled(lock: &LockId, has_queue: bool) -> Result<Snapshot, Error> {
     for _ in 0..TRIES {
-        let snapshot = inspector.snapshot()?;
+        let snapshot = look_anew()?;
         if !has_queue || snapshot.lock(lock).is_some() {
             return Ok(snapshot);
         }
         thread::sleep(PAUSE);
     }
-    inspector.snapshot()
+    look_anew()
 }
 
 impl Plan {
@@ -207,8 +209,11 @@ impl After<'_> {
             let unseen = now.holders.is_empty() && !self.kept;
             return unseen.then(|| "somebody who cannot be seen from here has the lock".into());
         }
-        let has = plural(others.len(), "has", "have");
-        Some(format!("{} {has} the lock now", names(others.iter().map(|by| &*by.process))))
+        let names = names(others.iter().map(|by| &*by.process));
+        if others.iter().all(|holder| self.was_to_keep_it(holder)) {
+            return Some(format!("{names} still {} the lock", plural(others.len(), "has", "have")));
+        }
+        Some(format!("{names} {} the lock now", plural(others.len(), "has", "have")))
     }
 
     /// Those who have it now through the open file that it was to be taken from: the kernel's
@@ -221,7 +226,11 @@ impl After<'_> {
         if !is_same || !was_victim || self.kept || self.plan.method == Method::Unlock {
             return Vec::new();
         }
-        self.holders(|holder| holder.process.pid != recorded)
+        self.holders(|holder| holder.process.pid != recorded && !self.was_to_keep_it(holder))
+    }
+
+    fn was_to_keep_it(&self, holder: &Holder) -> bool {
+        holder.process.id().is_some_and(|id| self.plan.spared.contains(&id))
     }
 
     fn holders(&self, which: impl Fn(&&Holder) -> bool) -> Vec<&Holder> {

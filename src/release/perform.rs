@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::audit::AuditLog;
 use super::escrow::Escrow;
-use super::outcome::{self, Outcome};
+use super::outcome::{self, Outcome, look_anew};
 use super::plan::{Plan, Victim};
 use crate::diagnose::phrase;
 use crate::error::Error;
@@ -78,7 +78,9 @@ impl Plan {
         }
         let _claim = match log.claim(&self) {
             Ok(claim) => claim,
-            Err(error) => return Err(log.refused(&self, error)),
+            // Else the log cannot be written at all.
+            Err(error) if error.is_changed() => return Err(log.refused(&self, error)),
+            Err(error) => return Err(error),
         };
         let record = log.begin(&self)?;
         let done = Act::begin(&self, grace).and_then(|act| act.carry_out(on));
@@ -334,18 +336,18 @@ impl<'a> Act<'a> {
     }
 
     /// How things are once they have settled.
-    fn look(&mut self, is_kept: bool, alive: &[Pid]) -> Result<Snapshot, Error> {
+    fn look(&self, is_kept: bool, alive: &[Pid]) -> Result<Snapshot, Error> {
         if self.plan.method == Method::Resume {
             return self.look_until_they_go_on();
         }
         let is_to_pass = self.has_queue && !is_kept && alive.is_empty();
-        outcome::settled(&mut self.inspector, &self.plan.lock, is_to_pass)
+        outcome::settled(&self.plan.lock, is_to_pass)
     }
 
-    fn look_until_they_go_on(&mut self) -> Result<Snapshot, Error> {
+    fn look_until_they_go_on(&self) -> Result<Snapshot, Error> {
         let begun = Instant::now();
         loop {
-            let snapshot = self.inspector.snapshot()?;
+            let snapshot = look_anew()?;
             let mut holders =
                 snapshot.lock(&self.plan.lock).into_iter().flat_map(|lock| lock.holders.iter());
             let is_victim =

@@ -41,6 +41,9 @@ pub struct Plan {
     pub obstacle: Option<Obstacle>,
     /// What it was planned for.
     pub grounds: Grounds,
+    /// Those who have the lock too and are to keep it.
+    #[serde(skip)]
+    pub(super) spared: Vec<ProcessId>,
 }
 
 /// What was seen of a lock when a plan was made for it, beside its holders.

@@ -98,6 +98,7 @@ impl Draft<'_> {
             victims: holders.filter_map(victim).collect(),
             obstacle: None,
             grounds: Grounds::of(lock),
+            spared: self.others().into_iter().filter_map(|holder| holder.process.id()).collect(),
         }
     }
 

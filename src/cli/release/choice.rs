@@ -218,14 +218,13 @@ fn plans(
 }
 
 /// The least harmful plan that is possible; a drastic one only where nothing else is and somebody
-/// can be asked. Where none is possible, the one whose obstacle could be removed.
+/// can be asked to type its name. Where none is possible, the one whose obstacle could be removed.
 fn least_harm(plans: &[Plan], can_ask: bool) -> usize {
     let find = |wanted: &dyn Fn(&Plan) -> bool| plans.iter().position(wanted);
     // Escrow wants somebody who hands over.
     let is_usual = |plan: &Plan| !plan.method.is_drastic() && plan.method != Method::Escrow;
     find(&|plan| plan.is_possible() && is_usual(plan))
         .or_else(|| find(&|plan| plan.is_possible() && can_ask))
-        .or_else(|| find(&|plan| plan.is_possible() && plan.method.is_drastic()))
         .or_else(|| find(&|plan| is_permission(plan)))
         .unwrap_or(0)
 }

@@ -87,15 +87,6 @@ fn with_help(text: &str, help: Option<&str>) -> String {
     help.map_or_else(|| text.into(), |help| format!("{text}; what would help: {help}"))
 }
 
-/// Why plans that nobody was asked about are not to be carried out after all.
-pub(super) fn unwanted(plans: &[&Plan], said: Option<Method>) -> Option<String> {
-    let plan = plans.iter().find(|plan| plan.method.is_drastic() && said != Some(plan.method))?;
-    Some(format!(
-        "{}: only '{}' would do, and that has to be asked for: --method {}",
-        plan.name, plan.method, plan.method
-    ))
-}
-
 /// Asks whether it is to be done: once for all, naming everybody whom it touches.
 pub(super) fn ask(plans: &[&Plan]) -> Answer {
     if !can_ask() {

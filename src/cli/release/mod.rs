@@ -84,10 +84,7 @@ impl Job<'_> {
             return Ok(Agreed::Yes);
         }
         if self.release.yes {
-            return match dialog::unwanted(&plans, self.release.method) {
-                None => Ok(Agreed::Yes),
-                Some(reason) => self.declined(&plans, &reason),
-            };
+            return Ok(Agreed::Yes);
         }
         dialog::show(choices, self.global);
         match keeper.while_listening(|| dialog::ask(&plans))? {

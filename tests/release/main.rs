@@ -1,0 +1,15 @@
+//! Freeing locks that somebody else has: real processes, ended, halted and resumed, under real locks.
+
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod acts;
+mod escrow;
+mod grounds;
+mod races;
+mod refusals;
+mod terminal;
+mod theatre;
