@@ -22,6 +22,10 @@ use crate::system::{self, System, locking};
 /// For how long holders are given to end after a signal.
 pub const GRACE: Duration = Duration::from_secs(5);
 
+/// So many looks have to find the grounds changed: a long lock table is read in pieces, and where
+/// others take locks meanwhile, one look can miss a holder.
+const LOOKS: u32 = 3;
+
 /// How soon it is looked again whether they go on.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -159,6 +163,16 @@ impl<'a> Act<'a> {
 
     /// Whether everything is as it was when the plan was made.
     fn check_grounds(&mut self) -> Result<(), Error> {
+        let mut checked = self.check_once();
+        for _ in 1..LOOKS {
+            if checked.as_ref().is_err_and(Error::is_changed) {
+                checked = self.check_once();
+            }
+        }
+        checked
+    }
+
+    fn check_once(&mut self) -> Result<(), Error> {
         let snapshot = self.inspector.snapshot()?;
         let plan = self.plan;
         let Some(lock) = snapshot.lock(&plan.lock) else {

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use locktop::model::{Lock, Pid, harmless_bytes};
+use locktop::model::{AsSeen, Lock, LockId, Pid, harmless_bytes};
 use locktop::release::{self, Cause, Method, Plan};
 use locktop::{Folders, Inspector, Snapshot, Target};
 
@@ -108,6 +108,36 @@ impl Choice<'_> {
     pub(super) fn label(&self) -> String {
         self.lock.map_or_else(|| self.target.clone(), Lock::label)
     }
+}
+
+/// How often it is looked until two looks in a row agree.
+const LOOKS: u32 = 4;
+
+/// Looks until two looks in a row agree on what is meant, or things change too fast for that: one
+/// look alone can miss a holder where a long lock table changes while it is read.
+pub(super) fn look(inspector: &mut Inspector, targets: &[Target]) -> Result<Snapshot, Failure> {
+    let mut snapshot = inspector.snapshot()?;
+    for _ in 1..LOOKS {
+        let before = meant(inspector, &snapshot, targets)?;
+        snapshot = inspector.snapshot()?;
+        if meant(inspector, &snapshot, targets)? == before {
+            break;
+        }
+    }
+    Ok(snapshot)
+}
+
+/// The locks that the targets name, and how they are held.
+fn meant(
+    inspector: &mut Inspector,
+    snapshot: &Snapshot,
+    targets: &[Target],
+) -> Result<Vec<(LockId, AsSeen)>, Failure> {
+    let selection = inspector.select(snapshot, targets, Folders::Themselves)?;
+    let locks = snapshot.locks.iter().filter(|lock| selection.contains(lock));
+    let mut meant: Vec<_> = locks.map(|lock| (lock.id.clone(), lock.as_seen)).collect();
+    meant.sort_unstable();
+    Ok(meant)
 }
 
 /// One for each lock that is named; an error if a target names several, or one is not as it has to

@@ -27,7 +27,7 @@ pub(crate) fn run(release: &Release, global: Global) -> Result<Status, Failure> 
     let log = log(release)?;
     let mut inspector = Inspector::new()?;
     inspector.expect_at(&targets, Folders::Themselves);
-    let snapshot = inspector.snapshot()?;
+    let snapshot = choice::look(&mut inspector, &targets)?;
     stderr::cost(&snapshot, global);
     let choices = choice::all(&mut inspector, &snapshot, &targets, &wish)?;
     let job = Job { release, global, log };
