@@ -55,13 +55,13 @@ pub(super) fn for_lock(lock: &Lock, snapshot: &Snapshot) -> Vec<Advice> {
             next.push(both_halves(lock));
             next.extend(resume(&processes, snapshot.at));
             next.push(Advice::plain("Let those who keep the old file finish."));
-            next.extend(end(lock, &processes));
+            next.extend(end(lock, &processes, snapshot));
         }
         Verdict::Stuck => {
             next.extend((lock.mechanism == Mechanism::Lease).then(|| wait(lock)));
             next.extend(resume(&processes, snapshot.at));
             next.extend(waited_for(lock, &processes, snapshot));
-            next.extend(end(lock, &processes));
+            next.extend(end(lock, &processes, snapshot));
         }
         Verdict::Unknown if !snapshot.complete => next.push(look_as_root(lock, "See who holds it")),
         Verdict::Unknown => next.push(wait(lock)),
@@ -70,7 +70,7 @@ pub(super) fn for_lock(lock: &Lock, snapshot: &Snapshot) -> Vec<Advice> {
             next.push(wait(lock));
             next.extend(ask(&processes));
             next.extend(end_who_waits_for_itself(lock));
-            next.extend(end(lock, &processes));
+            next.extend(end(lock, &processes, snapshot));
         }
     }
     next.extend(hands_off(lock));
@@ -196,14 +196,29 @@ fn ask(processes: &[&Process]) -> Option<Advice> {
 }
 
 /// To end all holders.
-fn end(lock: &Lock, processes: &[&Process]) -> Option<Advice> {
+fn end(lock: &Lock, processes: &[&Process], snapshot: &Snapshot) -> Option<Advice> {
     if processes.is_empty() {
         return None;
     }
     if lock.holders.iter().any(|holder| holder.certainty != Certainty::Proven) {
         return Some(look_as_root(lock, "Before anybody is ended, make sure who holds it"));
     }
-    Some(end_all(processes))
+    let Advice { text, command } = end_all(processes);
+    // It looks again at the moment of acting, and asks.
+    let release = || format!("locktop release {} --method terminate", target(lock, snapshot));
+    let is_frozen = processes.iter().any(|process| process.state == Some(State::Frozen));
+    // To release a lock from the frozen is to thaw them.
+    let command = if is_frozen { command } else { command.map(|_| release()) };
+    Some(Advice { text, command })
+}
+
+/// What names this lock alone: its path, or else its id.
+fn target(lock: &Lock, snapshot: &Snapshot) -> String {
+    let is_there = |other: &&Lock| other.path.is_some() && other.path == lock.path;
+    let is_alone = snapshot.locks.iter().filter(is_there).nth(1).is_none();
+    let path = lock.path.as_ref().filter(|_| is_alone && !lock.deleted);
+    let path = path.and_then(|path| path.as_path().to_str()).and_then(phrase::quoted);
+    path.unwrap_or_else(|| lock.id.to_string())
 }
 
 /// To end these processes, where signals can.

@@ -165,7 +165,7 @@ impl Draft<'_> {
         plan.steps.insert(0, share.into());
         plan.steps.push("keep the lock until it is handed over".into());
         plan.frees = wording::kept(&plan, self.lock, &self.others());
-        plan.harm.push_str(" If it unlocks by itself meanwhile, the next has the lock at once.");
+        plan.harm.push_str(wording::unlocks_itself(&plan));
         plan.obstacle = barrier::belongs_to_process(self.lock)
             .or_else(|| barrier::is_lease(self.lock))
             .or(plan.obstacle.take())
@@ -194,8 +194,9 @@ impl Draft<'_> {
         let lose = self.lock.holders.iter().filter(|by| shared.contains(&by.grant));
         let keep = self.lock.holders.iter().filter(|by| !shared.contains(&by.grant));
         let keep: Vec<&Holder> = keep.collect();
-        plan.frees = wording::at_once(self.lock, &keep);
-        plan.harm = wording::unlocked(&self.plan(Method::Unlock, lose));
+        let losers = self.plan(Method::Unlock, lose);
+        plan.frees = wording::at_once(&losers, self.lock, &keep);
+        plan.harm = wording::unlocked(&losers);
         plan.obstacle = barrier::belongs_to_process(self.lock)
             .or_else(|| barrier::cannot_trace(&plan, self.rights));
         plan
@@ -255,3 +256,6 @@ fn victim(holder: &Holder) -> Option<Victim> {
         id,
     })
 }
+
+#[cfg(test)]
+mod tests;

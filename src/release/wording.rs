@@ -106,12 +106,19 @@ pub(super) fn kept(plan: &Plan, lock: &Lock, others: &[&Holder]) -> String {
     )
 }
 
+/// What keeping it cannot prevent.
+pub(super) fn unlocks_itself(plan: &Plan) -> &'static str {
+    Them::of(plan).say(
+        " If it unlocks by itself while it ends, the next has the lock at once.",
+        " If one of them unlocks by itself while it ends, the next has the lock at once.",
+    )
+}
+
 /// What an unlock does.
-pub(super) fn at_once(lock: &Lock, others: &[&Holder]) -> String {
-    match others {
-        [] => format!("At once, {}.", then(lock, others)),
-        _ => format!("The others lose it at once; {}.", then(lock, others)),
-    }
+pub(super) fn at_once(plan: &Plan, lock: &Lock, others: &[&Holder]) -> String {
+    let them = Them::of(plan);
+    let lose = them.say("loses", "lose");
+    format!("{} {lose} the lock at once: {}.", them.names, then(lock, others))
 }
 
 /// What an unlock costs those who lose the lock.

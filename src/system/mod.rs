@@ -9,7 +9,7 @@ pub(crate) mod clock;
 pub mod command;
 pub mod console;
 pub(crate) mod grip;
-mod harm;
+pub(crate) mod harm;
 mod kin;
 pub(crate) mod locking;
 mod lookup;

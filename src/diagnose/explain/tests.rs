@@ -119,7 +119,7 @@ fn an_orphan_with_all_that_is_known() {
     $ flock /a true
     * Ask alice, in whose session it was started.
     * End rsync (pid 3244) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. SIGKILL only if that is ignored: then nothing is cleaned up.
-    $ kill 3244
+    $ locktop release /a --method terminate
     * Do not remove the lock's file: that frees nothing, and lets a second holder in beside the first.
     ");
 }
@@ -181,7 +181,7 @@ fn a_stopped_holder() {
     * Let p1 (pid 1) go on from where a signal stopped it.
     $ kill -CONT 1
     * End p1 (pid 1) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. A stopped process takes the signal when it is continued. SIGKILL only if that is ignored: then nothing is cleaned up.
-    $ kill 1; kill -CONT 1
+    $ locktop release /a --method terminate
     * Do not remove the lock's file: that frees nothing, and lets a second holder in beside the first.
     ");
 }
@@ -256,7 +256,7 @@ fn a_holder_that_no_signal_reaches() {
     * See to the device or file system that p1 (pid 1) waits for: until that answers, no signal reaches it.
     $ sudo cat /proc/1/stack
     * End p1 (pid 1) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. In uninterruptible sleep it takes the signal when that sleep ends. SIGKILL only if that is ignored: then nothing is cleaned up.
-    $ kill 1
+    $ locktop release /a --method terminate
     * Do not remove the lock's file: that frees nothing, and lets a second holder in beside the first.
     ");
 }
@@ -279,7 +279,7 @@ fn a_holder_that_waits_for_the_stuck() {
     * See first to /b, for which it waits.
     $ locktop explain @flock:fe:00:102:~
     * End p1 (pid 1) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. SIGKILL only if that is ignored: then nothing is cleaned up.
-    $ kill 1
+    $ locktop release /a --method terminate
     * Do not remove the lock's file: that frees nothing, and lets a second holder in beside the first.
     ");
 }
@@ -304,7 +304,7 @@ fn a_holder_that_waits_for_one_at_work() {
     * Wait in the queue: this returns when the lock was free, having had it for an instant.
     $ flock /a true
     * End p1 (pid 1) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. SIGKILL only if that is ignored: then nothing is cleaned up.
-    $ kill 1
+    $ locktop release /a --method terminate
     ");
 }
 
@@ -505,7 +505,7 @@ fn a_child_that_waits_for_what_it_inherited_is_ended_before_others() {
     * End p2 (pid 2) with SIGTERM: it waits for what it keeps itself, and if the others who keep it wait for its end, nothing moves before.
     $ kill 2
     * End p1 (pid 1) and p2 (pid 2) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. The lock goes when the last of them has gone. SIGKILL only if that is ignored: then nothing is cleaned up.
-    $ kill 1 2
+    $ locktop release /a --method terminate
     ");
 }
 
@@ -528,7 +528,7 @@ fn a_split_lock() {
     $ locktop explain /a
     * Let those who keep the old file finish.
     * End p1 (pid 1) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. In uninterruptible sleep it takes the signal when that sleep ends. SIGKILL only if that is ignored: then nothing is cleaned up.
-    $ kill 1
+    $ locktop release @flock:fe:00:101:~ --method terminate
     * Do not remove the file at the path: that frees nothing, and is how a lock is split.
     ");
 }
