@@ -159,7 +159,7 @@ A file whose name looks like one of these is written ./NAME.";
 const STATUSES: &str = "\
 Exit status ('run' has its own):
   0  done
-  1  the answer is no: waiting was given up
+  1  the answer is no: waiting was given up, or a release was declined
   2  bad usage, or a target that does not exist
   3  not permitted
   4  the world changed meanwhile
