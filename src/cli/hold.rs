@@ -18,7 +18,8 @@ use super::voice::Goal;
 /// Takes the lock, says so, and gives it back when it is told to.
 pub(crate) fn run(hold: &Hold, global: Global) -> Result<Status, Failure> {
     let target = Target::parse(&hold.target)?;
-    let asking = Asking::begin(&hold.terms, global, Goal::Ours, &[hold.target.clone()])?;
+    let asking =
+        Asking::begin(&hold.terms, global, Goal::Ours, std::slice::from_ref(&hold.target))?;
     let guards = asking.take(&[target], hold.creation)?;
     let guard = guards.into_iter().next().ok_or_else(|| Failure::usage("there is no lock"))?;
 
@@ -34,12 +35,11 @@ pub(crate) fn run(hold: &Hold, global: Global) -> Result<Status, Failure> {
 
 fn say_held(guard: &Guard) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    match guard.id() {
-        Some(id) => writeln!(out, "held {id}")?,
-        None => {
-            let path = harmless_bytes(guard.path().as_os_str().as_encoded_bytes());
-            writeln!(out, "held {}:{path}", guard.family())?;
-        }
+    if let Some(id) = guard.id() {
+        writeln!(out, "held {id}")?;
+    } else {
+        let path = harmless_bytes(guard.path().as_os_str().as_encoded_bytes());
+        writeln!(out, "held {}:{path}", guard.family())?;
     }
     out.flush()
 }

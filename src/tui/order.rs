@@ -98,7 +98,9 @@ impl Order {
         let place = match &self.target {
             Target::Id(id) => harmless(id.as_str()).into_owned(),
             Target::Pid(pid) => format!("pid:{pid}"),
-            Target::Family { path, .. } | Target::Path(path) => PathBytes::new(path.clone()).display(),
+            Target::Family { path, .. } | Target::Path(path) => {
+                PathBytes::new(path.clone()).display()
+            }
         };
         match self.range {
             Some(range) => format!("{place} [{range}]"),

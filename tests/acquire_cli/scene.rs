@@ -55,7 +55,7 @@ impl Scene {
     #[track_caller]
     pub fn holder(&self, arguments: &[&str]) -> Running {
         let mut holder = self.start(&[&["hold"], arguments].concat());
-        holder.prints("held @");
+        holder.prints("held ");
         holder
     }
 

@@ -29,7 +29,12 @@ pub(super) fn supervise(
     let status = followed.map_err(|error| {
         Failure::refused(format!("cannot wait for the command: {error}"), error.kind())
     })?;
-    let released = if run.keep { leave(guards) } else { release(guards) };
+    let released = if run.keep {
+        guards.into_iter().for_each(Guard::leave);
+        Ok(())
+    } else {
+        release(guards)
+    };
     if loss.is_known() || released.as_ref().is_err_and(Error::is_lost) {
         return Err(Failure::code(run.lost_code, "lock lost"));
     }
@@ -82,11 +87,6 @@ fn pass(sent: io::Result<()>) {
 fn release(guards: Vec<Guard>) -> Result<(), Error> {
     // All are given back, whatever becomes of one.
     guards.into_iter().map(Guard::release).fold(Ok(()), Result::and)
-}
-
-fn leave(guards: Vec<Guard>) -> Result<(), Error> {
-    guards.into_iter().for_each(Guard::leave);
-    Ok(())
 }
 
 /// Whether one of the locks was lost.
