@@ -45,6 +45,7 @@ pub struct Inspector {
     /// What the last look showed, as long as glances can be compared with it.
     last: Option<Arc<Snapshot>>,
     glances: u64,
+    kept: u64,
 }
 
 impl Inspector {
@@ -68,6 +69,7 @@ impl Inspector {
             scope,
             last: None,
             glances: 0,
+            kept: 0,
         })
     }
 
@@ -105,14 +107,19 @@ impl Inspector {
     /// # Errors
     /// As [`snapshot`](Self::snapshot).
     pub fn look(&mut self) -> Result<Arc<Snapshot>, Error> {
-        let seen = match self.glance()? {
+        let last = self.last.take();
+        self.scope.may_keep = last.is_some();
+        let same = last.as_ref().map(|last| self.glance(last)).transpose()?.flatten();
+        let seen = match same {
             Some(same) => same,
-            None => Arc::new(self.look_anew()?),
+            None => self.look_anew(last.as_deref())?,
         };
+        drop(last);
+        let seen = Arc::new(seen);
         self.scope.names_in_doubt = false;
         // Whoever looks only once need not share it.
-        self.last =
-            self.sources.iter().all(|source| source.can_compare()).then(|| Arc::clone(&seen));
+        let can_be_kept = self.sources.iter().all(|source| source.can_be_kept());
+        self.last = can_be_kept.then(|| Arc::clone(&seen));
         Ok(seen)
     }
 
@@ -122,16 +129,22 @@ impl Inspector {
         self.glances
     }
 
+    /// How many locks looks have told as the look before did, since nothing has happened to them.
+    #[must_use]
+    pub fn kept(&self) -> u64 {
+        self.kept
+    }
+
     /// Lets the next look read the names of all files again, for less than looking anew.
     pub(crate) fn doubt_names(&mut self) {
         self.scope.names_in_doubt = true;
     }
 
     /// The last look's snapshot as of now, if only time has passed.
-    fn glance(&mut self) -> Result<Option<Arc<Snapshot>>, Error> {
-        let Some(last) = self.last.take().filter(|last| diagnose::lasts(last)) else {
+    fn glance(&mut self, last: &Snapshot) -> Result<Option<Snapshot>, Error> {
+        if !diagnose::lasts(last) {
             return Ok(None);
-        };
+        }
         let mut glances = Vec::with_capacity(self.sources.len());
         for source in &mut self.sources {
             match source.glance(&self.scope, &self.system)? {
@@ -141,21 +154,36 @@ impl Inspector {
         }
         let Some(at) = glances.iter().map(|glance| glance.at).max() else { return Ok(None) };
         let began = glances.iter().map(|glance| glance.at.uptime.saturating_sub(glance.cost)).min();
-        let mut snapshot = Arc::unwrap_or_clone(last);
+        let mut snapshot = last.clone();
         self.ledger.pass(began.unwrap_or(at.uptime), &mut snapshot, at);
         snapshot.cost = glances.iter().map(|glance| glance.cost).sum();
         self.glances += 1;
-        Ok(Some(Arc::new(snapshot)))
+        Ok(Some(snapshot))
     }
 
-    fn look_anew(&mut self) -> Result<Snapshot, Error> {
+    /// A look of which the last one's snapshot can tell a part.
+    fn look_anew(&mut self, last: Option<&Snapshot>) -> Result<Snapshot, Error> {
         let mut looks = Vec::with_capacity(self.sources.len());
         for source in &mut self.sources {
             let mut look = source.look(&self.scope, &self.system)?;
             self.families.interpret(&mut look);
             looks.push(look);
         }
-        Ok(diagnose(self.ledger.enter(self.system.now(), looks)))
+        let kept: HashSet<LockId> =
+            looks.iter().flat_map(|look| &look.kept).map(|kept| kept.id.clone()).collect();
+        let mut snapshot = diagnose(self.ledger.enter(self.system.now(), looks));
+        if let Some(last) = last.filter(|_| !kept.is_empty()) {
+            self.kept += kept.len() as u64;
+            let passed = snapshot.at.uptime.saturating_sub(last.at.uptime);
+            snapshot.locks.reserve_exact(kept.len());
+            for lock in last.locks.iter().filter(|lock| kept.contains(&lock.id)) {
+                let mut lock = lock.clone();
+                self.ledger.age(&mut lock, passed, snapshot.at);
+                snapshot.locks.push(lock);
+            }
+            snapshot.sort();
+        }
+        Ok(snapshot)
     }
 
     /// For how long the looks so far have held up everybody's locks: the system takes a lock of its
@@ -327,3 +355,7 @@ impl Place {
         })
     }
 }
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use super::pending::{Place, Want};
 use crate::diagnose::{Kin, Wish, circle};
-use crate::model::{Mechanism, Pid, Snapshot, State};
+use crate::model::{Pid, Snapshot, State};
 use crate::system::{System, has_ended};
 
 /// The names of threads that only wait, look or listen for others: they never let go of a lock. Only
@@ -19,11 +19,7 @@ const OURS: &[u8] = b"locktop";
 /// parents is a little younger than the look: before a wait that somebody counts on is given up,
 /// the lock must be seen not to have come meanwhile.
 pub(super) fn check(snapshot: &Snapshot, place: &Place, want: &Want) -> Option<String> {
-    let mechanism = match place.family {
-        "flock" => Mechanism::Flock,
-        "posix" | "ofd" => Mechanism::Ofd,
-        _ => return None,
-    };
+    let mechanism = place.mechanism()?;
     let wish = Wish { file: place.file?, mechanism, mode: want.mode, range: place.range };
     circle(snapshot, &wish, &Relatives::new()).map(|circle| circle.to_string())
 }

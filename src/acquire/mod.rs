@@ -29,6 +29,7 @@ mod aim;
 mod cancel;
 mod guard;
 mod handshake;
+mod lease;
 mod manners;
 pub(crate) mod mechanism;
 mod observer;
@@ -47,7 +48,7 @@ pub use crate::model::Form;
 pub use cancel::Cancel;
 pub use guard::Guard;
 pub(crate) use handshake::Stop;
-pub(crate) use pending::{Blocked, Held, Life, Pending, Place, Want};
+pub(crate) use pending::{Blocked, Held, Pending, Place, Want};
 pub use progress::{Progress, Waiting};
 pub use request::{Acquire, Pauses, take_all};
 

@@ -167,15 +167,18 @@ impl Watcher {
         };
         // The later one refuses: who waits already has been told, or insisted.
         self.watch.insists = true;
-        let at = snapshot.locks.iter().position(|lock| Some(&lock.id) == place.id.as_ref());
+        let thread = self.watch.thread;
+        let us = |lock: &Lock| {
+            let mut waiters = lock.waiters.iter();
+            let us = waiters.find(|waiter| waiter.tid.is_some() && waiter.tid == thread);
+            us.map(|us| us.position)
+        };
+        // Where several are in the way, we wait for one.
+        let mut locks = snapshot.locks.iter();
+        let at = locks.position(|lock| us(lock).is_some());
+        let at = at.or_else(|| snapshot.locks.iter().position(|lock| place.meets(lock)));
         let lock = at.map(|at| Box::new(snapshot.locks.swap_remove(at)));
-        let is_ours = |tid: Option<Pid>| tid.is_some() && tid == self.watch.thread;
-        let position = lock.as_ref().and_then(|lock| {
-            lock.waiters
-                .iter()
-                .find(|waiter| is_ours(waiter.tid))
-                .and_then(|waiter| waiter.position)
-        });
+        let position = lock.as_deref().and_then(us).flatten();
         Ok(Sight { lock, position, circle, blind: None })
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::handshake::Stop;
 use super::request::Pauses;
 use crate::error::Error;
-use crate::model::{FileId, Form, LockId, Mode, Range, harmless_bytes};
+use crate::model::{FileId, Form, Lock, LockId, Mechanism, Mode, Range, harmless_bytes};
 
 /// What is wanted of a lock.
 #[derive(Debug, Clone)]
@@ -53,6 +53,23 @@ impl Place {
     pub(crate) fn order(&self) -> impl Ord + use<> {
         let path = if self.file.is_none() { self.path.clone() } else { PathBuf::new() };
         (self.file, path, self.family, self.range)
+    }
+
+    /// What makes it exclusive, for those that looks can see.
+    pub(crate) fn mechanism(&self) -> Option<Mechanism> {
+        match self.family {
+            "flock" => Some(Mechanism::Flock),
+            "posix" | "ofd" => Some(Mechanism::Ofd),
+            _ => None,
+        }
+    }
+
+    /// Whether a lock that a look saw is this one, or can be in its way.
+    pub(crate) fn meets(&self, lock: &Lock) -> bool {
+        let same_file = self.file.is_some() && lock.file == self.file;
+        same_file
+            && self.mechanism().is_some_and(|mechanism| mechanism.conflicts_with(lock.mechanism))
+            && lock.range.is_some_and(|range| range.overlaps(&self.range))
     }
 
     /// Whether having the one keeps out the other.
@@ -110,7 +127,7 @@ pub(crate) enum Blocked {
     Stopped,
 }
 
-/// For how long a lock is ours without being renewed.
+/// For how long a lock is ours, unless it is renewed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Life(pub(crate) Duration);
 
@@ -135,12 +152,13 @@ pub(crate) trait Held: Send + Debug {
         None
     }
 
-    /// The life it was granted with; `None`: it does not run out.
+    /// For how long from now it is ours without being renewed; `None`: it does not run out.
     fn life(&self) -> Option<Life> {
         None
     }
 
-    /// Prolongs its life, counted from the moment of the call.
+    /// Prolongs its life: it is as long as is returned, counted from the moment of the call; `None`:
+    /// it does not run out any more.
     ///
     /// # Errors
     /// `is_gone` when it is ours no more; anything else may pass.

@@ -228,7 +228,7 @@ impl Acquire {
 
     fn take_from(mut self, pending: Box<dyn Pending>, deadline: Deadline) -> Result<Guard, Error> {
         let (held, waited) = wait::<Take>(pending, self.terms(deadline))?;
-        Ok(Guard::new(held, self.mode, waited))
+        Guard::new(held, self.mode, waited)
     }
 
     fn terms(&mut self, deadline: Deadline) -> Terms<'_> {

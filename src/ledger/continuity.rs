@@ -59,6 +59,16 @@ impl Glimpse {
 }
 
 impl Glimpse {
+    /// Where the foremost of its records stood in the table.
+    pub(super) fn place(&self) -> usize {
+        self.place
+    }
+
+    /// The table has it at another place by now, since others came and went.
+    pub(super) fn moves_to(&mut self, place: usize) {
+        self.place = place;
+    }
+
     /// Whether it must be the same lock for as long as nobody in it runs. `complete`: whether all
     /// processes can be seen.
     pub(super) fn lasts(&self, complete: bool) -> bool {
@@ -143,13 +153,23 @@ impl Continuity {
 
 /// Finds locks that were certainly retaken: the table lists the newest first, so one that moved
 /// ahead of another which was held all the time has a new record.
-pub(super) fn find_retaken(gaps: &mut [Gap], before: &[Option<&Glimpse>], now: &[Glimpse]) {
+/// `unmoved` are the places, then and now, of others that were held all the time.
+pub(super) fn find_retaken(
+    gaps: &mut [Gap],
+    before: &[Option<&Glimpse>],
+    now: &[Glimpse],
+    mut unmoved: Vec<(usize, usize)>,
+) {
     let mut order: Vec<usize> = (0..now.len()).filter(|&index| before[index].is_some()).collect();
     order.sort_by_key(|&index| std::cmp::Reverse(now[index].place));
+    unmoved.sort_by_key(|&(_, place)| place);
     // From the table's end: the foremost old place of those that stand behind and have not moved.
     let mut foremost = usize::MAX;
     for index in order {
         let Some(old) = before[index] else { continue };
+        while let Some((place, _)) = unmoved.pop_if(|(_, place)| *place > now[index].place) {
+            foremost = foremost.min(place);
+        }
         match gaps[index] {
             Gap::None => foremost = foremost.min(old.place),
             Gap::Possible if old.place > foremost && old.undivided && now[index].undivided => {

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    AsSeen, Evidence, Facts, FileId, Host, LockFacts, LockId, Look, Mechanism, Mode, Moment, Pid,
-    Process, ProcessId, Snapshot, Span,
+    AsSeen, Evidence, Facts, FileId, Host, Kept, Lock, LockFacts, LockId, Look, Mechanism, Mode,
+    Moment, Pid, Process, ProcessId, Snapshot, Span,
 };
 use continuity::{Continuity, Gap, Glimpse};
 
@@ -23,6 +23,8 @@ pub(crate) struct Ledger {
     last: Option<LastLook>,
     held: HashMap<LockId, Tenure>,
     waiting: HashMap<WaitKey, Tenure>,
+    /// Whether of any lock a gap could not be ruled out.
+    any_interrupted: bool,
 }
 
 /// When the look before was, and whether what it did not show was not there.
@@ -60,19 +62,27 @@ struct Tenure {
 
 impl Ledger {
     pub(crate) fn new(host: Host) -> Self {
-        Self { host, last: None, held: HashMap::new(), waiting: HashMap::new() }
+        Self {
+            host,
+            last: None,
+            held: HashMap::new(),
+            waiting: HashMap::new(),
+            any_interrupted: false,
+        }
     }
 
     /// Enters a look of every source, all made just now, and returns all that is known.
-    pub(crate) fn enter(&mut self, at: Moment, looks: Vec<Look>) -> Facts {
+    pub(crate) fn enter(&mut self, at: Moment, mut looks: Vec<Look>) -> Facts {
         let at = looks.iter().map(|look| look.at).max().unwrap_or(at);
         let began = looks.iter().map(|look| look.at.uptime.saturating_sub(look.cost)).min();
+        let kept: Vec<Kept> =
+            looks.iter_mut().flat_map(|look| std::mem::take(&mut look.kept)).collect();
         let mut facts = join(self.host.clone(), at, looks);
         let this = LastLook::of(&facts, began.unwrap_or(at.uptime));
         for lock in &mut facts.locks {
             lock.as_seen = as_seen(lock, &facts.processes);
         }
-        self.narrow_ages(&mut facts);
+        self.narrow_ages(&mut facts, &kept);
         self.narrow_waits(&mut facts);
         self.last = Some(this);
         facts
@@ -82,21 +92,15 @@ impl Ledger {
     /// all has lasted that bit longer. `began` is when that look did, as time since boot.
     pub(crate) fn pass(&mut self, began: Duration, snapshot: &mut Snapshot, at: Moment) {
         let passed = at.uptime.saturating_sub(snapshot.at.uptime);
-        let mut any_interrupted = false;
         for tenure in self.held.values_mut() {
-            let lasts = |glimpse: &Glimpse| glimpse.lasts(snapshot.complete);
-            tenure.seen += 1;
-            tenure.interrupted |= !tenure.glimpse.as_ref().is_some_and(lasts);
-            any_interrupted |= tenure.interrupted;
+            tenure.pass(snapshot.complete);
         }
         for tenure in self.waiting.values_mut() {
             tenure.seen += 1;
         }
+        self.any_interrupted = self.held.values().any(|tenure| tenure.interrupted);
         for lock in &mut snapshot.locks {
-            lock.age.pass(passed);
-            if any_interrupted && let Some(tenure) = self.held.get(&lock.id) {
-                tenure.renew(&mut lock.age, at);
-            }
+            self.age(lock, passed, at);
             for waiter in &mut lock.waiters {
                 waiter.waited.pass(passed);
                 let key = waiter.process.id().zip(waiter.tid);
@@ -112,7 +116,17 @@ impl Ledger {
         snapshot.at = at;
     }
 
-    fn narrow_ages(&mut self, facts: &mut Facts) {
+    /// Makes a lock older of which all still holds that the last look said.
+    pub(crate) fn age(&self, lock: &mut Lock, passed: Duration, at: Moment) {
+        lock.age.pass(passed);
+        if self.any_interrupted
+            && let Some(tenure) = self.held.get(&lock.id)
+        {
+            tenure.renew(&mut lock.age, at);
+        }
+    }
+
+    fn narrow_ages(&mut self, facts: &mut Facts, kept: &[Kept]) {
         let glimpses: Vec<Glimpse> =
             facts.locks.iter().map(|lock| Glimpse::of(lock, facts)).collect();
         let continuity =
@@ -126,13 +140,26 @@ impl Ledger {
                 before(lock).map_or(Gap::Possible, |before| continuity.judge(before, now))
             })
             .collect();
+        let places = kept.iter().filter_map(|kept| {
+            Some((self.held.get(&kept.id)?.glimpse.as_ref()?.place(), kept.place))
+        });
         continuity::find_retaken(
             &mut gaps,
             &facts.locks.iter().map(before).collect::<Vec<_>>(),
             &glimpses,
+            places.collect(),
         );
 
-        let mut held = HashMap::with_capacity(facts.locks.len());
+        let mut held = HashMap::with_capacity(facts.locks.len() + kept.len());
+        for Kept { id, place } in kept {
+            if let Some((id, mut tenure)) = self.held.remove_entry(id) {
+                tenure.pass(facts.complete);
+                if let Some(glimpse) = &mut tenure.glimpse {
+                    glimpse.moves_to(*place);
+                }
+                held.insert(id, tenure);
+            }
+        }
         for ((lock, glimpse), gap) in facts.locks.iter_mut().zip(glimpses).zip(gaps) {
             let before = self.held.remove(&lock.id);
             let absent = self.last.as_ref().is_some_and(|last| last.proves_absence_of(lock));
@@ -142,6 +169,7 @@ impl Ledger {
             held.insert(lock.id.clone(), tenure);
         }
         self.held = held;
+        self.any_interrupted = self.held.values().any(|tenure| tenure.interrupted);
     }
 
     fn narrow_waits(&mut self, facts: &mut Facts) {
@@ -235,6 +263,13 @@ fn is_of_bytes(lock: &LockFacts) -> bool {
 impl Tenure {
     fn new(since: Duration, after: Option<Duration>, first_seen: Duration) -> Self {
         Self { since, after, first_seen, seen: 1, interrupted: false, glimpse: None }
+    }
+
+    /// Nobody has run who has to do with it.
+    fn pass(&mut self, complete: bool) {
+        let lasts = self.glimpse.as_ref().is_some_and(|glimpse| glimpse.lasts(complete));
+        self.seen += 1;
+        self.interrupted |= !lasts;
     }
 
     /// The same for a span that was narrowed before.

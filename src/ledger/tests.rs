@@ -16,11 +16,18 @@ struct Table {
     locks: Vec<LockFacts>,
     processes: BTreeMap<Pid, Arc<Process>>,
     at_once: bool,
+    kept: Vec<Kept>,
 }
 
 impl Table {
     fn at(uptime: u64) -> Self {
-        Self { uptime, locks: Vec::new(), processes: BTreeMap::new(), at_once: true }
+        Self {
+            uptime,
+            locks: Vec::new(),
+            processes: BTreeMap::new(),
+            at_once: true,
+            kept: Vec::new(),
+        }
     }
 
     fn process(mut self, pid: Pid, idle: Duration) -> Self {
@@ -32,7 +39,7 @@ impl Table {
 
     /// A lock taken by a living process that has not run for `idle`.
     fn held(mut self, inode: u64, pid: Pid, idle: Duration) -> Self {
-        let place = self.locks.len();
+        let place = self.locks.len() + self.kept.len();
         let mut lock = lock(inode, pid, Taker::Holds, place);
         lock.age.at_least(idle, Evidence::Scheduler);
         self.locks.push(lock);
@@ -41,8 +48,15 @@ impl Table {
 
     /// A lock whose taker is gone.
     fn left(mut self, inode: u64, pid: Pid) -> Self {
-        let place = self.locks.len();
+        let place = self.locks.len() + self.kept.len();
         self.locks.push(lock(inode, pid, Taker::Gone, place));
+        self
+    }
+
+    /// The lock of that number is as the last table had it, and stands next in this one.
+    fn kept(mut self, inode: u64) -> Self {
+        let id = lock(inode, 0, Taker::Holds, 0).id;
+        self.kept.push(Kept { id, place: self.locks.len() + self.kept.len() });
         self
     }
 
@@ -94,6 +108,7 @@ impl Table {
             absence_is_proof: self.at_once,
             notes: Vec::new(),
             locks: self.locks,
+            kept: self.kept,
             processes: self.processes,
         };
         ledger.enter(at, vec![look])
@@ -271,4 +286,66 @@ fn a_wait_whose_thread_becomes_known_is_not_new() {
     assert_eq!(facts.locks[0].requests[0].waited.max, None);
     let facts = Table::at(106).left(1, 9).waits(11, SECOND).enter(&mut ledger);
     assert_eq!(facts.locks[0].requests[0].waited.max, Some(2 * SECOND));
+}
+
+#[test]
+fn a_lock_that_was_kept_has_been_held_all_the_time() {
+    let mut ledger = ledger();
+    Table::at(100).held(1, 10, SECOND).enter(&mut ledger);
+    Table::at(110).held(2, 11, SECOND).kept(1).enter(&mut ledger);
+    Table::at(120).held(2, 11, SECOND).kept(1).enter(&mut ledger);
+    let facts = Table::at(160).held(1, 10, 41 * SECOND).enter(&mut ledger);
+    assert_eq!(facts.locks[0].age.min, 61 * SECOND);
+    assert_eq!(facts.locks[0].age.times_seen(), None);
+}
+
+#[test]
+fn a_lock_that_moved_ahead_of_one_that_was_kept_was_retaken() {
+    let mut ledger = ledger();
+    Table::at(100).held(1, 10, 50 * SECOND).held(2, 11, SECOND).enter(&mut ledger);
+    let facts = Table::at(104).held(2, 11, Duration::ZERO).kept(1).enter(&mut ledger);
+    assert_eq!(facts.locks[0].age.max, Some(4 * SECOND));
+}
+
+#[test]
+fn where_a_lock_stands_is_followed_while_it_is_kept() {
+    let mut ledger = ledger();
+    let first = Table::at(100).held(1, 10, 50 * SECOND);
+    first.enter(&mut ledger);
+    Table::at(101).held(2, 11, Duration::ZERO).kept(1).enter(&mut ledger);
+    // Nothing has moved, though the second came to stand before the first.
+    let facts = Table::at(105).held(2, 11, Duration::ZERO).held(1, 10, 55 * SECOND);
+    let facts = facts.enter(&mut ledger);
+    assert_eq!(facts.locks[0].age.times_seen(), Some(2));
+    assert_eq!(facts.locks[1].age.min, 55 * SECOND);
+}
+
+/// The snapshot of a look, and its passing on by so many seconds.
+fn passed(ledger: &mut Ledger, facts: Facts, seconds: u64) -> Snapshot {
+    let mut snapshot = crate::diagnose::diagnose(facts);
+    let mut at = snapshot.at;
+    at.uptime += Duration::from_secs(seconds);
+    ledger.pass(at.uptime, &mut snapshot, at);
+    snapshot
+}
+
+#[test]
+fn while_only_time_passes_locks_and_waits_grow_older() {
+    let mut ledger = ledger();
+    let facts = Table::at(100).held(1, 10, SECOND).waits(11, 2 * SECOND).enter(&mut ledger);
+    let snapshot = passed(&mut ledger, facts, 7);
+    assert_eq!(snapshot.locks[0].age.min, 8 * SECOND);
+    assert_eq!(snapshot.locks[0].waiters[0].waited.min, 9 * SECOND);
+    // What was there at that time counts from then on.
+    let facts = Table::at(110).held(1, 12, Duration::ZERO).enter(&mut ledger);
+    assert_eq!(facts.locks[0].age.max, Some(3 * SECOND));
+}
+
+#[test]
+fn while_only_time_passes_gaps_are_still_counted() {
+    let mut ledger = ledger();
+    Table::at(100).held(1, 10, SECOND).enter(&mut ledger);
+    let facts = Table::at(160).held(1, 10, 2 * SECOND).enter(&mut ledger);
+    assert_eq!(facts.locks[0].age.times_seen(), Some(2));
+    assert_eq!(passed(&mut ledger, facts, 1).locks[0].age.times_seen(), Some(3));
 }

@@ -23,10 +23,21 @@ pub struct Look {
     pub absence_is_proof: bool,
     /// What a reader has to know.
     pub notes: Vec<Note>,
-    /// The locks that it saw.
+    /// The locks that it saw, and says something new of.
     pub locks: Vec<LockFacts>,
+    /// Those of which all still holds that the last look said.
+    pub kept: Vec<Kept>,
     /// The processes that matter for them, and what is known of each.
     pub processes: BTreeMap<Pid, Arc<Process>>,
+}
+
+/// A lock of which all still holds that the last look said, but that it is older.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// Which.
+    pub id: LockId,
+    /// As [`Grant::place`].
+    pub place: usize,
 }
 
 /// All looks joined, with what was remembered: what diagnosis works on.

@@ -15,7 +15,7 @@ mod target;
 mod words;
 
 pub use details::{Detail, Details};
-pub use facts::{Facts, Grant, LockFacts, Look, Naming, Request, Sharer, Taker};
+pub use facts::{Facts, Grant, Kept, LockFacts, Look, Naming, Request, Sharer, Taker};
 pub use file::{Device, FileId, PathBytes, Range};
 pub use form::Form;
 pub use harmless::{harmless, harmless_bytes};

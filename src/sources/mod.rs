@@ -19,6 +19,8 @@ pub(crate) struct Scope {
     pub(crate) folders: Vec<PathBuf>,
     /// Files have been renamed or removed: what is known of names may not be relied on.
     pub(crate) names_in_doubt: bool,
+    /// Whether what the last look told of a lock is still at hand.
+    pub(crate) may_keep: bool,
 }
 
 /// A look that showed what the last one did: only time has passed.
@@ -38,9 +40,9 @@ pub(crate) trait Source: Send + std::fmt::Debug {
     /// Tells, for less than a look, whether another one would show the same as the last. `None`:
     /// look; that goes on from what the glance has read.
     ///
-    /// Only after a look for which [`Source::can_compare`] was true.
+    /// Only after a look for which [`Source::can_be_kept`] was true.
     fn glance(&mut self, scope: &Scope, system: &System) -> Result<Option<Glance>, Error>;
 
-    /// Whether a glance can be compared with the last look.
-    fn can_compare(&self) -> bool;
+    /// Whether the next look can keep something of the last, or be a glance.
+    fn can_be_kept(&self) -> bool;
 }

@@ -4,6 +4,7 @@
 //! `/proc`.
 
 pub mod children;
+pub(crate) mod clock;
 pub mod command;
 pub mod console;
 mod kin;
@@ -85,6 +86,11 @@ pub(crate) struct TableText {
 /// The processor time that this process has spent, where that can be told.
 pub(crate) fn cpu_time() -> Option<Duration> {
     platform::cpu_time()
+}
+
+/// Gives the memory back to the system that was freed, where the allocator does not.
+pub(crate) fn give_memory_back() {
+    platform::give_memory_back();
 }
 
 /// The operating system, as far as it is asked.

@@ -40,13 +40,41 @@ impl System {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use super::*;
+    use crate::model::State;
 
-    fn own() -> Option<Pulse> {
-        let pid = std::process::id() as Pid;
+    /// The pulse of a thread that is known to sleep.
+    fn asleep(tid: Pid) -> Option<Pulse> {
         let system = System::new();
-        system.pulse(pid, system.tids(pid).unwrap().into_iter())
+        let pid = std::process::id() as Pid;
+        while system.thread_stat(pid, tid).unwrap().state != Some(State::Sleeping) {
+            std::thread::yield_now();
+        }
+        system.pulse(pid, [tid].into_iter())
+    }
+
+    #[test]
+    fn it_grows_when_a_thread_runs_and_only_then() {
+        let (wake, sleeps) = std::sync::mpsc::channel();
+        let (told, tid) = std::sync::mpsc::channel();
+        let sleeper = std::thread::spawn(move || {
+            told.send(rustix::thread::gettid().as_raw_nonzero().get()).unwrap();
+            while sleeps.recv().is_ok() {
+                told.send(0).unwrap();
+            }
+        });
+        let id = tid.recv().unwrap();
+        let Some(before) = asleep(id) else { return };
+        assert_eq!(asleep(id), Some(before));
+        wake.send(()).unwrap();
+        tid.recv().unwrap();
+        assert_ne!(asleep(id), Some(before));
+        drop(wake);
+        sleeper.join().unwrap();
+        let pid = std::process::id() as Pid;
+        assert_eq!(System::new().pulse(pid, [id].into_iter()), None);
     }
 }

@@ -54,7 +54,7 @@ impl Files {
         let thread = thread::Builder::new().name("lock files".into()).spawn(move || {
             let mut events = Events::default();
             let handler = move |event: notify::Result<Event>| {
-                wakes.touch();
+                wakes.touch(concerns_names(&event));
                 if let (Some(order), Some(back)) = (events.order(event), back.upgrade()) {
                     // When the thread is behind, the next event says the same.
                     let _ = back.try_send(order);
@@ -109,6 +109,13 @@ fn watchable(lock: &Lock) -> Option<(&Path, Option<FileId>)> {
     let path = lock.path.as_ref()?.as_path();
     let answers = lock.details.get("remote").is_some_and(|remote| *remote == false);
     (answers && !lock.deleted && path.is_absolute()).then_some((path, lock.file))
+}
+
+/// Whether a file may have been renamed, removed or replaced; so too where events were lost.
+fn concerns_names(event: &notify::Result<Event>) -> bool {
+    event
+        .as_ref()
+        .map_or(true, |event| event.need_rescan() || !matches!(event.kind, EventKind::Access(_)))
 }
 
 /// Counts events, to find files that are too busy to be watched.

@@ -34,12 +34,15 @@ use std::time::{Duration, Instant};
 use crate::error::Error;
 use crate::inspect::{Folders, Inspector, Selection};
 use crate::model::{Note, Snapshot, Target};
-use crate::system::cpu_time;
+use crate::system::{cpu_time, give_memory_back};
 use files::Files;
 use pace::{Asked, Pace};
 
 /// How long a look that hangs may delay [`Watcher`]'s drop.
 const PATIENCE: Duration = Duration::from_millis(300);
+
+/// After a look in full at so many locks there is memory worth giving back.
+const MANY: usize = 1_000;
 
 /// One look, and how often there are any.
 #[derive(Debug)]
@@ -86,7 +89,10 @@ impl Watcher {
     ) -> Result<Self, Error> {
         let mut inspector = Inspector::new()?;
         let mut is_first = true;
-        let look = move || {
+        let look = move |wishes: Asked| {
+            if wishes.names {
+                inspector.doubt_names();
+            }
             // Looks places up, which can take a while: not in the caller's thread.
             if std::mem::take(&mut is_first) {
                 inspector.expect_at(&targets, folders);
@@ -97,7 +103,7 @@ impl Watcher {
     }
 
     fn start_with(
-        look: impl FnMut() -> Result<Seen, Error> + Send + 'static,
+        look: impl FnMut(Asked) -> Result<Seen, Error> + Send + 'static,
         deliver: impl FnMut(Report) + Send + 'static,
     ) -> Result<Self, Error> {
         let wakes = Arc::new(Wakes::default());
@@ -141,7 +147,11 @@ impl Drop for Watcher {
 
 fn look(inspector: &mut Inspector, targets: &[Target], folders: Folders) -> Result<Seen, Error> {
     let before = inspector.stalled();
+    let glances = inspector.glances();
     let snapshot = inspector.look()?;
+    if inspector.glances() == glances && snapshot.locks.len() >= MANY {
+        give_memory_back();
+    }
     let stalled = inspector.stalled().saturating_sub(before);
     let selection = match targets {
         [] => Ok(Selection::all()),
@@ -152,15 +162,15 @@ fn look(inspector: &mut Inspector, targets: &[Target], folders: Folders) -> Resu
 
 fn run(
     wakes: &Arc<Wakes>,
-    mut look: impl FnMut() -> Result<Seen, Error>,
+    mut look: impl FnMut(Asked) -> Result<Seen, Error>,
     mut deliver: impl FnMut(Report),
 ) {
     let mut files = Files::new(Arc::clone(wakes));
     let mut pace = Pace::new(Instant::now());
     let mut fingerprint = None;
-    while wakes.wait(&pace) {
+    while let Some(asked) = wakes.wait(&pace) {
         let (begun, before) = (Instant::now(), cpu_time());
-        let outcome = look();
+        let outcome = look(asked);
         let (at, after) = (Instant::now(), cpu_time());
         let stalled = outcome.as_ref().map_or(Duration::ZERO, |seen| seen.stalled);
         let cost = cost(at - begun, before.zip(after), stalled);
@@ -207,9 +217,10 @@ struct Wishes {
 }
 
 impl Wakes {
-    /// A watched file was touched.
-    fn touch(&self) {
+    /// A watched file was touched; `names`: and may have another name by now, or none.
+    fn touch(&self, names: bool) {
         let mut wishes = self.lock();
+        wishes.asked.names |= names;
         if wishes.asked.touched.is_none() {
             wishes.asked.touched = Some(Instant::now());
             self.changed.notify_one();
@@ -221,18 +232,17 @@ impl Wakes {
         self.changed.notify_one();
     }
 
-    /// Sleeps until a look is due, and takes what was asked for. Whether to go on.
-    fn wait(&self, pace: &Pace) -> bool {
+    /// Sleeps until a look is due, and takes what was asked for; `None` to stop.
+    fn wait(&self, pace: &Pace) -> Option<Asked> {
         let mut wishes = self.lock();
         loop {
             if wishes.stop {
-                return false;
+                return None;
             }
             let now = Instant::now();
             let due = pace.due(wishes.asked);
             if !wishes.paused && due <= now {
-                wishes.asked = Asked::default();
-                return true;
+                return Some(std::mem::take(&mut wishes.asked));
             }
             wishes = if wishes.paused {
                 self.changed.wait(wishes).unwrap_or_else(PoisonError::into_inner)

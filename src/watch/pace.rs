@@ -25,6 +25,8 @@ const GAP: Duration = Duration::from_millis(50);
 pub(super) struct Asked {
     /// When a watched file was first touched since the last look.
     pub(super) touched: Option<Instant>,
+    /// Whether a watched file may have another name by now, or none.
+    pub(super) names: bool,
     /// Whether somebody wants to see now.
     pub(super) now: bool,
 }
@@ -116,7 +118,7 @@ mod tests {
         let mut pace = Pace::new(start);
         let mut looks = Vec::new();
         loop {
-            let asked = Asked { touched: asked.then_some(now), now: false };
+            let asked = Asked { touched: asked.then_some(now), ..Asked::default() };
             let due = pace.due(asked).max(now);
             if due > start + time {
                 return looks;
@@ -151,7 +153,7 @@ mod tests {
         let mut pace = Pace::new(start);
         pace.looked(start, start + 4 * MS, 4 * MS, false);
         let touched = start + 300 * MS;
-        let asked = Asked { touched: Some(touched), now: false };
+        let asked = Asked { touched: Some(touched), ..Asked::default() };
         assert_eq!(pace.due(asked), touched + SETTLE);
     }
 
@@ -160,7 +162,7 @@ mod tests {
         let start = Instant::now();
         let mut pace = Pace::new(start);
         pace.looked(start, start + MS, MS, false);
-        let asked = Asked { touched: Some(start + 999 * MS), now: false };
+        let asked = Asked { touched: Some(start + 999 * MS), ..Asked::default() };
         assert_eq!(pace.due(asked), start + CALM);
     }
 
@@ -186,7 +188,7 @@ mod tests {
             now += 4 * MS;
         }
         let touched = now + 300 * MS;
-        let asked = Asked { touched: Some(touched), now: false };
+        let asked = Asked { touched: Some(touched), ..Asked::default() };
         assert!(pace.due(asked) <= touched + SETTLE);
     }
 
@@ -197,6 +199,6 @@ mod tests {
         let cost = Duration::from_secs(1);
         pace.looked(start, start + cost, cost, false);
         assert!(pace.interval() > Duration::from_secs(90));
-        assert_eq!(pace.due(Asked { touched: None, now: true }), start + 10 * cost);
+        assert_eq!(pace.due(Asked { now: true, ..Asked::default() }), start + 10 * cost);
     }
 }

@@ -64,7 +64,7 @@ fn seen() -> Seen {
 #[test]
 fn it_looks_at_once_and_again() {
     let (send, reports) = channel();
-    let _watcher = Watcher::start_with(|| Ok(seen()), move |report| drop(send.send(report)));
+    let _watcher = Watcher::start_with(|_| Ok(seen()), move |report| drop(send.send(report)));
     for _ in 0..3 {
         assert!(reports.recv_timeout(SOON).unwrap().outcome.is_ok());
     }
@@ -74,7 +74,7 @@ fn it_looks_at_once_and_again() {
 fn errors_are_reported_and_looking_goes_on() {
     let (send, reports) = channel();
     let mut looks = 0;
-    let look = move || {
+    let look = move |_| {
         looks += 1;
         if looks == 1 { Err(Error::usage("not yet")) } else { Ok(seen()) }
     };
@@ -86,7 +86,7 @@ fn errors_are_reported_and_looking_goes_on() {
 #[test]
 fn dropping_ends_it() {
     let (send, reports) = channel();
-    let watcher = Watcher::start_with(|| Ok(seen()), move |report| drop(send.send(report)));
+    let watcher = Watcher::start_with(|_| Ok(seen()), move |report| drop(send.send(report)));
     reports.recv_timeout(SOON).unwrap();
     drop(watcher);
     // The channel closes when the thread lets go of its end.
@@ -98,7 +98,7 @@ fn dropping_ends_it() {
 fn a_look_that_hangs_does_not_keep_anybody() {
     let (begun, looking) = channel();
     let (_hold, held) = channel::<()>();
-    let look = move || {
+    let look = move |_| {
         begun.send(()).unwrap();
         // Until the test is over.
         let _ = held.recv();
@@ -117,7 +117,7 @@ fn gated() -> (Watcher, Sender<()>, Receiver<()>, Arc<AtomicUsize>) {
     let (begun, looking) = channel();
     let looks = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&looks);
-    let look = move || {
+    let look = move |_| {
         let _ = begun.send(());
         let _ = gate.recv();
         count.fetch_add(1, Ordering::SeqCst);
@@ -172,10 +172,11 @@ fn waiting_costs_nothing_but_where_it_holds_up_others() {
 #[test]
 fn many_touches_are_one() {
     let wakes = Wakes::default();
-    wakes.touch();
+    wakes.touch(true);
     let first = wakes.lock().asked.touched;
-    wakes.touch();
+    wakes.touch(false);
     assert_eq!(wakes.lock().asked.touched, first);
+    assert!(wakes.lock().asked.names);
 }
 
 #[test]

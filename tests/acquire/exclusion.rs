@@ -1,5 +1,8 @@
 //! One at a time, whatever happens to those who wait and those who have it.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -24,6 +27,11 @@ fn one_at_a_time_has_a_record_lock() {
     all_have_it("ofd");
 }
 
+#[test]
+fn one_at_a_time_has_a_lock_file() {
+    all_have_it("lockfile");
+}
+
 fn all_have_it(family: &str) {
     let field = Field::of(family);
     let seed = Chance::seed();
@@ -38,6 +46,7 @@ fn all_have_it(family: &str) {
     assert!(scores.iter().all(|(rounds, _)| *rounds == ROUNDS), "{scores:?}");
     assert_eq!(field.counted(), scores.iter().map(|(_, alone)| alone).sum::<u64>());
     assert!(records(&field.lock()).is_empty(), "{:?}", records(&field.lock()));
+    assert!(family != "lockfile" || !field.lock().exists());
 }
 
 #[test]
@@ -50,11 +59,15 @@ fn nobody_who_is_killed_or_stopped_takes_a_record_lock_along() {
     some_are_killed("ofd");
 }
 
+#[test]
+fn a_lock_file_outlives_who_is_killed_and_others_go_on_once_it_is_removed() {
+    some_are_killed("lockfile");
+}
+
 fn some_are_killed(family: &str) {
     let field = Field::of(family);
     let mut chance = Chance::new(Chance::seed());
-    let mut start =
-        |number, chance: &mut Chance| field.player(number, u64::MAX, chance.below(1 << 32));
+    let start = |number, chance: &mut Chance| field.player(number, u64::MAX, chance.below(1 << 32));
     let mut players: Vec<_> = (0..PLAYERS).map(|number| start(number, &mut chance)).collect();
     let mut watch = Watch::begin();
     for _ in 0..VICTIMS {
@@ -62,7 +75,10 @@ fn some_are_killed(family: &str) {
         let number = chance.below(PLAYERS as u64) as usize;
         if chance.below(2) == 0 {
             let next = start(number, &mut chance);
-            std::mem::replace(&mut players[number], next).is_killed();
+            std::mem::replace(&mut players[number], next).dies();
+            if family == "lockfile" {
+                remove_if_left_behind(&field.lock(), &players);
+            }
         } else {
             players[number].stops();
             sleep(chance.time(Duration::from_millis(10)));
@@ -75,6 +91,19 @@ fn some_are_killed(family: &str) {
     wait_until("everybody goes on", || (watch.goes_on(&field) > rounds + 100).then_some(()));
     drop(players);
     assert!(records(&field.lock()).is_empty(), "{:?}", records(&field.lock()));
+}
+
+/// Does what an operator does, with everybody at a standstill: those who have a lock file have it
+/// open.
+fn remove_if_left_behind(lock: &Path, players: &[Player]) {
+    players.iter().for_each(Player::stops);
+    if let Ok(there) = fs::metadata(lock) {
+        let is_it = |fd: &Path| fs::metadata(fd).is_ok_and(|fd| fd.ino() == there.ino());
+        if !players.iter().flat_map(Player::descriptors).any(|fd| is_it(&fd)) {
+            fs::remove_file(lock).unwrap();
+        }
+    }
+    players.iter().for_each(Player::goes_on);
 }
 
 /// Sees that somebody gets the lock again and again.

@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use locktop::acquire::Cancel;
+use locktop::acquire::{Cancel, Pauses};
 use locktop::model::Mode;
 use locktop::{Acquire, Guard, Target};
 use rustix::fs::{FlockOperation, fcntl_lock};
@@ -103,9 +103,15 @@ impl Player {
     }
 
     /// Ends it, wherever it is.
-    pub(crate) fn is_killed(mut self) {
+    pub(crate) fn dies(mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
+    }
+
+    /// What it has open.
+    pub(crate) fn descriptors(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(format!("/proc/{}/fd", self.pid())).into_iter().flatten();
+        entries.map(|entry| entry.unwrap().path()).collect()
     }
 
     /// Stops it, wherever it is.
@@ -152,7 +158,7 @@ fn plays() {
     };
     // Two threads and two files belong to the play.
     let before = belongings();
-    let played = play.rounds(number("rounds")).and_then(|()| play.nothing_is_left(&before));
+    let played = play.rounds(number("rounds")).and_then(|()| nothing_is_left(&before));
     if let Err(complaint) = played {
         let path = folder.join("complaints");
         let mut complaints = fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
@@ -194,7 +200,12 @@ impl Play {
     /// Asks for the lock in one of the ways in which it can be asked for.
     fn try_once(&mut self) -> Result<Option<Guard>, String> {
         let can_share = !matches!(self.target, Target::Family { family: "lockfile", .. });
-        let mut request = self.target.acquire();
+        let pauses = Pauses {
+            first: Duration::from_millis(1),
+            longest: Duration::from_millis(20),
+            ..Pauses::default()
+        };
+        let mut request = self.target.acquire().pauses(pauses);
         // Who insists saves the look for circles, which takes longer than all the rest.
         if self.chance.below(32) != 0 {
             request = request.insist();
@@ -246,13 +257,13 @@ impl Play {
         }
         fcntl_lock(&self.witness, FlockOperation::Unlock).map_err(|error| error.to_string())
     }
+}
 
-    /// Neither a thread nor an open file.
-    fn nothing_is_left(&self, before: &(usize, usize)) -> Result<(), String> {
-        wait_until("threads that waited have ended", || (belongings().0 <= before.0).then_some(()));
-        let now = belongings();
-        if now == *before { Ok(()) } else { Err(format!("{before:?} became {now:?}")) }
-    }
+/// Neither a thread nor an open file.
+fn nothing_is_left(before: &(usize, usize)) -> Result<(), String> {
+    wait_until("threads that waited have ended", || (belongings().0 <= before.0).then_some(()));
+    let now = belongings();
+    if now == *before { Ok(()) } else { Err(format!("{before:?} became {now:?}")) }
 }
 
 /// Cancels what it is told, after a while, in a thread of its own.

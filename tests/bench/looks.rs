@@ -44,8 +44,8 @@ fn main() {
 
     println!("medians of {ROUNDS} alternating runs; lslocks: one run, at most {PATIENCE} s\n");
     println!(
-        "{:34} {:>9} {:>9} {:>7} {:>9} {:>7}  {:>9} {:>9} {:>7}",
-        "scene", "bare", "ls", "ratio", "lslocks", "ratio", "cold", "again", "ratio"
+        "{:34} {:>9} {:>9} {:>7} {:>9} {:>7}  {:>9} {:>9} {:>7} {:>7}",
+        "scene", "bare", "ls", "ratio", "lslocks", "ratio", "cold", "again", "ratio", "table"
     );
     for locks in [1_000, 10_000, 100_000] {
         measure(&wanted, &format!("{locks} locks"), || many(locks));
@@ -79,12 +79,12 @@ fn measure(
         ls.push(timed(|| locktop(setting.scene.folder())));
     }
     let lslocks = lslocks();
-    let (cold, again) = refresh();
+    let (cold, again, table) = refresh();
     let (bare, ls) = (median(bare), median(ls));
     let (slow, at_least) = lslocks.map_or((20.0, ">"), |taken| (taken.as_secs_f64(), ""));
     let processes = setting.pids.len();
     println!(
-        "{:34} {:>7.1}ms {:>7.1}ms {:>6.2}x {:>9} {:>7}  {:>7.1}ms {:>7.1}ms {:>6.2}x",
+        "{:34} {:>7.1}ms {:>7.1}ms {:>6.2}x {:>9} {:>7}  {:>7.1}ms {:>7.1}ms {:>6.2}x {:>6.2}x",
         format!(
             "{}, {processes} {}",
             setting.name,
@@ -98,6 +98,7 @@ fn measure(
         cold * 1e3,
         again * 1e3,
         again / cold,
+        table / cold,
     );
 }
 
@@ -160,12 +161,24 @@ fn lslocks() -> Option<Duration> {
     (status.code() != Some(124)).then(|| start.elapsed())
 }
 
-/// Seconds of an inspector's first look, and of those that follow when nothing changed.
-fn refresh() -> (f64, f64) {
-    let mut inspector = locktop::Inspector::new().unwrap();
-    let cold = timed(|| inspector.look().unwrap());
-    let again = (0..ROUNDS).map(|_| timed(|| inspector.look().unwrap())).collect();
-    (cold, median(again))
+/// Seconds of an inspector's first look, of those that follow when nothing changed, and of their
+/// reading the lock table, which they cannot do without.
+fn refresh() -> (f64, f64, f64) {
+    let cold = || {
+        let mut inspector = locktop::Inspector::new().unwrap();
+        (timed(|| inspector.look().unwrap()), inspector)
+    };
+    let mut first: Vec<_> = (1..ROUNDS).map(|_| cold().0).collect();
+    let (last, mut inspector) = cold();
+    first.push(last);
+    let (mut again, mut table) = (Vec::new(), Vec::new());
+    let mut shown = inspector.look().unwrap();
+    for _ in 0..3 * ROUNDS {
+        let stalled = inspector.stalled();
+        again.push(timed(|| shown = inspector.look().unwrap()));
+        table.push(inspector.stalled().saturating_sub(stalled).as_secs_f64());
+    }
+    (median(first), median(again), median(table))
 }
 
 fn timed<T>(work: impl FnOnce() -> T) -> f64 {

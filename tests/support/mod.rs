@@ -19,7 +19,7 @@ mod scene;
 mod screen;
 
 pub use actor::Actor;
-pub use kernel::{Record, records, state, wait_until};
+pub use kernel::{Record, blocked_threads, records, state, wait_until};
 pub use need::{Need, all_met};
 pub use playground::{Playground, send, somebody_is_in_charge};
 pub use report::{Report, pids};

@@ -19,7 +19,7 @@ pub struct Screen {
     written: Receiver<Vec<u8>>,
     parser: vt100::Parser,
     /// The program's end of the terminal hangs up when this goes.
-    _master: Box<dyn MasterPty + Send>,
+    master: Box<dyn MasterPty + Send>,
 }
 
 impl Screen {
@@ -40,7 +40,7 @@ impl Screen {
         });
         let keyboard = pty.master.take_writer().unwrap();
         let parser = vt100::Parser::new(SIZE.rows, SIZE.cols, 0);
-        Self { child, keyboard, written, parser, _master: pty.master }
+        Self { child, keyboard, written, parser, master: pty.master }
     }
 
     /// The program's process.
@@ -51,6 +51,12 @@ impl Screen {
     /// Types keys.
     pub fn types(&mut self, keys: &str) {
         self.keyboard.write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// Makes it so many columns wide.
+    pub fn is_resized(&mut self, cols: u16) {
+        self.master.resize(PtySize { cols, ..SIZE }).unwrap();
+        self.parser.screen_mut().set_size(SIZE.rows, cols);
     }
 
     /// Waits until the words are on the screen; all that is there then.

@@ -77,7 +77,7 @@ fn backup() -> Sketch {
                 tty: Some("pts/3".into()),
                 parent: Some(Parent { pid: 1, command: Some("systemd".into()) }),
                 group_leader_alive: Some(false),
-                ran_at: Some(NOW - seconds(2)),
+                ran_at: NOW.checked_sub(seconds(2)),
                 ..process.clone()
             };
         })

@@ -207,7 +207,7 @@ fn holders_that_are_halted_are_stuck() {
         stuck(|process| {
             process.state = Some(State::Uninterruptible);
             process.wchan = Some("nfs_wait".into());
-            process.ran_at = Some(NOW - Duration::from_secs(seconds));
+            process.ran_at = NOW.checked_sub(Duration::from_secs(seconds));
         })
     };
     assert_eq!(asleep(9), None);

@@ -24,7 +24,7 @@ pub(super) fn group(system: &System, files: &Files, table: &Table, scan: &Scan) 
     let mut sharing = Sharing::new(system, table, scan);
     let mut locks: Vec<Sighting> = Vec::new();
     let mut index: HashMap<(Mechanism, FileId, Range), usize> = HashMap::new();
-    for (place, entry) in table.entries.iter().enumerate() {
+    for (index_in_table, entry) in table.entries.iter().enumerate() {
         let record = &entry.granted;
         let Some(in_table) = record.file else { continue };
         let keepers = sharing.keepers_of(record);
@@ -39,7 +39,7 @@ pub(super) fn group(system: &System, files: &Files, table: &Table, scan: &Scan) 
             lock.facts.details.insert("breaking", true.into());
         }
         let number = u32::try_from(lock.facts.grants.len() + 1).unwrap_or(u32::MAX);
-        lock.facts.grants.push(grant(system, scan, record, number, place, &keepers));
+        lock.facts.grants.push(grant(system, scan, record, number, entry.place, &keepers));
         if lock.keeper.is_none() {
             lock.keeper = keepers.first().cloned();
             lock.birth = keepers
@@ -47,7 +47,7 @@ pub(super) fn group(system: &System, files: &Files, table: &Table, scan: &Scan) 
                 .filter(|_| files.tells_births(in_table.device))
                 .and_then(|keeper| keeper.stat.birth);
         }
-        lock.entries.push(place);
+        lock.entries.push(index_in_table);
     }
     locks
 }
@@ -65,13 +65,14 @@ fn sighting(mechanism: Mechanism, file: FileId, in_table: FileId, range: Range) 
         path: None,
         naming: Naming::Unknown("nobody who has it open may be read".into()),
         range,
-        grants: Vec::new(),
+        // Mostly there is only one.
+        grants: Vec::with_capacity(1),
         requests: Vec::new(),
         queue_cut: false,
         age: Span::default(),
         details: Details::default(),
     };
-    Sighting { facts, keeper: None, birth: None, entries: Vec::new() }
+    Sighting { facts, keeper: None, birth: None, entries: Vec::with_capacity(1) }
 }
 
 fn grant(

@@ -11,6 +11,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use super::resting::Resting;
 use super::scan::{Keeper, Scan, Worth};
 use super::still::Still;
 use crate::model::{Moment, Pid};
@@ -37,8 +38,28 @@ pub(super) struct Memory {
     slept: Vec<Pid>,
     /// What has to be as it was for another look to show the same.
     still: Option<Still>,
+    /// What can be kept of the locks.
+    resting: Option<Resting>,
+    /// The locks of which a glance has found other names.
+    renamed: HashSet<Record>,
     turn: Turn,
 }
+
+/// What was read again, and of whom it need not be.
+#[derive(Debug)]
+pub(super) struct Refreshed {
+    pub(super) scan: Scan,
+    pub(super) resting: Option<Resting>,
+    /// Who has not run since the last look began.
+    pub(super) asleep: HashSet<Pid>,
+    /// The locks whose files have other names.
+    pub(super) renamed: HashSet<Record>,
+}
+
+/// After so many looks that kept something of the last, one is made in full all the same: of what
+/// changes without anybody running who holds or waits, such as the name of somebody's working folder
+/// or a file tree that others mount, not all is watched.
+const AT_MOST: usize = 20;
 
 /// Whose turn it is to be read again.
 #[derive(Debug, Clone, Copy, Default)]
@@ -47,6 +68,8 @@ pub(super) struct Turn {
     round: usize,
     /// How many names have been read in turn.
     names: usize,
+    /// How many looks there have been since the last one in full.
+    looks: usize,
 }
 
 impl Memory {
@@ -61,23 +84,38 @@ impl Memory {
         let start = |(pid, of): (&Pid, &Arc<Anatomy>)| Some((*pid, of.process.start?));
         let starts = anatomy.iter().filter_map(start).collect();
         let slept = anatomy.iter().filter(|(_, of)| of.slept_since(began)).map(|(pid, _)| *pid);
-        Self { scan, alive, starts, slept: slept.collect(), still: None, turn }
+        let slept = slept.collect();
+        Self {
+            scan,
+            alive,
+            starts,
+            slept,
+            still: None,
+            resting: None,
+            renamed: HashSet::new(),
+            turn,
+        }
     }
 
-    /// Lets glances compare with this.
-    pub(super) fn compare_with(mut self, still: Option<Still>) -> Self {
+    /// Lets the next look keep what it can.
+    pub(super) fn keep(mut self, still: Option<Still>, resting: Resting) -> Self {
         self.still = still.filter(|still| self.slept.len() == still.actors);
+        self.resting = Some(resting);
         self
     }
 
-    /// Whether there is something to compare with.
-    pub(super) fn can_compare(&self) -> bool {
-        self.still.is_some()
+    /// Whether the next look can keep anything of this.
+    pub(super) fn can_be_kept(&self) -> bool {
+        self.resting.is_some()
     }
 
     /// The turn that this look takes.
     pub(super) fn turn(&self) -> Turn {
-        Turn { round: (self.turn.round + 1) % ROUNDS, names: self.turn.names + NAMES }
+        Turn {
+            round: (self.turn.round + 1) % ROUNDS,
+            names: self.turn.names + NAMES,
+            looks: (self.turn.looks + 1) % AT_MOST,
+        }
     }
 
     /// Reads what can have changed since.
@@ -88,7 +126,7 @@ impl Memory {
         table: &Table,
         alive: &[Pid],
         all_names: bool,
-    ) -> Scan {
+    ) -> Refreshed {
         let asleep = system.asleep(self.slept.iter().copied());
         let turn = self.turn();
         let is_new = |pid: &Pid| !self.alive.contains(pid);
@@ -109,7 +147,10 @@ impl Memory {
         to_read.extend(awake.moved);
         let mut names = turn.names(scan.len());
         let its_turn = |pid: Pid| (names() || all_names) && asleep.contains(&pid);
-        to_read.extend(scan.renew_paths(system, its_turn).moved);
+        let rest = scan.renew_paths(system, its_turn);
+        to_read.extend(rest.moved);
+        let mut renamed = self.renamed;
+        renamed.extend(rest.renamed);
 
         for entry in &table.entries {
             let keepers = scan.keepers(&entry.granted);
@@ -128,15 +169,16 @@ impl Memory {
         to_read.retain(|pid| alive.contains(pid));
         scan.forget(|pid| !alive.contains(&pid) || to_read.contains(&pid));
         scan.read_all(system, worth, to_read.into_iter());
-        scan
+        let resting = self.resting.filter(|_| !turn.is_full());
+        Refreshed { scan, resting, asleep, renamed }
     }
 
     /// Whether a look that began with this table would show the same: nobody who holds or waits has
     /// run, nobody else keeps a lock by now, and no name is seen to have changed.
     pub(super) fn holds(&mut self, system: &System, table: &TableText, all_names: bool) -> bool {
         let turn = self.turn();
-        let Some(still) = self.still.as_mut() else { return false };
-        if !still.is_shown_by(system, table) {
+        let Some(still) = &self.still else { return false };
+        if turn.is_full() || !still.is_shown_by(system, table) {
             return false;
         }
         if system.asleep(self.slept.iter().copied()).len() < self.slept.len() {
@@ -154,7 +196,8 @@ impl Memory {
         }
         let mut names = turn.names(self.scan.len());
         let renewed = self.scan.renew_paths(system, |_| names() || all_names);
-        if renewed.another || !renewed.moved.is_empty() {
+        if !renewed.renamed.is_empty() || !renewed.moved.is_empty() {
+            self.renamed = renewed.renamed;
             return false;
         }
         self.alive = alive.into_iter().collect();
@@ -164,6 +207,11 @@ impl Memory {
 }
 
 impl Turn {
+    /// Whether nothing is to be kept.
+    fn is_full(self) -> bool {
+        self.looks == 0
+    }
+
     fn includes(self, pid: Pid) -> bool {
         pid.unsigned_abs() as usize % ROUNDS == self.round
     }

@@ -9,6 +9,7 @@ mod grants;
 mod memory;
 mod names;
 mod requests;
+mod resting;
 mod scan;
 mod still;
 
@@ -22,8 +23,9 @@ use crate::model::{LockFacts, Look, Moment, Note, Pid, Process};
 use crate::system::procfs::locks::{Record, Table};
 use crate::system::{Anatomy, System, TableText};
 use files::Files;
-use memory::Memory;
+use memory::{Memory, Refreshed};
 use names::Names;
+use resting::{Keeping, Resting};
 use scan::{Scan, Worth};
 use still::Still;
 
@@ -58,8 +60,8 @@ impl Source for Kernel {
         if !system.has_lock_table() {
             return Ok(Look::blind(system.now(), no_table()));
         }
-        let begun = self.begun.take().map_or_else(|| Begun::now(system), Ok)?;
-        let Begun { clock, at: start, table: text } = begun;
+        let Begun { clock, at: began, table: text } =
+            self.begun.take().map_or_else(|| Begun::now(system), Ok)?;
         let (at_once, cut) = (text.at_once, text.cut);
         let mut table = Table::parse(&text.text);
 
@@ -71,8 +73,16 @@ impl Source for Kernel {
         let memory = self.memory.take().filter(|_| everything_in_table);
         let turn = memory.as_ref().map(Memory::turn).unwrap_or_default();
         let remembered = memory.is_some();
+        let mut keeping = Keeping::default();
         let mut scan = match memory {
-            Some(memory) => memory.refresh(system, &worth, &table, &alive, scope.names_in_doubt),
+            Some(memory) => {
+                let Refreshed { scan, resting, asleep, renamed } =
+                    memory.refresh(system, &worth, &table, &alive, scope.names_in_doubt);
+                if let Some(resting) = resting.filter(|_| scope.may_keep) {
+                    keeping = resting.keep(&mut table, &scan, &files.mounts, &asleep, &renamed);
+                }
+                scan
+            }
             None => Scan::of(system, &worth, &alive),
         };
         if everything_in_table {
@@ -83,9 +93,13 @@ impl Source for Kernel {
 
         let mut locks = grants::group(system, &files, &table, &scan);
         requests::enqueue(system, &mut locks, &table, !everything_in_table);
-        let anatomy = examine(system, &locks);
+        let anatomy = examine(system, &locks, keeping.pids(&scan));
         files::name(system, &files, &mut locks);
         self.names.give(system, &files, scope, &mut locks);
+        if !keeping.is_untouched_by(&locks, &scan) {
+            // Seldom: a locked file was replaced by another one that is locked.
+            return self.look(scope, system);
+        }
         let at = system.now();
         ages::bound(system, &anatomy, at, &mut locks);
         requests::bound_waits(system, &anatomy, at, &mut locks);
@@ -98,9 +112,18 @@ impl Source for Kernel {
         notes.extend(self.names.incomplete.then(search_cut));
         let unseen = !everything_in_table || hidden || cut || !scan.unreadable.is_empty();
         // Whether anybody has run since is told from the second look on.
-        let still = remembered.then(|| Still::of(text, files.mounts, worth, &locks, &anatomy));
-        let memory = Memory::of(start, &anatomy, scan, alive.into_iter().collect(), turn);
-        self.memory = Some(memory.compare_with(still.flatten()));
+        let kept = std::mem::take(&mut keeping.locks);
+        let mut memory = None;
+        if remembered {
+            let mounts = files.mounts.clone();
+            let resting = Resting::of(&locks, &table, &scan, keeping, &anatomy, mounts);
+            memory = Some((Still::of(text, files.mounts, worth, &locks, &anatomy), resting));
+        }
+        let all = Memory::of(began, &anatomy, scan, alive.into_iter().collect(), turn);
+        self.memory = Some(match memory {
+            Some((still, resting)) => all.keep(still, resting),
+            None => all,
+        });
         Ok(Look {
             at,
             cost: clock.elapsed(),
@@ -108,6 +131,7 @@ impl Source for Kernel {
             absence_is_proof: at_once && everything_in_table,
             notes,
             locks: locks.into_iter().map(|lock| lock.facts).collect(),
+            kept,
             processes: anatomy
                 .into_iter()
                 .map(|(pid, anatomy)| (pid, Arc::clone(&anatomy.process)))
@@ -125,8 +149,8 @@ impl Source for Kernel {
         Ok(None)
     }
 
-    fn can_compare(&self) -> bool {
-        self.memory.as_ref().is_some_and(Memory::can_compare)
+    fn can_be_kept(&self) -> bool {
+        self.memory.as_ref().is_some_and(Memory::can_be_kept)
     }
 }
 
@@ -201,7 +225,11 @@ fn drop_released(system: &System, table: &mut Table, scan: &Scan) -> bool {
 }
 
 /// What is known of every process that matters for these locks.
-fn examine(system: &System, locks: &[Sighting]) -> BTreeMap<Pid, Arc<Anatomy>> {
+fn examine(
+    system: &System,
+    locks: &[Sighting],
+    others: impl Iterator<Item = Pid>,
+) -> BTreeMap<Pid, Arc<Anatomy>> {
     let mut pids: Vec<Pid> = locks
         .iter()
         .flat_map(|lock| {
@@ -211,6 +239,7 @@ fn examine(system: &System, locks: &[Sighting]) -> BTreeMap<Pid, Arc<Anatomy>> {
             });
             holders.chain(lock.facts.requests.iter().filter_map(|request| request.pid))
         })
+        .chain(others)
         .collect();
     pids.sort_unstable();
     pids.dedup();
@@ -310,6 +339,7 @@ impl Look {
             absence_is_proof: false,
             notes: vec![note],
             locks: Vec::new(),
+            kept: Vec::new(),
             processes: BTreeMap::<Pid, Arc<Process>>::new(),
         }
     }

@@ -148,8 +148,9 @@ impl Scan {
         let mut renewed = Renewed::default();
         let mut open: Option<(Pid, Descriptors)> = None;
         let mut whose = whose;
-        let keepers = self.keepers.values_mut().flatten();
-        for keeper in keepers.filter(|keeper| whose(keeper.pid)) {
+        let keepers = self.keepers.iter_mut();
+        let keepers = keepers.flat_map(|(record, of)| of.iter_mut().map(move |of| (record, of)));
+        for (record, keeper) in keepers.filter(|(_, keeper)| whose(keeper.pid)) {
             if open.as_ref().is_none_or(|(pid, _)| *pid != keeper.pid) {
                 open = system.descriptors(keeper.pid).ok().map(|all| (keeper.pid, all));
             }
@@ -159,7 +160,9 @@ impl Scan {
             match again {
                 Some((stat, path)) if stat.file == keeper.stat.file => {
                     let path = path.ok().filter(|path| keeper.path.as_deref() != Some(path));
-                    renewed.another |= path.is_some() || stat.links != keeper.stat.links;
+                    if path.is_some() || stat.links != keeper.stat.links {
+                        renewed.renamed.insert(*record);
+                    }
                     keeper.stat = stat;
                     keeper.path = path.map(Arc::from).or(keeper.path.take());
                 }
@@ -213,7 +216,8 @@ impl Scan {
 
     fn keep(&mut self, kept: Kept) {
         for (record, keeper) in kept {
-            let keepers = self.keepers.entry(record).or_default();
+            // Mostly there is only one.
+            let keepers = self.keepers.entry(record).or_insert_with(|| Vec::with_capacity(1));
             // Threads mostly share one table.
             if !keepers.contains(&keeper) {
                 keepers.push(keeper);
@@ -244,8 +248,8 @@ impl Scan {
         let mut missing: Vec<_> =
             self.keepers.keys().filter(|record| !known.contains(record)).copied().collect();
         missing.sort_unstable();
-        let entry = |granted| Entry { granted, waiting: Vec::new() };
-        table.entries.extend(missing.into_iter().map(entry));
+        let entry = |(place, granted)| Entry { place, granted, waiting: Vec::new() };
+        table.entries.extend((table.entries.len()..).zip(missing).map(entry));
     }
 
     /// Whether everybody was asked for it, now or at an earlier look.
@@ -293,8 +297,8 @@ impl Scan {
 pub(super) struct Renewed {
     /// Whose descriptors are closed, or have another file open by now.
     pub(super) moved: HashSet<Pid>,
-    /// Whether a file has another name by now, or another number of them.
-    pub(super) another: bool,
+    /// The locks whose files have another name by now, or another number of them.
+    pub(super) renamed: HashSet<Record>,
 }
 
 /// So many descriptors are worth a thread.

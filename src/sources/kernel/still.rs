@@ -9,11 +9,6 @@ use crate::model::{Pid, Taker};
 use crate::system::procfs::mounts::Mount;
 use crate::system::{Anatomy, System, TableText};
 
-/// After so many looks that showed the same, one is made in full all the same: of what changes
-/// without anybody running who holds or waits, such as the name of somebody's working folder or a
-/// file tree that others mount, not all is watched.
-const AT_MOST: u32 = 20;
-
 /// What a look has seen that others can change.
 #[derive(Debug)]
 pub(super) struct Still {
@@ -27,19 +22,18 @@ pub(super) struct Still {
     pub(super) actors: usize,
     /// Who took a lock and has ended: another process can get that number.
     gone: HashSet<Pid>,
-    /// How many looks have shown the same.
-    looks: u32,
 }
 
 impl Still {
     /// `None` where somebody matters who cannot be watched.
     pub(super) fn of(
-        table: TableText,
+        mut table: TableText,
         mounts: Vec<Mount>,
         worth: Worth,
         locks: &[Sighting],
         anatomy: &BTreeMap<Pid, Arc<Anatomy>>,
     ) -> Option<Self> {
+        table.text.shrink_to_fit();
         let mut gone = HashSet::new();
         for lock in locks {
             for grant in &lock.facts.grants {
@@ -57,13 +51,12 @@ impl Still {
                 return None;
             }
         }
-        Some(Self { table, mounts, worth, actors: anatomy.len(), gone, looks: 0 })
+        Some(Self { table, mounts, worth, actors: anatomy.len(), gone })
     }
 
     /// Whether this is what the table and the mounts show.
-    pub(super) fn is_shown_by(&mut self, system: &System, table: &TableText) -> bool {
-        self.looks += 1;
-        self.looks < AT_MOST && self.table == *table && self.mounts == system.mounts(None)
+    pub(super) fn is_shown_by(&self, system: &System, table: &TableText) -> bool {
+        self.table == *table && self.mounts == system.mounts(None)
     }
 
     /// Whether nobody has the number of somebody who had ended.

@@ -46,6 +46,8 @@ pub(crate) struct Record {
 /// A granted lock with the requests that stand behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
+    /// Where it stands in the table, from 0.
+    pub(crate) place: usize,
     pub(crate) granted: Record,
     /// Depth in the tree of waiting, from 1, and the request.
     pub(crate) waiting: Vec<(u32, Record)>,
@@ -85,7 +87,8 @@ impl Table {
                 table.hidden += ordinal.saturating_sub(last_ordinal + 1);
                 last_ordinal = ordinal;
                 orphaned = false;
-                table.entries.push(Entry { granted: record, waiting: Vec::new() });
+                let place = table.entries.len();
+                table.entries.push(Entry { place, granted: record, waiting: Vec::new() });
             } else {
                 match table.entries.last_mut() {
                     Some(entry) if !orphaned => entry.waiting.push((depth, record)),

@@ -1,0 +1,432 @@
+//! Looks at a machine that is made up, with real files: when a glance is enough, and when it is not.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, symlink};
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::model::{Holder, Verdict};
+
+/// A folder that describes processes and locks as `/proc` does.
+struct Machine {
+    folder: TempDir,
+    locks: String,
+    inspector: Inspector,
+}
+
+impl Machine {
+    /// Nobody but the first process.
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["proc/self/ns", "proc/thread-self", "files"] {
+            fs::create_dir_all(folder.path().join(name)).unwrap();
+        }
+        let system = System::with_proc(folder.path().join("proc"));
+        let inspector = Inspector::of(system).unwrap();
+        let machine = Self { folder, locks: String::new(), inspector };
+        symlink("pid:[4026531836]", machine.proc("self/ns/pid")).unwrap();
+        symlink("mnt:[1]", machine.proc("self/ns/mnt")).unwrap();
+        machine.write("self/mountinfo", &fs::read_to_string("/proc/self/mountinfo").unwrap());
+        machine.write("thread-self/sched", &sched(1_000_000));
+        machine.write("locks", "");
+        machine.process(1, 0, 1);
+        machine
+    }
+
+    fn proc(&self, name: &str) -> PathBuf {
+        self.folder.path().join("proc").join(name)
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join("files").join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.proc(name), text).unwrap();
+    }
+
+    /// A process that has slept for 1,000 seconds.
+    fn process(&self, pid: Pid, parent: Pid, group: Pid) {
+        for name in ["fd", "fdinfo", "ns", &format!("task/{pid}")] {
+            fs::create_dir_all(self.proc(&format!("{pid}/{name}"))).unwrap();
+        }
+        symlink("mnt:[1]", self.proc(&format!("{pid}/ns/mnt"))).unwrap();
+        self.stat(pid, parent, group, 'S');
+        self.write(&format!("{pid}/wchan"), "do_select");
+        self.write(&format!("{pid}/task/{pid}/wchan"), "do_select");
+        self.write(&format!("{pid}/task/{pid}/sched"), &sched(500));
+        self.runs(pid, 10);
+        // Whoever opens nothing is asked for its threads' descriptors.
+        self.opens(pid, 0, "nothing");
+    }
+
+    fn stat(&self, pid: Pid, parent: Pid, group: Pid, state: char) {
+        let line = format!(
+            "{pid} (p{pid}) {state} {parent} {group} {group} 0 -1 0 {} 0 20 0 1 0 100 {} 0 0\n",
+            "0 ".repeat(8).trim_end(),
+            "0 ".repeat(16).trim_end(),
+        );
+        self.write(&format!("{pid}/stat"), &line);
+    }
+
+    /// It has run so often by now.
+    fn runs(&self, pid: Pid, times: u32) {
+        self.write(&format!("{pid}/schedstat"), &format!("{times}000 7 {times}\n"));
+    }
+
+    /// It opens a file, through a descriptor that may have had another one.
+    fn opens(&self, pid: Pid, fd: i32, name: &str) {
+        let file = self.file(name);
+        if !file.exists() {
+            fs::write(&file, "").unwrap();
+        }
+        let link = self.proc(&format!("{pid}/fd/{fd}"));
+        let _ = fs::remove_file(&link);
+        symlink(file, link).unwrap();
+        self.write(&format!("{pid}/fdinfo/{fd}"), "pos:\t0\n");
+    }
+
+    fn closes(&self, pid: Pid, fd: i32) {
+        fs::remove_file(self.proc(&format!("{pid}/fd/{fd}"))).unwrap();
+        fs::remove_file(self.proc(&format!("{pid}/fdinfo/{fd}"))).unwrap();
+    }
+
+    fn ends(&self, pid: Pid) {
+        fs::remove_dir_all(self.proc(&pid.to_string())).unwrap();
+    }
+
+    /// The record of a lock that `pid` has taken.
+    fn record(&self, pid: Pid, name: &str) -> String {
+        let stat = fs::metadata(self.file(name)).unwrap();
+        let (major, minor) = (rustix::fs::major(stat.dev()), rustix::fs::minor(stat.dev()));
+        format!("FLOCK  ADVISORY  WRITE {pid} {major:02x}:{minor:02x}:{} 0 EOF", stat.ino())
+    }
+
+    /// `keeper` has the lock of a file that `taker` took.
+    fn keeps(&self, keeper: Pid, fd: i32, name: &str, taker: Pid) {
+        self.opens(keeper, fd, name);
+        let text = format!("pos:\t0\nlock:\t1: {}\n", self.record(taker, name));
+        self.write(&format!("{keeper}/fdinfo/{fd}"), &text);
+    }
+
+    /// Puts a lock into the table.
+    fn locks(&mut self, taker: Pid, name: &str) {
+        let ordinal = self.locks.lines().count() + 1;
+        let _ = writeln!(self.locks, "{ordinal}: {}", self.record(taker, name));
+        self.write("locks", &self.locks);
+    }
+
+    fn look(&mut self) -> Arc<Snapshot> {
+        self.inspector.look().unwrap()
+    }
+
+    /// Looks until the next look can be a glance.
+    fn settles(&mut self) -> Arc<Snapshot> {
+        let before = self.inspector.glances();
+        for _ in 0..5 {
+            let seen = self.look();
+            if self.inspector.glances() > before {
+                return seen;
+            }
+        }
+        panic!("no glance");
+    }
+
+    /// The next look, which may be no glance.
+    fn looks_anew(&mut self) -> Arc<Snapshot> {
+        let before = self.inspector.glances();
+        let seen = self.look();
+        assert_eq!(self.inspector.glances(), before);
+        seen
+    }
+}
+
+fn sched(exec_start: u64) -> String {
+    format!("se.exec_start : {exec_start}.000000\nse.sum_exec_runtime : 1.000000\n")
+}
+
+/// A machine on which process 10 has taken and keeps the lock of a file, through descriptor 3.
+fn held() -> Machine {
+    let mut machine = Machine::new();
+    machine.process(10, 1, 10);
+    machine.keeps(10, 3, "a", 10);
+    machine.locks(10, "a");
+    machine.settles();
+    machine
+}
+
+fn keepers(snapshot: &Snapshot) -> Vec<(Pid, Vec<i32>)> {
+    let holder = |holder: &Holder| (holder.process.pid.unwrap(), holder.fds.clone());
+    snapshot.locks.iter().flat_map(|lock| lock.holders.iter().map(holder)).collect()
+}
+
+#[test]
+fn where_nobody_has_run_a_glance_tells_the_same_but_for_the_time() {
+    let mut machine = held();
+    let before = machine.settles();
+    let after = machine.settles();
+    let passed = after.at.uptime.saturating_sub(before.at.uptime);
+    assert!(passed > Duration::ZERO);
+    let mut aged = (*before).clone();
+    (aged.at, aged.cost) = (after.at, after.cost);
+    aged.locks[0].age.min += passed;
+    aged.locks[0].age.max = aged.locks[0].age.max.map(|max| max + passed);
+    assert_eq!(aged, *after);
+    // As a look in full would.
+    machine.inspector.last = None;
+    let anew = machine.looks_anew();
+    assert!(anew.locks[0].age.min >= after.locks[0].age.min);
+    assert_eq!(keepers(&anew), [(10, vec![3])]);
+}
+
+/// A machine as [`held`], on which somebody else takes and gives back a lock all the time.
+struct Bustle(Machine);
+
+impl Bustle {
+    fn new() -> Self {
+        let machine = held();
+        machine.process(20, 1, 20);
+        let mut bustle = Self(machine);
+        // Who is met for the first time is not told from others yet.
+        for times in 0..3 {
+            bustle.look(times);
+        }
+        bustle
+    }
+
+    /// The next look, and how many locks it has told as the last one did.
+    fn look(&mut self, times: u32) -> (Arc<Snapshot>, u64) {
+        let machine = &mut self.0;
+        machine.runs(20, 100 + times);
+        // The newest lock stands first.
+        let quiet = std::mem::take(&mut machine.locks);
+        if times.is_multiple_of(2) {
+            machine.keeps(20, 4, "busy", 20);
+            machine.locks(20, "busy");
+        } else {
+            machine.opens(20, 4, "busy");
+        }
+        machine.locks += &quiet;
+        machine.write("locks", &machine.locks);
+        machine.locks = quiet;
+        let before = machine.inspector.kept();
+        let seen = machine.looks_anew();
+        (seen, machine.inspector.kept() - before)
+    }
+}
+
+#[test]
+fn what_rests_is_kept_while_others_come_and_go() {
+    let mut bustle = Bustle::new();
+    let (before, kept) = bustle.look(4);
+    assert_eq!((before.locks.len(), kept), (2, 1));
+    let (after, kept) = bustle.look(5);
+    assert_eq!((after.locks.len(), kept), (1, 1));
+    let path = bustle.0.file("a");
+    let find = |seen: &Snapshot| {
+        let at = |lock: &&Lock| lock.path.as_ref().is_some_and(|of| of.as_path() == path);
+        seen.locks.iter().find(at).unwrap().clone()
+    };
+    let (mut before, after, passed) =
+        (find(&before), find(&after), after.at.uptime.saturating_sub(before.at.uptime));
+    before.age.pass(passed);
+    assert_eq!(before, after);
+}
+
+#[test]
+fn a_keeper_that_has_run_is_not_kept() {
+    let mut bustle = Bustle::new();
+    bustle.0.closes(10, 3);
+    bustle.0.keeps(10, 4, "a", 10);
+    bustle.0.opens(10, 3, "b");
+    bustle.0.runs(10, 11);
+    let (seen, kept) = bustle.look(5);
+    assert_eq!((keepers(&seen), kept), (vec![(10, vec![4])], 0));
+}
+
+#[test]
+fn a_lock_that_a_child_has_inherited_is_not_kept() {
+    let mut bustle = Bustle::new();
+    bustle.0.process(11, 10, 10);
+    bustle.0.keeps(11, 3, "a", 10);
+    let (seen, kept) = bustle.look(5);
+    assert_eq!((keepers(&seen), kept), (vec![(10, vec![3]), (11, vec![3])], 0));
+}
+
+#[test]
+fn a_lock_that_somebody_waits_for_is_not_kept() {
+    let mut bustle = Bustle::new();
+    bustle.0.process(11, 1, 11);
+    let request = bustle.0.record(11, "a");
+    bustle.0.locks.extend(["1: -> ", &request, "\n"]);
+    let (seen, kept) = bustle.look(5);
+    assert_eq!((seen.locks[0].waiters.len(), kept), (1, 0));
+}
+
+#[test]
+fn a_lock_that_is_shared_by_now_is_not_kept() {
+    let mut machine = Machine::new();
+    for pid in [10, 11, 12] {
+        machine.process(pid, 1, pid);
+    }
+    machine.opens(11, 3, "a");
+    machine.keeps(10, 3, "a", 10);
+    machine.locks(10, "a");
+    machine.locks = machine.locks.replace("WRITE", "READ");
+    machine.write("locks", &machine.locks);
+    machine.write("10/fdinfo/3", &format!("lock:\t{}", machine.locks));
+    machine.settles();
+    let second = machine.record(11, "a").replace("WRITE", "READ");
+    machine.locks.extend(["2: ", &second, "\n"]);
+    machine.write("locks", &machine.locks);
+    machine.write("11/fdinfo/3", &format!("lock:\t1: {second}\n"));
+    machine.runs(11, 11);
+    let seen = machine.looks_anew();
+    assert_eq!((seen.locks.len(), seen.locks[0].holders.len()), (1, 2));
+}
+
+#[test]
+fn a_lock_that_is_gone_is_not_kept() {
+    let mut bustle = Bustle::new();
+    bustle.0.locks.clear();
+    bustle.0.opens(10, 3, "a");
+    let (seen, kept) = bustle.look(5);
+    assert_eq!((seen.locks.len(), kept), (0, 0));
+}
+
+#[test]
+fn a_lock_of_a_path_that_another_file_had_is_not_kept() {
+    let mut bustle = Bustle::new();
+    // The file that had this name before is locked too.
+    let replaced = bustle.0.file("old");
+    bustle.0.process(11, 1, 11);
+    bustle.0.keeps(11, 3, "old", 11);
+    bustle.0.locks(11, "old");
+    let link = bustle.0.proc("11/fd/3");
+    fs::remove_file(&link).unwrap();
+    let gone = bustle.0.folder.path().join("files/a (deleted)");
+    // Not a file of that name: the name that the other one had.
+    symlink(replaced, &gone).unwrap();
+    symlink(gone, link).unwrap();
+    let (seen, kept) = bustle.look(5);
+    assert_eq!(kept, 0);
+    let verdict = |pid| {
+        let held = |lock: &&Lock| lock.holders[0].process.pid == Some(pid);
+        let lock = seen.locks.iter().find(held).unwrap();
+        (lock.verdict, lock.why.as_deref().unwrap().contains("another file"))
+    };
+    assert_eq!(verdict(11), (Verdict::Split, true));
+    assert_eq!(verdict(10).0, Verdict::Held);
+}
+
+#[test]
+fn now_and_then_everything_is_looked_at_all_the_same() {
+    let mut machine = held();
+    let before = machine.inspector.glances();
+    for _ in 0..100 {
+        machine.look();
+    }
+    assert!((80..100).contains(&(machine.inspector.glances() - before)));
+}
+
+#[test]
+fn who_has_run_is_asked_again() {
+    let mut machine = held();
+    machine.closes(10, 3);
+    machine.keeps(10, 4, "a", 10);
+    machine.opens(10, 3, "b");
+    machine.runs(10, 11);
+    assert_eq!(keepers(&machine.looks_anew()), [(10, vec![4])]);
+}
+
+#[test]
+fn a_lock_that_comes_is_seen() {
+    let mut machine = held();
+    machine.process(11, 1, 11);
+    machine.keeps(11, 3, "b", 11);
+    machine.locks(11, "b");
+    assert_eq!(machine.looks_anew().locks.len(), 2);
+}
+
+#[test]
+fn a_child_that_inherits_a_lock_is_seen() {
+    let mut machine = held();
+    machine.process(11, 10, 10);
+    machine.keeps(11, 3, "a", 10);
+    assert_eq!(keepers(&machine.looks_anew()), [(10, vec![3]), (11, vec![3])]);
+}
+
+#[test]
+fn a_new_process_that_keeps_nothing_changes_nothing() {
+    let mut machine = held();
+    machine.process(11, 1, 11);
+    machine.opens(11, 3, "b");
+    machine.settles();
+}
+
+#[test]
+fn a_lock_that_is_left_behind_is_orphaned_once_nobody_is_in_charge() {
+    let mut machine = Machine::new();
+    machine.process(9, 1, 9);
+    machine.process(10, 9, 9);
+    machine.keeps(10, 3, "a", 8);
+    machine.locks(8, "a");
+    assert_eq!(machine.settles().locks[0].verdict, Verdict::Held);
+    // Its parent and the leader of its group. It does not have to run for that.
+    machine.ends(9);
+    machine.stat(10, 1, 9, 'S');
+    let seen = machine.looks_anew();
+    assert_eq!(seen.locks[0].verdict, Verdict::Orphaned);
+    assert_eq!(seen.locks[0].holders[0].process.parent.as_ref().map(|parent| parent.pid), Some(1));
+}
+
+#[test]
+fn a_stranger_that_gets_the_number_of_the_taker_is_told_from_it() {
+    let mut machine = Machine::new();
+    machine.process(10, 1, 10);
+    machine.keeps(10, 3, "a", 8);
+    machine.locks(8, "a");
+    let why = |seen: &Snapshot| seen.locks[0].why.as_deref().unwrap().to_owned();
+    let before = why(&machine.settles());
+    machine.process(8, 1, 8);
+    assert_ne!(why(&machine.looks_anew()), before);
+}
+
+#[test]
+fn a_name_that_goes_is_missed() {
+    let mut machine = held();
+    let gone = machine.folder.path().join("files/a (deleted)");
+    fs::rename(machine.file("a"), &gone).unwrap();
+    let link = machine.proc("10/fd/3");
+    fs::remove_file(&link).unwrap();
+    symlink(&gone, link).unwrap();
+    let seen = machine.looks_anew();
+    assert_eq!(seen.locks[0].path, Some(PathBytes::new(gone)));
+}
+
+#[test]
+fn who_cannot_be_watched_is_looked_at() {
+    let mut machine = held();
+    // The kernel counts nothing of it.
+    machine.process(11, 1, 11);
+    machine.runs(11, 0);
+    machine.keeps(11, 3, "b", 11);
+    machine.locks(11, "b");
+    for _ in 0..5 {
+        machine.looks_anew();
+    }
+}
+
+#[test]
+fn uninterruptible_sleep_can_become_a_finding_with_time() {
+    let mut machine = held();
+    machine.process(11, 1, 11);
+    machine.stat(11, 1, 11, 'D');
+    machine.keeps(11, 3, "b", 11);
+    machine.locks(11, "b");
+    for _ in 0..5 {
+        machine.looks_anew();
+    }
+}
