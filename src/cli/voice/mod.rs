@@ -225,10 +225,7 @@ impl Voice {
         let mut waiting = self.waits.iter().filter(|wait| !wait.over);
         let Some(first) = waiting.find_map(|wait| wait.latest.clone()) else { return };
         let others = waiting.filter(|wait| wait.latest.is_some()).count();
-        let mut sentence = Progress::Waiting(first).to_string();
-        if others > 0 {
-            sentence += &format!(" (and {others} more)");
-        }
-        self.terminal.draw(&sentence);
+        let more = if others > 0 { format!(" (and {others} more)") } else { String::new() };
+        self.terminal.draw(&format!("{}{more}", Progress::Waiting(first)));
     }
 }
