@@ -94,7 +94,7 @@ impl Source for Kernel {
         let mut locks = grants::group(system, &files, &table, &scan);
         requests::enqueue(system, &mut locks, &table, !everything_in_table);
         let anatomy = examine(system, &locks, keeping.pids(&scan));
-        files::name(system, &files, &mut locks);
+        let looked_up = files::name(system, &files, &mut locks);
         self.names.give(system, &files, scope, &mut locks);
         if !keeping.is_untouched_by(&locks, &scan) {
             // Seldom: a locked file was replaced by another one that is locked.
@@ -116,8 +116,9 @@ impl Source for Kernel {
         let mut memory = None;
         if remembered {
             let mounts = files.mounts.clone();
-            let resting = Resting::of(&locks, &table, &scan, keeping, &anatomy, mounts);
-            memory = Some((Still::of(text, files.mounts, worth, &locks, &anatomy), resting));
+            let resting = Resting::of(&locks, &looked_up, &table, &scan, keeping, &anatomy, mounts);
+            let still = Still::of(text, looked_up, files.mounts, worth, &locks, &anatomy);
+            memory = Some((still, resting));
         }
         let all = Memory::of(began, &anatomy, scan, alive.into_iter().collect(), turn);
         self.memory = Some(match memory {
