@@ -121,11 +121,12 @@ fn bytes_of_a_file_are_a_lock_of_their_own() {
 fn a_path_is_locked_as_others_lock_it_and_that_is_said() {
     let scene = Scene::new();
     File::create(scene.path("lock")).unwrap();
-    let _holder = scene.holder(&["--range", "0-9", "ofd:lock"]);
+    let _holder = scene.holder(&["--shared", "ofd:lock"]);
     let said = scene.ends(&["run", "-n", "lock", "--", "true"], 1);
     assert!(said.contains("not free"), "{said}");
-    let said = scene.ends(&["run", "--range", "10-19", "lock", "--", "true"], 0);
+    let said = scene.ends(&["run", "--shared", "lock", "--", "true"], 0);
     assert!(said.contains("ofd:"), "{said}");
+    assert_eq!(scene.ends(&["run", "--shared", "ofd:lock", "--", "true"], 0), "");
 }
 
 #[test]
