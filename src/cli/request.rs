@@ -117,7 +117,9 @@ impl<'a> Asking<'a> {
 
     /// Says which kind of lock a bare path was taken as, where that is not the usual one.
     fn say_choice(&self, target: &Target, guard: &Guard) {
-        if matches!(target, Target::Path(_)) && guard.family() != "flock" {
+        // Who names bytes has chosen already.
+        let has_chosen = !matches!(target, Target::Path(_)) || self.terms.range.is_some();
+        if !has_chosen && guard.family() != "flock" {
             let path = harmless_bytes(guard.path().as_os_str().as_encoded_bytes());
             let family = guard.family();
             stderr::remark(

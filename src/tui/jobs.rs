@@ -136,6 +136,11 @@ impl Jobs {
             return guard.release().map(|()| Some(End::Cancelled));
         }
         self.tell(number, News::Held(guard.id().cloned()));
+        let jobs = self.clone();
+        guard.on_lost(move || {
+            let why = "it could not be kept alive in time, and may be somebody else's by now";
+            jobs.tell(number, News::Over(End::Lost(why.into())));
+        });
         desk.held.insert(number, guard);
         Ok(None)
     }

@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 use locktop::acquire::{Cancel, Progress};
 use locktop::{Acquire, Error, Guard, Target};
 
-use super::support::{Record, records, wait_until};
+use super::support::{records, wait_until};
 
 /// A request for that kind of lock on a file.
 pub(crate) fn lock(family: &str, path: &Path) -> Acquire {
@@ -20,9 +20,16 @@ pub(crate) fn waiting(path: &Path) -> usize {
     records(path).iter().filter(|record| record.waits).count()
 }
 
-/// Whether somebody has a lock on the file that is there now.
+/// Whether somebody is seen to have a lock on the file that is there now. The kernel's table can
+/// leave out one that is there: to see that there is one, use [`wait_until_held`].
 pub(crate) fn is_held(path: &Path) -> bool {
-    !records(path).iter().all(|record: &Record| record.waits)
+    records(path).iter().any(|record| !record.waits)
+}
+
+/// Waits until somebody has a lock on the file that is there now.
+#[track_caller]
+pub(crate) fn wait_until_held(path: &Path) {
+    wait_until("somebody has a lock", || is_held(path).then_some(()));
 }
 
 /// Waits until so many stand in its queues.

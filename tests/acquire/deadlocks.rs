@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::asking::{is_held, wait_for_queue};
+use crate::asking::{is_held, wait_for_queue, wait_until_held};
 use crate::script::{Script, run};
 use crate::support::{Scene, wait_until};
 
@@ -30,6 +30,8 @@ fn what_the_shell_has_locked_and_kept() {
     let Some(scene) = Scene::with(&[]) else { return };
     let said = refused(&scene, "exec 9>l; flock 9; locktop run l -- true 9>&-");
     assert!(said.contains("sh (pid "), "{said}");
+    // Started in the background, but waited for.
+    refused(&scene, "exec 9>l; flock 9; locktop run l -- true 9>&- & wait $!");
     // However far above.
     refused(&scene, "exec 9>l; flock 9; sh -c 'locktop run l -- true; exit $?' 9>&-");
 }
@@ -88,7 +90,7 @@ fn the_later_of_two_who_cross() {
     let first = "locktop run a -- sh -c 'until test -e go; do sleep 0.01; done; \
                  locktop run b -- touch done'";
     let first = Script::begin(&scene, first);
-    wait_until("the first has its lock", || is_held(&scene.path("a")).then_some(()));
+    wait_until_held(&scene.path("a"));
     let second = "locktop run b -- sh -c 'touch go; until test -e waits; do sleep 0.01; done; \
                   locktop run a -- true; exit $?'";
     let second = Script::begin(&scene, second);

@@ -4,7 +4,7 @@ use std::fs;
 
 use rustix::process::Signal;
 
-use crate::asking::{is_held, wait_for_queue, waiting};
+use crate::asking::{is_held, wait_for_queue, wait_until_held, waiting};
 use crate::chance::Chance;
 use crate::script::Script;
 use crate::support::{Scene, send, state, wait_until};
@@ -32,7 +32,7 @@ fn the_command_keeps_the_lock_of_one_that_was_killed() {
         let command = number_in(&scene, "command");
         send(Signal::KILL, script.pid);
         has_gone(script.pid);
-        assert!(is_held(&scene.path("l")), "{target}");
+        wait_until_held(&scene.path("l"));
         let next = Script::begin(&scene, &format!("locktop run {target} -- touch next"));
         wait_for_queue(&scene.path("l"), 1);
         assert!(state(command).is_some());

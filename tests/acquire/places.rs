@@ -5,7 +5,7 @@ use std::os::unix::fs::{FileTypeExt as _, PermissionsExt, symlink};
 
 use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
 
-use crate::asking::{is_held, lock};
+use crate::asking::{is_held, lock, wait_until_held};
 use crate::support::{Need, Scene, all_met};
 
 const FAMILIES: [&str; 2] = ["flock", "ofd"];
@@ -59,7 +59,7 @@ fn pipes_and_devices_are_locked_as_they_are() {
         mknodat(CWD, &path, kind, Mode::from_raw_mode(0o666), makedev(1, 3)).unwrap();
         // Nobody is at the other end.
         let guard = lock("flock", &path).take().unwrap();
-        assert!(is_held(&path));
+        wait_until_held(&path);
         assert!(lock("flock", &path).no_wait().take().unwrap_err().is_would_block());
         guard.release().unwrap();
         let file_type = fs::symlink_metadata(&path).unwrap().file_type();
@@ -71,7 +71,7 @@ fn pipes_and_devices_are_locked_as_they_are() {
 fn folders_are_locked_by_flock_only() {
     let folder = tempfile::tempdir().unwrap();
     let guard = lock("flock", folder.path()).take().unwrap();
-    assert!(is_held(folder.path()));
+    wait_until_held(folder.path());
     guard.release().unwrap();
     lock("ofd", folder.path()).take().unwrap_err();
     assert!(!is_held(folder.path()));
@@ -103,7 +103,7 @@ fn links_that_somebody_planted_are_not_followed() {
     symlink("real", own.join("l")).unwrap();
     for family in FAMILIES {
         let guard = lock(family, &own.join("l")).take().unwrap();
-        assert!(is_held(&own.join("real")));
+        wait_until_held(&own.join("real"));
         guard.release().unwrap();
     }
     symlink("l2", own.join("l1")).unwrap();

@@ -118,7 +118,7 @@ fn time_runs_out_for_one_of_many_at_its_time() {
         let error = lock(family, &path).timeout(patience).take().unwrap_err();
         assert!(error.is_timeout(), "{error}");
         assert!(begun.elapsed() >= patience);
-        assert_eq!(waiting(&path), 1);
+        wait_for_queue(&path, 1);
         // None at all is one try.
         assert!(lock(family, &path).timeout(Duration::ZERO).take().unwrap_err().is_timeout());
         assert!(lock(family, &path).no_wait().take().unwrap_err().is_would_block());

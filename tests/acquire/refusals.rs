@@ -71,7 +71,7 @@ fn a_file_system_that_cannot_be_written_to() {
     assert!(said.contains("Read-only file system") && said.contains("share the lock"), "{said}");
     for family in FAMILIES {
         let (status, said) = run(&scene, Viewer::Ourselves, family, "mnt/new");
-        assert_eq!(status, 5, "{said}");
+        assert!(matches!(status, 3 | 5), "{said}");
         assert!(said.contains("Read-only file system") && said.contains("mnt/new"), "{said}");
     }
 }
