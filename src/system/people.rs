@@ -4,7 +4,7 @@
 //! rest from `/proc`.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::thread::Builder;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, Uid, UpdateKind, Users};
 
 use super::procfs::cgroup::Cgroup;
 use super::procfs::stat::Stat;
+use super::relatives::Relatives;
 use super::scheduler::Account;
 use super::{Pulse, System, read_record};
 use crate::model::{Moment, Parent, PathBytes, Pid, Process, ProcessId, State};
@@ -267,6 +268,25 @@ fn threads_of(system: &System, pid: Pid, stat: &Stat) -> Vec<(Pid, Pid, usize)> 
     tids.into_iter().map(|tid| (pid, tid, cpu(tid))).collect()
 }
 
+impl System {
+    /// What is known of each of these processes.
+    pub(crate) fn anatomy(&self, pids: &[Pid]) -> HashMap<Pid, Arc<Anatomy>> {
+        self.people().examine(self, pids, self.now())
+    }
+
+    /// Those of these processes of whom all that [`System::anatomy`] said last still holds: they
+    /// have not run since.
+    pub(crate) fn asleep(&self, pids: impl Iterator<Item = Pid>) -> HashSet<Pid> {
+        let mut relatives = Relatives::default();
+        let people = self.people();
+        pids.filter(|pid| people.asleep(self, &mut relatives, *pid).is_some()).collect()
+    }
+
+    fn people(&self) -> MutexGuard<'_, People> {
+        self.people.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// So many processes are worth a thread.
 const WORTH_A_THREAD: usize = 64;
 
@@ -295,56 +315,6 @@ fn in_parallel(
         }
         anatomy
     })
-}
-
-/// Parents, leaders of process groups and control groups, which many processes share: each is asked
-/// once in a look.
-#[derive(Debug, Default)]
-pub(super) struct Relatives {
-    commands: HashMap<Pid, Option<String>>,
-    leaders_alive: HashMap<Pid, bool>,
-    frozen: HashMap<Arc<Cgroup>, bool>,
-}
-
-impl Relatives {
-    /// Asks after those of a process.
-    fn meet(&mut self, system: &System, pid: Pid, stat: &Stat) {
-        self.command(system, stat.parent);
-        self.leader_is_alive(system, pid, stat.group);
-    }
-
-    /// The command of a parent that has not ended.
-    fn command(&mut self, system: &System, pid: Pid) -> Option<&String> {
-        let ask = || {
-            let stat = system.stat(pid).ok()?;
-            let has_ended = matches!(stat.state, Some(State::Zombie | State::Dead));
-            let lives = !has_ended || stat.threads > 1;
-            lives.then(|| String::from_utf8_lossy(&stat.command).into_owned())
-        };
-        self.commands.entry(pid).or_insert_with(ask).as_ref()
-    }
-
-    /// Whether the leader of a process's group is alive. The group of a process on its way out reads
-    /// -1, one of another pid namespace 0: then that is not known.
-    fn leader_is_alive(&mut self, system: &System, pid: Pid, group: Pid) -> Option<bool> {
-        let ask = || group == pid || system.is_alive(group);
-        (group > 0).then(|| *self.leaders_alive.entry(group).or_insert_with(ask))
-    }
-
-    fn is_frozen(&mut self, system: &System, group: &Arc<Cgroup>) -> bool {
-        *self.frozen.entry(Arc::clone(group)).or_insert_with(|| system.is_frozen(group))
-    }
-
-    /// Whether parent and leader are what they were when the process was asked after. A parent that
-    /// ends leaves its children to another.
-    fn are_those_of(&mut self, system: &System, pid: Pid, process: &Process) -> bool {
-        let parent = process.parent.as_ref();
-        let same_parent = parent.is_none_or(|parent| {
-            parent.command.is_some() && parent.command.as_ref() == self.command(system, parent.pid)
-        });
-        let alive = process.group.and_then(|group| self.leader_is_alive(system, pid, group));
-        same_parent && alive == process.group_leader_alive
-    }
 }
 
 /// A process that is being examined.
