@@ -92,6 +92,7 @@ impl People {
         &mut self,
         system: &System,
         pids: &[Pid],
+        asleep: &HashSet<Pid>,
         now: Moment,
     ) -> HashMap<Pid, Arc<Anatomy>> {
         self.round = (self.round + 1) % ROUNDS;
@@ -99,16 +100,15 @@ impl People {
         let asked: HashSet<Pid> = pids.iter().copied().collect();
         self.known.retain(|pid, _| asked.contains(pid));
 
-        let mut relatives = Relatives::default();
         let (mut anatomy, mut stats) = (HashMap::with_capacity(pids.len()), Vec::new());
         for &pid in pids {
-            let asleep = (!self.is_in_turn(pid)).then(|| self.asleep(system, &mut relatives, pid));
-            match asleep.flatten() {
+            let known = self.known.get(&pid).filter(|_| asleep.contains(&pid));
+            match known.and_then(|known| known.anatomy.clone()).filter(|_| !self.is_in_turn(pid)) {
                 Some(before) => _ = anatomy.insert(pid, before),
                 None => stats.extend(system.stat(pid).ok().map(|stat| (pid, stat))),
             }
         }
-        let awake = self.examine_awake(system, relatives, &stats, now);
+        let awake = self.examine_awake(system, &stats, now);
         for (pid, of) in &awake {
             if let Some(known) = self.known.get_mut(pid) {
                 known.anatomy = Some(Arc::clone(of));
@@ -121,7 +121,6 @@ impl People {
     fn examine_awake(
         &mut self,
         system: &System,
-        mut relatives: Relatives,
         stats: &[(Pid, Stat)],
         now: Moment,
     ) -> HashMap<Pid, Arc<Anatomy>> {
@@ -132,6 +131,7 @@ impl People {
         if !unknown.is_empty() {
             self.learn(system, &unknown, now);
         }
+        let mut relatives = Relatives::default();
         let mut bodies = Vec::with_capacity(stats.len());
         for (pid, stat) in stats {
             // Before its threads are asked: what they run meanwhile must not pass for an ended one's.
@@ -151,32 +151,23 @@ impl People {
         in_parallel(system.threads, &bodies, examine)
     }
 
-    /// What was found out of a process at the last look, if it holds: it has not run, its parent and
-    /// the leader of its group are as they were, and nobody froze it.
-    pub(super) fn asleep(
-        &self,
-        system: &System,
-        relatives: &mut Relatives,
-        pid: Pid,
-    ) -> Option<Arc<Anatomy>> {
-        let known = self.known.get(&pid)?;
-        let anatomy = known.anatomy.as_ref()?;
+    /// Whether what was found out of a process at the last look holds: it has not run, its parent
+    /// and the leader of its group are as they were, and nobody froze it.
+    fn is_asleep(&self, system: &System, relatives: &mut Relatives, pid: Pid) -> bool {
+        let Some(known) = self.known.get(&pid) else { return false };
+        let Some(anatomy) = &known.anatomy else { return false };
         let process = &anatomy.process;
         // Others can freeze and thaw a process that does not run.
         let rests = matches!(
             process.state,
             Some(State::Sleeping | State::Stopped | State::Traced | State::Idle | State::Zombie)
         );
-        if !rests
-            || known.is_stale()
-            || !anatomy.has_slept(system)
-            || !relatives.are_those_of(system, pid, process)
-        {
-            return None;
-        }
         let freezer = known.freezer.as_ref();
-        let is_frozen = freezer.is_some_and(|group| relatives.is_frozen(system, group));
-        (!is_frozen).then(|| Arc::clone(anatomy))
+        rests
+            && !known.is_stale()
+            && anatomy.has_slept(system)
+            && relatives.are_those_of(system, pid, process)
+            && !freezer.is_some_and(|group| relatives.is_frozen(system, group))
     }
 
     fn is_in_turn(&self, pid: Pid) -> bool {
@@ -269,9 +260,14 @@ fn threads_of(system: &System, pid: Pid, stat: &Stat) -> Vec<(Pid, Pid, usize)> 
 }
 
 impl System {
-    /// What is known of each of these processes.
-    pub(crate) fn anatomy(&self, pids: &[Pid]) -> HashMap<Pid, Arc<Anatomy>> {
-        self.people().examine(self, pids, self.now())
+    /// What is known of each of these processes; of those that are [`asleep`](System::asleep), what
+    /// was known of them at the last look.
+    pub(crate) fn anatomy(
+        &self,
+        pids: &[Pid],
+        asleep: &HashSet<Pid>,
+    ) -> HashMap<Pid, Arc<Anatomy>> {
+        self.people().examine(self, pids, asleep, self.now())
     }
 
     /// Those of these processes of whom all that [`System::anatomy`] said last still holds: they
@@ -279,7 +275,7 @@ impl System {
     pub(crate) fn asleep(&self, pids: impl Iterator<Item = Pid>) -> HashSet<Pid> {
         let mut relatives = Relatives::default();
         let people = self.people();
-        pids.filter(|pid| people.asleep(self, &mut relatives, *pid).is_some()).collect()
+        pids.filter(|pid| people.is_asleep(self, &mut relatives, *pid)).collect()
     }
 
     fn people(&self) -> MutexGuard<'_, People> {
