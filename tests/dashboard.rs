@@ -2,203 +2,18 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "dashboard/ours.rs"]
+mod ours;
 mod support;
+#[path = "dashboard/terminal.rs"]
+mod terminal;
 
-use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
-use std::time::{Duration, Instant};
 
-use portable_pty::{CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
-use rustix::process::{Pid, Signal, kill_process};
+use portable_pty::{CommandBuilder, native_pty_system};
+use rustix::process::{Signal, kill_process};
 use support::{Need, all_met};
-use tempfile::TempDir;
-
-/// Long enough even where the lock table is so large or busy that looks are rare.
-const SOON: Duration = Duration::from_mins(2);
-
-/// A lock file held by flock(1), until dropped.
-struct Held {
-    folder: TempDir,
-    holder: Child,
-}
-
-impl Held {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("nightly.lock");
-        let mut holder = Command::new("flock")
-            .args([&*path, Path::new("sh"), Path::new("-c"), Path::new("echo; exec cat")])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // The line comes when it has the lock.
-        holder.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
-        Self { folder, holder }
-    }
-
-    fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
-    /// The holder reads to the end of its input.
-    fn release(&mut self) {
-        drop(self.holder.stdin.take());
-        self.holder.wait().unwrap();
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.release();
-    }
-}
-
-/// What the program wrote, and what a terminal makes of it.
-struct Seen {
-    parser: vt100::Parser,
-    bytes: Vec<u8>,
-    ended: bool,
-}
-
-/// The program in a terminal.
-struct Terminal {
-    master: Box<dyn MasterPty + Send>,
-    keyboard: Box<dyn Write + Send>,
-    child: Box<dyn portable_pty::Child + Send + Sync>,
-    seen: Arc<(Mutex<Seen>, Condvar)>,
-    /// The terminal's settings before the program was started.
-    before: String,
-}
-
-impl Terminal {
-    fn start(arguments: &[&Path]) -> Self {
-        Self::start_with(arguments, &[])
-    }
-
-    fn start_with(arguments: &[&Path], environment: &[(&str, &str)]) -> Self {
-        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_locktop"));
-        command.args(arguments);
-        command.env_remove("NO_COLOR");
-        for (name, value) in environment {
-            command.env(name, value);
-        }
-        Self::spawn(command)
-    }
-
-    fn spawn(mut command: CommandBuilder) -> Self {
-        let pty = native_pty_system().openpty(size(100, 30)).unwrap();
-        let before = settings(&*pty.master);
-        command.env("TERM", "xterm-256color");
-        let child = pty.slave.spawn_command(command).unwrap();
-        let parser = vt100::Parser::new(30, 100, 0);
-        let seen = Seen { parser, bytes: Vec::new(), ended: false };
-        let seen = Arc::new((Mutex::new(seen), Condvar::new()));
-        read(pty.master.try_clone_reader().unwrap(), Arc::clone(&seen));
-        let keyboard = pty.master.take_writer().unwrap();
-        // The slave's end stays open with the program only.
-        Self { master: pty.master, keyboard, child, seen, before }
-    }
-
-    fn pid(&self) -> Pid {
-        Pid::from_raw(i32::try_from(self.child.process_id().unwrap()).unwrap()).unwrap()
-    }
-
-    fn press(&mut self, keys: &str) {
-        self.keyboard.write_all(keys.as_bytes()).unwrap();
-    }
-
-    fn resize(&mut self, width: u16, height: u16) {
-        self.seen.0.lock().unwrap().parser.screen_mut().set_size(height, width);
-        self.master.resize(size(width, height)).unwrap();
-    }
-
-    /// Waits until the screen is so, and returns its text.
-    fn wait(&self, what: &str, is_so: impl Fn(&Seen) -> bool) -> String {
-        let (seen, changed) = &*self.seen;
-        let mut seen = seen.lock().unwrap();
-        let begun = Instant::now();
-        loop {
-            let text = seen.parser.screen().contents();
-            if is_so(&seen) {
-                return text;
-            }
-            let left = SOON.saturating_sub(begun.elapsed());
-            assert!(!left.is_zero() && !seen.ended, "{what} was not to be seen:\n{text}");
-            seen = changed.wait_timeout(seen, left).unwrap().0;
-        }
-    }
-
-    /// Waits until a text is on the screen.
-    fn shows(&self, text: &str) -> String {
-        self.wait(text, |seen| seen.parser.screen().contents().contains(text))
-    }
-
-    /// Waits until a text is not on the screen any more.
-    fn hides(&self, text: &str) {
-        self.wait(text, |seen| !seen.parser.screen().contents().contains(text));
-    }
-
-    /// Waits for the end; the terminal must be as it was before.
-    fn ends(&mut self) -> ExitStatus {
-        let status = self.child.wait().unwrap();
-        self.is_restored();
-        status
-    }
-
-    fn is_restored(&self) {
-        self.wait("the screen from before", |seen| is_plain(seen.parser.screen()));
-        assert_eq!(settings(&*self.master), self.before);
-    }
-}
-
-/// Ends what a failed test leaves behind.
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        if matches!(self.child.try_wait(), Ok(None)) {
-            let _ = self.child.kill();
-            let _ = self.child.wait();
-        }
-    }
-}
-
-fn read(mut from: Box<dyn Read + Send>, into: Arc<(Mutex<Seen>, Condvar)>) {
-    std::thread::spawn(move || {
-        let mut buffer = [0; 4096];
-        loop {
-            let count = from.read(&mut buffer).unwrap_or_default();
-            let mut seen = into.0.lock().unwrap();
-            seen.parser.process(&buffer[..count]);
-            seen.bytes.extend_from_slice(&buffer[..count]);
-            seen.ended = count == 0;
-            into.1.notify_all();
-            if count == 0 {
-                return;
-            }
-        }
-    });
-}
-
-fn size(cols: u16, rows: u16) -> PtySize {
-    PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }
-}
-
-fn settings(master: &dyn MasterPty) -> String {
-    format!("{:?}", master.get_termios())
-}
-
-/// Whether the dashboard has left no trace in the terminal's modes.
-fn is_plain(screen: &vt100::Screen) -> bool {
-    !screen.alternate_screen()
-        && !screen.hide_cursor()
-        && screen.mouse_protocol_mode() == vt100::MouseProtocolMode::None
-}
-
-fn click(column: usize, row: usize) -> String {
-    format!("\x1b[<0;{0};{1}M\x1b[<0;{0};{1}m", column + 1, row + 1)
-}
+use terminal::{Held, Terminal, size};
 
 #[test]
 fn a_lock_is_shown_while_it_is_held() {
@@ -271,6 +86,10 @@ fn keys_do_what_they_say() {
     });
     terminal.press("q");
     assert!(terminal.ends().success());
+}
+
+fn click(column: usize, row: usize) -> String {
+    format!("\x1b[<0;{0};{1}M\x1b[<0;{0};{1}m", column + 1, row + 1)
 }
 
 #[test]

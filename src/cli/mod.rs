@@ -12,6 +12,7 @@ mod future;
 mod hold;
 mod interrupt;
 mod json;
+mod loss;
 mod ls;
 mod page;
 mod pick;

@@ -1,151 +1,14 @@
 //! Looks at a machine that is made up, with real files: when a glance is enough, and when it is not.
 
-use std::fmt::Write as _;
-use std::fs;
-use std::os::unix::fs::{MetadataExt as _, symlink};
+mod machine;
 
-use tempfile::TempDir;
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use machine::Machine;
 
 use super::*;
 use crate::model::{Holder, Verdict};
-
-/// A folder that describes processes and locks as `/proc` does.
-struct Machine {
-    folder: TempDir,
-    locks: String,
-    inspector: Inspector,
-}
-
-impl Machine {
-    /// Nobody but the first process.
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        for name in ["proc/self/ns", "proc/thread-self", "files"] {
-            fs::create_dir_all(folder.path().join(name)).unwrap();
-        }
-        let system = System::with_proc(folder.path().join("proc"));
-        let inspector = Inspector::of(system).unwrap();
-        let machine = Self { folder, locks: String::new(), inspector };
-        symlink("pid:[4026531836]", machine.proc("self/ns/pid")).unwrap();
-        symlink("mnt:[1]", machine.proc("self/ns/mnt")).unwrap();
-        machine.write("self/mountinfo", &fs::read_to_string("/proc/self/mountinfo").unwrap());
-        machine.write("thread-self/sched", &sched(1_000_000));
-        machine.write("locks", "");
-        machine.process(1, 0, 1);
-        machine
-    }
-
-    fn proc(&self, name: &str) -> PathBuf {
-        self.folder.path().join("proc").join(name)
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.folder.path().join("files").join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        fs::write(self.proc(name), text).unwrap();
-    }
-
-    /// A process that has slept for 1,000 seconds.
-    fn process(&self, pid: Pid, parent: Pid, group: Pid) {
-        for name in ["fd", "fdinfo", "ns", &format!("task/{pid}")] {
-            fs::create_dir_all(self.proc(&format!("{pid}/{name}"))).unwrap();
-        }
-        symlink("mnt:[1]", self.proc(&format!("{pid}/ns/mnt"))).unwrap();
-        self.stat(pid, parent, group, 'S');
-        self.write(&format!("{pid}/wchan"), "do_select");
-        self.write(&format!("{pid}/task/{pid}/wchan"), "do_select");
-        self.write(&format!("{pid}/task/{pid}/sched"), &sched(500));
-        self.runs(pid, 10);
-        // Whoever opens nothing is asked for its threads' descriptors.
-        self.opens(pid, 0, "nothing");
-    }
-
-    fn stat(&self, pid: Pid, parent: Pid, group: Pid, state: char) {
-        let line = format!(
-            "{pid} (p{pid}) {state} {parent} {group} {group} 0 -1 0 {} 0 20 0 1 0 100 {} 0 0\n",
-            "0 ".repeat(8).trim_end(),
-            "0 ".repeat(16).trim_end(),
-        );
-        self.write(&format!("{pid}/stat"), &line);
-    }
-
-    /// It has run so often by now.
-    fn runs(&self, pid: Pid, times: u32) {
-        self.write(&format!("{pid}/schedstat"), &format!("{times}000 7 {times}\n"));
-    }
-
-    /// It opens a file, through a descriptor that may have had another one.
-    fn opens(&self, pid: Pid, fd: i32, name: &str) {
-        let file = self.file(name);
-        if !file.exists() {
-            fs::write(&file, "").unwrap();
-        }
-        let link = self.proc(&format!("{pid}/fd/{fd}"));
-        let _ = fs::remove_file(&link);
-        symlink(file, link).unwrap();
-        self.write(&format!("{pid}/fdinfo/{fd}"), "pos:\t0\n");
-    }
-
-    fn closes(&self, pid: Pid, fd: i32) {
-        fs::remove_file(self.proc(&format!("{pid}/fd/{fd}"))).unwrap();
-        fs::remove_file(self.proc(&format!("{pid}/fdinfo/{fd}"))).unwrap();
-    }
-
-    fn ends(&self, pid: Pid) {
-        fs::remove_dir_all(self.proc(&pid.to_string())).unwrap();
-    }
-
-    /// The record of a lock that `pid` has taken.
-    fn record(&self, pid: Pid, name: &str) -> String {
-        let stat = fs::metadata(self.file(name)).unwrap();
-        let (major, minor) = (rustix::fs::major(stat.dev()), rustix::fs::minor(stat.dev()));
-        format!("FLOCK  ADVISORY  WRITE {pid} {major:02x}:{minor:02x}:{} 0 EOF", stat.ino())
-    }
-
-    /// `keeper` has the lock of a file that `taker` took.
-    fn keeps(&self, keeper: Pid, fd: i32, name: &str, taker: Pid) {
-        self.opens(keeper, fd, name);
-        let text = format!("pos:\t0\nlock:\t1: {}\n", self.record(taker, name));
-        self.write(&format!("{keeper}/fdinfo/{fd}"), &text);
-    }
-
-    /// Puts a lock into the table.
-    fn locks(&mut self, taker: Pid, name: &str) {
-        let ordinal = self.locks.lines().count() + 1;
-        let _ = writeln!(self.locks, "{ordinal}: {}", self.record(taker, name));
-        self.write("locks", &self.locks);
-    }
-
-    fn look(&mut self) -> Arc<Snapshot> {
-        self.inspector.look().unwrap()
-    }
-
-    /// Looks until the next look can be a glance.
-    fn settles(&mut self) -> Arc<Snapshot> {
-        let before = self.inspector.glances();
-        for _ in 0..5 {
-            let seen = self.look();
-            if self.inspector.glances() > before {
-                return seen;
-            }
-        }
-        panic!("no glance");
-    }
-
-    /// The next look, which may be no glance.
-    fn looks_anew(&mut self) -> Arc<Snapshot> {
-        let before = self.inspector.glances();
-        let seen = self.look();
-        assert_eq!(self.inspector.glances(), before);
-        seen
-    }
-}
-
-fn sched(exec_start: u64) -> String {
-    format!("se.exec_start : {exec_start}.000000\nse.sum_exec_runtime : 1.000000\n")
-}
 
 /// A machine on which process 10 has taken and keeps the lock of a file, through descriptor 3.
 fn held() -> Machine {
@@ -186,7 +49,10 @@ struct Bustle(Machine);
 
 impl Bustle {
     fn new() -> Self {
-        let machine = held();
+        Self::on(held())
+    }
+
+    fn on(machine: Machine) -> Self {
         machine.process(20, 1, 20);
         let mut bustle = Self(machine);
         // Who is met for the first time is not told from others yet.
@@ -296,29 +162,132 @@ fn a_lock_that_is_gone_is_not_kept() {
     assert_eq!((seen.locks.len(), kept), (0, 0));
 }
 
+/// Lets a process keep the lock of a file that had the name of another one.
+fn keeps_what_was_called(machine: &mut Machine, pid: Pid, name: &str) {
+    machine.process(pid, 1, pid);
+    machine.keeps(pid, 3, "old", pid);
+    machine.locks(pid, "old");
+    let link = machine.proc(&format!("{pid}/fd/3"));
+    fs::remove_file(&link).unwrap();
+    // Not a file of that name.
+    let gone = machine.file(&format!("{name} (deleted)"));
+    symlink(machine.file("old"), &gone).unwrap();
+    symlink(gone, link).unwrap();
+}
+
+fn lock_of(pid: Pid, snapshot: &Snapshot) -> &Lock {
+    let held = |lock: &&Lock| lock.holders.iter().any(|by| by.process.pid == Some(pid));
+    snapshot.locks.iter().find(held).unwrap()
+}
+
 #[test]
 fn a_lock_of_a_path_that_another_file_had_is_not_kept() {
     let mut bustle = Bustle::new();
-    // The file that had this name before is locked too.
-    let replaced = bustle.0.file("old");
-    bustle.0.process(11, 1, 11);
-    bustle.0.keeps(11, 3, "old", 11);
-    bustle.0.locks(11, "old");
-    let link = bustle.0.proc("11/fd/3");
-    fs::remove_file(&link).unwrap();
-    let gone = bustle.0.folder.path().join("files/a (deleted)");
-    // Not a file of that name: the name that the other one had.
-    symlink(replaced, &gone).unwrap();
-    symlink(gone, link).unwrap();
+    let quiet = bustle.0.locks.clone();
+    keeps_what_was_called(&mut bustle.0, 11, "a");
     let (seen, kept) = bustle.look(5);
-    assert_eq!(kept, 0);
-    let verdict = |pid| {
-        let held = |lock: &&Lock| lock.holders[0].process.pid == Some(pid);
-        let lock = seen.locks.iter().find(held).unwrap();
-        (lock.verdict, lock.why.as_deref().unwrap().contains("another file"))
+    assert_eq!((kept, lock_of(11, &seen).verdict), (0, Verdict::Split));
+    let both = lock_of(10, &seen).why.clone();
+    for times in 4..8 {
+        bustle.look(times);
+    }
+    // That one is given back.
+    bustle.0.locks = quiet;
+    bustle.0.opens(11, 3, "b");
+    bustle.0.runs(11, 11);
+    for times in 5..9 {
+        let (seen, kept) = bustle.look(times);
+        if kept > 0 {
+            assert_ne!(lock_of(10, &seen).why, both);
+            return;
+        }
+    }
+    panic!("it is never kept again");
+}
+
+#[test]
+fn a_lock_whose_file_has_no_name_is_not_kept() {
+    let mut bustle = Bustle::new();
+    keeps_what_was_called(&mut bustle.0, 11, "c");
+    for times in 4..8 {
+        let (seen, kept) = bustle.look(times);
+        assert!(kept <= 1 && lock_of(11, &seen).verdict == Verdict::Held);
+    }
+    fs::write(bustle.0.file("c"), "").unwrap();
+    assert_eq!(lock_of(11, &bustle.look(4).0).verdict, Verdict::Split);
+}
+
+#[test]
+fn a_name_that_another_file_gets_is_seen_at_a_glance() {
+    let mut machine = held();
+    keeps_what_was_called(&mut machine, 11, "c");
+    assert_eq!(lock_of(11, &machine.settles()).verdict, Verdict::Held);
+    fs::write(machine.file("c"), "").unwrap();
+    assert_eq!(lock_of(11, &machine.looks_anew()).verdict, Verdict::Split);
+}
+
+#[test]
+fn a_lock_that_fewer_keep_by_now_is_not_kept() {
+    let mut bustle = Bustle::new();
+    bustle.0.process(11, 10, 10);
+    bustle.0.keeps(11, 3, "a", 10);
+    for times in 4..8 {
+        assert_eq!(lock_of(10, &bustle.look(times).0).holders.len(), 2);
+    }
+    bustle.0.ends(11);
+    assert_eq!(keepers(&bustle.look(5).0), [(10, vec![3])]);
+}
+
+#[test]
+fn a_lock_of_somebody_who_waits_is_not_kept() {
+    let mut bustle = Bustle::new();
+    bustle.0.process(11, 1, 11);
+    bustle.0.keeps(11, 3, "c", 11);
+    bustle.0.locks(11, "c");
+    let request = bustle.0.record(10, "c");
+    bustle.0.locks.extend(["2: -> ", &request, "\n"]);
+    bustle.0.runs(10, 11);
+    for times in 4..8 {
+        assert_eq!(lock_of(10, &bustle.look(times).0).verdict, Verdict::Held);
+    }
+    // For somebody who is stopped.
+    bustle.0.stat(11, 1, 11, 'T');
+    bustle.0.runs(11, 11);
+    let seen = bustle.look(4).0;
+
+    assert_eq!(lock_of(10, &seen).verdict, Verdict::Stuck);
+}
+
+#[test]
+fn where_something_has_been_mounted_nothing_is_kept() {
+    let mut bustle = Bustle::new();
+    assert_eq!(bustle.look(4).1, 1);
+    let mounts = fs::read_to_string(bustle.0.proc("self/mountinfo")).unwrap();
+    bustle.0.write("self/mountinfo", &format!("{mounts}9999 1 0:99 / /new rw - tmpfs none rw\n"));
+    assert_eq!(bustle.look(5).1, 0);
+}
+
+#[test]
+fn where_others_can_change_names_they_are_looked_up_each_time() {
+    let mut machine = Machine::new();
+    let mounts = fs::read_to_string(machine.proc("self/mountinfo")).unwrap();
+    let remote = |line: &str| {
+        let (mount, kind) = line.split_once(" - ").unwrap();
+        format!("{mount} - nfs {}\n", kind.split_once(' ').unwrap().1)
     };
-    assert_eq!(verdict(11), (Verdict::Split, true));
-    assert_eq!(verdict(10).0, Verdict::Held);
+    machine.write("self/mountinfo", &mounts.lines().map(remote).collect::<String>());
+    machine.process(10, 1, 10);
+    machine.keeps(10, 3, "a", 10);
+    machine.locks(10, "a");
+    let mut bustle = Bustle::on(machine);
+    assert_eq!(bustle.look(4).1, 0);
+}
+
+#[test]
+fn now_and_then_nothing_is_kept() {
+    let mut bustle = Bustle::new();
+    let kept: u64 = (0..100).map(|times| bustle.look(times).1).sum();
+    assert!((80..100).contains(&kept), "{kept}");
 }
 
 #[test]

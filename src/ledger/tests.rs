@@ -310,14 +310,11 @@ fn a_lock_that_moved_ahead_of_one_that_was_kept_was_retaken() {
 #[test]
 fn where_a_lock_stands_is_followed_while_it_is_kept() {
     let mut ledger = ledger();
-    let first = Table::at(100).held(1, 10, 50 * SECOND);
-    first.enter(&mut ledger);
+    Table::at(100).held(1, 10, 50 * SECOND).enter(&mut ledger);
     Table::at(101).held(2, 11, Duration::ZERO).kept(1).enter(&mut ledger);
-    // Nothing has moved, though the second came to stand before the first.
-    let facts = Table::at(105).held(2, 11, Duration::ZERO).held(1, 10, 55 * SECOND);
-    let facts = facts.enter(&mut ledger);
-    assert_eq!(facts.locks[0].age.times_seen(), Some(2));
-    assert_eq!(facts.locks[1].age.min, 55 * SECOND);
+    // Now it stands before the one that came to stand before it.
+    let facts = Table::at(110).held(1, 10, Duration::ZERO).held(2, 11, 9 * SECOND);
+    assert_eq!(facts.enter(&mut ledger).locks[0].age.max, Some(9 * SECOND));
 }
 
 /// The snapshot of a look, and its passing on by so many seconds.

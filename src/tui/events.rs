@@ -48,7 +48,7 @@ pub(super) fn signals(send: Sender<Event>, jobs: Jobs) -> io::Result<()> {
             jobs.end();
             // A terminal that takes no output must not keep us from ending.
             thread::sleep(GRACE);
-            terminal::leave();
+            terminal::leave_within(GRACE);
             console::die_of(signal);
         }
         heard

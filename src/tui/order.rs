@@ -17,6 +17,8 @@ pub(super) enum Purpose {
 pub(super) struct Order {
     pub(super) purpose: Purpose,
     target: Target,
+    /// The path, or what else was named; harmless to print.
+    place: String,
     /// Only these bytes.
     range: Option<Range>,
     /// The lock as the table has it, if it was chosen there.
@@ -43,15 +45,20 @@ impl Order {
             Some(_) if lock.deleted => {
                 return Err("its file has no name any more: nobody can open it to queue up");
             }
-            Some(path) => path.as_path().to_owned(),
+            Some(path) => path,
         };
-        Ok(Self {
-            purpose,
-            target: Target::Family { family, path },
-            range: lock.range.filter(|range| *range != Range::WHOLE),
-            lock: Some(lock.id.clone()),
-            insists: false,
-        })
+        let range = lock.range.filter(|range| *range != Range::WHOLE);
+        let part = range.map(|range| format!(" [{range}]")).unwrap_or_default();
+        let place = format!("{}{part}", path.display());
+        let id = lock.id.clone();
+        // A path in a container can name another file here. The id names this one or nothing.
+        let mut people = lock.holders.iter().map(|holder| &holder.process);
+        let (target, range) = if people.any(|holder| holder.container.is_some()) {
+            (Target::Id(id.clone()), None)
+        } else {
+            (Target::Family { family, path: path.as_path().to_owned() }, range)
+        };
+        Ok(Self { purpose, target, place, range, lock: Some(id), insists: false })
     }
 
     /// For what somebody typed; or what is wrong with that.
@@ -60,7 +67,14 @@ impl Order {
         if matches!(target, Target::Pid(_)) {
             return Err("a process is no lock: type a path, or FAMILY:PATH".into());
         }
-        Ok(Self { purpose, target, range: None, lock: None, insists: false })
+        let (place, lock) = match &target {
+            Target::Id(id) => (harmless(id.as_str()).into_owned(), Some(id.clone())),
+            Target::Pid(pid) => (format!("pid:{pid}"), None),
+            Target::Family { path, .. } | Target::Path(path) => {
+                (PathBytes::new(path.clone()).display(), None)
+            }
+        };
+        Ok(Self { purpose, target, place, range: None, lock, insists: false })
     }
 
     /// The same for another purpose.
@@ -93,24 +107,16 @@ impl Order {
         self.range
     }
 
-    /// The path, or what else was named; harmless to print.
-    pub(super) fn place(&self) -> String {
-        let place = match &self.target {
-            Target::Id(id) => harmless(id.as_str()).into_owned(),
-            Target::Pid(pid) => format!("pid:{pid}"),
-            Target::Family { path, .. } | Target::Path(path) => PathBytes::new(path.clone()).display(),
-        };
-        match self.range {
-            Some(range) => format!("{place} [{range}]"),
-            None => place,
-        }
+    /// The path with its range, or what else was named; harmless to print.
+    pub(super) fn place(&self) -> &str {
+        &self.place
     }
 
     /// The same with the kind of lock, if it was named.
     pub(super) fn name(&self) -> String {
         match &self.target {
-            Target::Family { family, .. } => format!("{family}:{}", self.place()),
-            _ => self.place(),
+            Target::Family { family, .. } => format!("{family}:{}", self.place),
+            _ => self.place.clone(),
         }
     }
 
@@ -129,6 +135,8 @@ impl Order {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::tui::samples;
 
@@ -149,6 +157,16 @@ mod tests {
         assert_eq!(named(&lock), Ok("posix:/run/a.lock [3-9]".into()));
         lock.path = Some(PathBytes::new("/run/\u{202e}a"));
         assert_eq!(named(&lock), Ok("posix:/run/\\u{202e}a [3-9]".into()));
+    }
+
+    #[test]
+    fn in_a_container_the_id_is_surer_than_the_path() {
+        let mut holder = samples::process(7, "a", "root");
+        Arc::make_mut(&mut holder).container = Some("web".into());
+        let lock = samples::lock(1, "/run/a.lock", &[holder]);
+        let order = Order::of(&lock, Purpose::Take).unwrap();
+        assert_eq!(order.words().as_deref(), Some(lock.id.as_str()));
+        assert_eq!(order.name(), "/run/a.lock");
     }
 
     #[test]

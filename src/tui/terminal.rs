@@ -4,6 +4,9 @@ use std::io::{self, BufWriter, Write};
 use std::mem::ManuallyDrop;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
 
 use base64::Engine as _;
 use crossterm::terminal as tty;
@@ -127,18 +130,32 @@ fn enter() -> io::Result<()> {
 /// Gives the terminal back, if it is ours.
 pub(super) fn leave() {
     if TAKEN.swap(false, Ordering::SeqCst) {
-        // A terminal that does not take this is lost, and nothing is left to be restored.
+        // A terminal that does not take this is lost, and nothing is left to be restored. One that
+        // only takes no output gets its settings back all the same.
+        let _ = tty::disable_raw_mode();
         let mut out = io::stdout();
         let _ = out.write_all(LEAVE.as_bytes()).and_then(|()| out.flush());
-        let _ = tty::disable_raw_mode();
     }
+}
+
+/// Gives the terminal back, but waits no longer than that for it to take what is written.
+pub(super) fn leave_within(time: Duration) {
+    let (done, left) = channel();
+    let leave = move || {
+        leave();
+        // Whoever waited may have lost patience.
+        let _ = done.send(());
+    };
+    // Without a thread the end of `done` is the answer.
+    let _ = thread::Builder::new().name("leave".into()).spawn(leave);
+    let _ = left.recv_timeout(time);
 }
 
 /// Lets a panic be read; one in another thread ends the program, too.
 fn restore_on_panic(clean_up: impl Fn() + Send + Sync + 'static) {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let main = std::thread::current().id();
+        let main = thread::current().id();
         let report = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
             let ours = TAKEN.load(Ordering::SeqCst);
@@ -147,7 +164,7 @@ fn restore_on_panic(clean_up: impl Fn() + Send + Sync + 'static) {
             }
             leave();
             report(panic);
-            if ours && std::thread::current().id() != main {
+            if ours && thread::current().id() != main {
                 std::process::exit(101);
             }
         }));

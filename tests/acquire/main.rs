@@ -23,4 +23,3 @@ mod refusals;
 mod replaced;
 mod script;
 mod terminals;
-mod trouble;

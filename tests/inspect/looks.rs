@@ -72,3 +72,140 @@ fn who_turns_into_another_user_is_told_so() {
     let looks: Vec<_> = (0..10).map(|_| uid()).collect();
     assert_eq!(looks.last(), Some(&Some(65534)), "{looks:?}");
 }
+
+/// What one inspector says of a lock when it has seen it rest for a while.
+struct Onlooker {
+    inspector: Inspector,
+    path: std::path::PathBuf,
+}
+
+impl Onlooker {
+    fn of(scene: &Scene, name: &str) -> Self {
+        let inspector = Inspector::new().unwrap();
+        let mut onlooker = Self { inspector, path: scene.path(name) };
+        // From the third look on, what rests is not made anew.
+        for _ in 0..4 {
+            onlooker.sees();
+        }
+        onlooker
+    }
+
+    fn sees(&mut self) -> Lock {
+        only(&self.inspector.look().unwrap(), &self.path).clone()
+    }
+}
+
+fn pids(lock: &Lock) -> Vec<i32> {
+    lock.holders.iter().filter_map(|holder| holder.process.pid).collect()
+}
+
+#[test]
+fn after_a_rest_who_inherits_a_lock_and_who_closes_it_are_seen() {
+    let Some(scene) = Scene::with(&[]) else { return };
+    let holder = scene.actor();
+    holder.does("f = flock('l', EX)");
+    let mut onlooker = Onlooker::of(&scene, "l");
+    let child = holder.forks();
+    let both = [holder.pid, child.pid];
+    assert_eq!(pids(&onlooker.sees()), both);
+    for _ in 0..3 {
+        assert_eq!(pids(&onlooker.sees()), both);
+    }
+    holder.does("os.close(f)");
+    assert_eq!(pids(&onlooker.sees()), [child.pid]);
+}
+
+#[test]
+fn after_a_rest_a_file_that_is_replaced_is_split() {
+    let Some(scene) = Scene::with(&[]) else { return };
+    let holder = scene.actor();
+    holder.does("flock('l', EX)");
+    let mut onlooker = Onlooker::of(&scene, "l");
+    // By somebody who has to do with the lock no more than that. Names are read in turn.
+    std::fs::remove_file(scene.path("l")).unwrap();
+    let removed = |lock: &Lock| lock.deleted && lock.verdict.word() == "held";
+    crate::support::wait_until("its removal is seen", || removed(&onlooker.sees()).then_some(()));
+    std::fs::write(scene.path("l"), "").unwrap();
+    assert_eq!(onlooker.sees().verdict.word(), "split");
+}
+
+#[test]
+fn after_a_rest_a_holder_that_is_stopped_is_stuck() {
+    let Some(scene) = Scene::with(&[]) else { return };
+    let holder = scene.actor();
+    holder.does("flock('l', EX)");
+    let mut onlooker = Onlooker::of(&scene, "l");
+    assert_eq!(onlooker.sees().verdict.word(), "held");
+    holder.stops();
+    assert_eq!(onlooker.sees().verdict.word(), "stuck");
+    holder.gets(rustix::process::Signal::CONT);
+    holder.does("None");
+    assert_eq!(onlooker.sees().verdict.word(), "held");
+}
+
+#[test]
+fn after_a_rest_a_lock_that_is_retaken_is_no_old_one() {
+    let Some(scene) = Scene::with(&[]) else { return };
+    let holder = scene.actor();
+    holder.does("f = flock('l', EX)");
+    let mut onlooker = Onlooker::of(&scene, "l");
+    let before = onlooker.sees().age;
+    holder.does("fcntl.flock(f, UN); fcntl.flock(f, EX)");
+    let retaken = std::time::Instant::now();
+    let after = onlooker.sees().age;
+    assert!(after.min <= retaken.elapsed().max(before.min), "{before:?}, then {after:?}");
+    let known = after.max.is_some_and(|most| most < before.min) || after.times_seen().is_some();
+    assert!(known || after.min < before.min, "{before:?}, then {after:?}");
+}
+
+#[test]
+fn after_a_rest_a_waiter_and_its_going_are_seen() {
+    let Some(scene) = Scene::with(&[]) else { return };
+    let holder = scene.actor();
+    holder.does("flock('l', EX)");
+    let mut onlooker = Onlooker::of(&scene, "l");
+    let waiter = scene.actor();
+    waiter.waits("flock('l', EX)");
+    let (mut last, pid) = (std::time::Duration::ZERO, waiter.pid);
+    for _ in 0..4 {
+        let lock = onlooker.sees();
+        assert_eq!(lock.waiters[0].process.pid, Some(pid));
+        assert!(lock.waiters[0].waited.min >= last);
+        last = lock.waiters[0].waited.min;
+    }
+    waiter.ends();
+    assert!(onlooker.sees().waiters.is_empty());
+}
+
+#[test]
+fn after_a_rest_a_holder_that_is_frozen_is_stuck() {
+    for (controller, file, frozen, thawed) in
+        [("None", "cgroup.freeze", "1", "0"), ("'freezer'", "freezer.state", "FROZEN", "THAWED")]
+    {
+        let Some(scene) = Scene::with(&[Need::Root]) else { return };
+        let stage = scene.stage();
+        let root = stage.does(format!("hierarchy({controller})"));
+        // An inspector knows the hierarchies that it has found at its start.
+        if Path::new(root.as_str().unwrap()).starts_with(scene.folder()) {
+            continue;
+        }
+        let group = stage.does(format!("control_group({controller}, f'rest-{{os.getpid()}}')"));
+        let group = group.as_str().unwrap();
+        let holder = scene.actor();
+        holder.does("flock('l', EX)");
+        holder.does(format!("write('{group}/cgroup.procs', str(os.getpid()))"));
+        let mut onlooker = Onlooker::of(&scene, "l");
+        // The older freezer does not let it run for that.
+        stage.does(format!("write('{group}/{file}', '{frozen}')"));
+        let is_frozen = match controller {
+            "None" => format!("'frozen 1' in read('{group}/cgroup.events')"),
+            _ => format!("read('{group}/freezer.state') == 'FROZEN\\n'"),
+        };
+        let holds = |source: &str| (stage.does(source) == true).then_some(());
+        crate::support::wait_until("it is frozen", || holds(&is_frozen));
+        assert_eq!(onlooker.sees().verdict.word(), "stuck", "{controller}");
+        stage.does(format!("write('{group}/{file}', '{thawed}')"));
+        holder.does("None");
+        assert_eq!(onlooker.sees().verdict.word(), "held", "{controller}");
+    }
+}

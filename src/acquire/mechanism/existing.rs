@@ -218,17 +218,15 @@ impl Drop for HeldExisting {
 /// Why it cannot be made, and what would help.
 fn failed(form: Form, path: &Path, error: io::Error) -> Error {
     let doing = format!("make the {}", form.word());
-    let refused = |help: &str| {
-        let text = format!("{error}; {help}");
-        Error::io(&doing, path, io::Error::new(io::ErrorKind::PermissionDenied, text))
-    };
     match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Error::gone(format!(
             "cannot {doing} {}: its folder does not exist; create it first",
             show(path)
         )),
-        io::ErrorKind::PermissionDenied => refused("do it as somebody who may write to its folder"),
-        io::ErrorKind::ReadOnlyFilesystem => refused("use a lock in another place"),
+        kind @ io::ErrorKind::PermissionDenied => {
+            let text = format!("{error}; do it as somebody who may write to its folder");
+            Error::io(&doing, path, io::Error::new(kind, text))
+        }
         io::ErrorKind::InvalidFilename => {
             Error::usage(format!("cannot {doing} {}: {error}", show(path)))
         }

@@ -78,12 +78,38 @@ enum Tree {
 }
 
 /// A question on the way.
+#[derive(Debug)]
 struct Pending {
     lock: usize,
     /// The path without the kernel's suffix.
     path: Arc<Path>,
     stat: FileStat,
     suffixed: bool,
+}
+
+/// The names that had to be looked up, since others can change them without a trace.
+#[derive(Debug)]
+pub(super) struct LookedUp {
+    asks: Vec<Ask>,
+    /// Which lock's name each is, and what came of it.
+    names: Vec<(Pending, Naming)>,
+}
+
+impl LookedUp {
+    /// The locks, as indices.
+    pub(super) fn locks(&self) -> impl Iterator<Item = usize> {
+        self.names.iter().map(|(question, _)| question.lock)
+    }
+
+    /// Whether the same would come of it now.
+    pub(super) fn is_so_now(&self, system: &System) -> bool {
+        self.asks.is_empty()
+            || system
+                .look_up(self.asks.clone())
+                .iter()
+                .zip(&self.names)
+                .all(|(answer, (question, naming))| judge(question, answer) == *naming)
+    }
 }
 
 /// The mount that a folder lies on.
@@ -119,7 +145,7 @@ impl FileSystem {
 }
 
 /// Gives every lock the path of its file, and finds out what that path names now.
-pub(super) fn name(system: &System, files: &Files, locks: &mut [Sighting]) {
+pub(super) fn name(system: &System, files: &Files, locks: &mut [Sighting]) -> LookedUp {
     let mut trees: HashMap<Pid, Tree> = HashMap::new();
     let mut folders: HashMap<Option<Pid>, HashMap<PathBuf, Option<Lies>>> = HashMap::new();
     let mut systems = HashMap::new();
@@ -163,12 +189,20 @@ pub(super) fn name(system: &System, files: &Files, locks: &mut [Sighting]) {
         asks.push(Ask { path: path.to_path_buf(), root, mount: lies.key.clone() });
         pending.push(Pending { lock: index, path, stat: keeper.stat, suffixed });
     }
-    for (question, answer) in pending.iter().zip(system.look_up(asks)) {
-        locks[question.lock].facts.naming = judge(question, &answer);
+    let answers = system.look_up(asks.clone());
+    let judged = |(question, answer): (Pending, &Answer)| {
+        let naming = judge(&question, answer);
+        (question, naming)
+    };
+    let names: Vec<_> = pending.into_iter().zip(&answers).map(judged).collect();
+    for (question, naming) in &names {
+        locks[question.lock].facts.naming = naming.clone();
     }
-    for question in pending.iter().filter(|question| question.suffixed && question.stat.links > 0) {
+    let questions = names.iter().map(|(question, _)| question);
+    for question in questions.filter(|question| question.suffixed && question.stat.links > 0) {
         keep_real_suffix(system, files, question, locks);
     }
+    LookedUp { asks, names }
 }
 
 fn note_file_system(files: &Files, systems: &mut HashMap<Device, FileSystem>, lock: &mut Sighting) {

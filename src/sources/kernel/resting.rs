@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Sighting;
+use super::files::LookedUp;
 use super::scan::Scan;
 use crate::model::{FileId, Kept, LockId, Naming, PathBytes, Pid, Taker};
 use crate::system::Anatomy;
@@ -42,6 +43,7 @@ impl Resting {
     /// Those of a look's locks that can be kept, and those that it has kept.
     pub(super) fn of(
         locks: &[Sighting],
+        looked_up: &LookedUp,
         table: &Table,
         scan: &Scan,
         keeping: Keeping,
@@ -51,12 +53,15 @@ impl Resting {
         let requests = locks.iter().flat_map(|lock| &lock.facts.requests);
         let waits: HashSet<Pid> = requests.filter_map(|request| request.pid).collect();
         let lost: HashSet<&Path> = lost_paths(locks).collect();
-        let rest = |lock: &Sighting| {
+        // Others can change these names.
+        let looked_up: HashSet<usize> = looked_up.locks().collect();
+        let rest = |(index, lock): (usize, &Sighting)| {
             let ([entry], [grant]) = (&*lock.entries, &*lock.facts.grants) else { return None };
             let record = table.entries.get(*entry)?.granted;
             let rests = record.kind == Kind::Flock
                 && lock.facts.requests.is_empty()
                 && lock.facts.naming == Naming::Same
+                && !looked_up.contains(&index)
                 && lock.facts.path.as_ref().is_some_and(|path| !lost.contains(path.as_path()))
                 && grant.taker == Taker::Holds
                 && grant.remark.is_none()
@@ -67,7 +72,7 @@ impl Resting {
             let keepers = scan.keepers(&record).len();
             rests.then(|| (record, Rest { id: lock.facts.id.clone(), keepers }))
         };
-        let locks = locks.iter().filter_map(rest).chain(keeping.rests).collect();
+        let locks = locks.iter().enumerate().filter_map(rest).chain(keeping.rests).collect();
         Self { locks, mounts }
     }
 

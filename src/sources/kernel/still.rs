@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::Sighting;
+use super::files::LookedUp;
 use super::scan::Worth;
 use crate::model::{Pid, Taker};
 use crate::system::procfs::mounts::Mount;
@@ -14,6 +15,8 @@ use crate::system::{Anatomy, System, TableText};
 pub(super) struct Still {
     /// The lock table.
     table: TableText,
+    /// The names that had to be looked up.
+    looked_up: LookedUp,
     /// Our mounts.
     mounts: Vec<Mount>,
     /// Which descriptors are worth reading, with this table and these mounts.
@@ -28,6 +31,7 @@ impl Still {
     /// `None` where somebody matters who cannot be watched.
     pub(super) fn of(
         mut table: TableText,
+        looked_up: LookedUp,
         mounts: Vec<Mount>,
         worth: Worth,
         locks: &[Sighting],
@@ -51,12 +55,14 @@ impl Still {
                 return None;
             }
         }
-        Some(Self { table, mounts, worth, actors: anatomy.len(), gone })
+        Some(Self { table, looked_up, mounts, worth, actors: anatomy.len(), gone })
     }
 
-    /// Whether this is what the table and the mounts show.
+    /// Whether this is what the table and the mounts show, and what names name.
     pub(super) fn is_shown_by(&self, system: &System, table: &TableText) -> bool {
-        self.table == *table && self.mounts == system.mounts(None)
+        self.table == *table
+            && self.mounts == system.mounts(None)
+            && self.looked_up.is_so_now(system)
     }
 
     /// Whether nobody has the number of somebody who had ended.

@@ -217,7 +217,7 @@ pub(in crate::tui) fn hear(
     let replaced = matches!(news, News::Replaced);
     let (before, lasted) = (entry.word(), short(entry.lasted(now)));
     entry.hear(news, now);
-    let place = entry.order.place();
+    let place = entry.order.place().to_owned();
     match entry.stage.clone() {
         Stage::Waiting { .. } if replaced => {
             state.say(format!("{place} was replaced: queueing anew"), now);

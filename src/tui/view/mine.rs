@@ -105,7 +105,7 @@ impl Painter<'_> {
             }
             Column::Want => want(entry).into(),
             Column::Lock => {
-                text::cut_path(&entry.order.place(), cell.width.into(), theme.glyphs.cut)
+                text::cut_path(entry.order.place(), cell.width.into(), theme.glyphs.cut)
             }
             Column::Queue => self.queue(entry, cell.width >= 10),
             Column::Time => short(entry.lasted(self.now)),
@@ -152,8 +152,11 @@ impl Painter<'_> {
         if let Some(trouble) = entry.trouble() {
             return trouble.to_owned();
         }
-        match self.lock_of(entry) {
-            Some(lock) if !entry.is_over() => cells::holder(lock, self.state.me),
+        match (&entry.stage, self.lock_of(entry)) {
+            (Stage::Held { .. } | Stage::Returning { .. }, _) => "you, here".into(),
+            (Stage::Waiting { .. } | Stage::Cancelling { .. }, Some(lock)) => {
+                cells::holder(lock, self.state.me)
+            }
             _ => self.pen.theme.glyphs.none.into(),
         }
     }
