@@ -12,7 +12,7 @@ use super::queue::{self, Request};
 use crate::acquire::{Blocked, Held, Pending, Place, Stop, Want};
 use crate::error::Error;
 use crate::model::{LockId, Mode, Range};
-use crate::system::locking::{self, Access};
+use crate::system::locking::{self, Access, record};
 
 /// A request for a flock(2) lock.
 #[derive(Debug)]
@@ -35,6 +35,12 @@ impl Flock {
         let access = Access::Read;
         let open = open(&path, access, &want)?;
         Ok(Self { path, want, access, open })
+    }
+
+    /// Whether somebody has a record lock on the file, which this one does not keep out. What cannot
+    /// be asked is not known to have any.
+    pub(crate) fn meets_records(&self) -> bool {
+        record::is_free(&self.open.file, Mode::Exclusive, Range::WHOLE).is_ok_and(|free| !free)
     }
 }
 
