@@ -2,6 +2,8 @@
 //! the memory model allows. The system call and the signal are models: a signal that comes before
 //! the call is lost, as the system loses it.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 #[allow(dead_code, reason = "only the handshake is modelled")]
 #[path = "../src/acquire/handshake.rs"]
 mod handshake;

@@ -1,5 +1,7 @@
 //! Deadlock manners: no wait of ours closes a circle unasked.
 
+use std::time::Duration;
+
 use super::pending::{Place, Want};
 use crate::diagnose::{Kin, Wish, circle};
 use crate::model::{Pid, Snapshot, State};
@@ -15,12 +17,16 @@ const OURS: &[u8] = b"locktop";
 /// The circle that waiting for the lock closes with locks that this process and those above it have,
 /// in words; `None` also where that is not certain.
 ///
-/// To be asked right after the wait has begun, with a look that was taken since. What is seen of
-/// parents is a little younger than the look: before a wait that somebody counts on is given up,
-/// the lock must be seen not to have come meanwhile.
-pub(super) fn check(snapshot: &Snapshot, place: &Place, want: &Want) -> Option<String> {
+/// Of two who close a circle the later one is told, by what it has waited when the look was over.
+/// What is seen of parents is a little younger than the look.
+pub(super) fn check(
+    snapshot: &Snapshot,
+    place: &Place,
+    want: &Want,
+    waited: Duration,
+) -> Option<String> {
     let mechanism = place.mechanism()?;
-    let wish = Wish { file: place.file?, mechanism, mode: want.mode, range: place.range };
+    let wish = Wish { file: place.file?, mechanism, mode: want.mode, range: place.range, waited };
     circle(snapshot, &wish, &Relatives::new()).map(|circle| circle.to_string())
 }
 

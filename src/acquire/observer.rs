@@ -49,7 +49,7 @@ pub(super) struct Observer {
 pub(super) struct Watch {
     pub(super) whereabouts: Whereabouts,
     pub(super) want: Want,
-    /// Somebody is told who has the lock; else one look sees that our wait closes no circle.
+    /// Somebody is told who has the lock; else two looks see that our wait closes no circle.
     pub(super) is_told: bool,
     pub(super) insists: bool,
     /// The thread that waits.
@@ -67,8 +67,9 @@ impl Observer {
         let until = Arc::clone(&over);
         let started = thread::Builder::new().name("lock watch".into()).spawn(move || {
             let looks = watch.is_told || !watch.insists;
-            Watcher { watch, inspector: None, next: looks.then(Instant::now), pause: BEAT }
-                .run(&until);
+            let since = Instant::now();
+            let next = looks.then_some(since);
+            Watcher { watch, inspector: None, since, next, pause: BEAT }.run(&until);
         });
         match started {
             Ok(_) => Ok(Self { over }),
@@ -88,6 +89,7 @@ impl Drop for Observer {
 struct Watcher {
     watch: Watch,
     inspector: Option<Inspector>,
+    since: Instant,
     /// When to look next.
     next: Option<Instant>,
     pause: Duration,
@@ -131,7 +133,9 @@ impl Watcher {
     }
 
     fn next_look(&mut self, sight: &Sight, cost: Duration) -> Option<Instant> {
-        if !self.watch.is_told {
+        // Who started us may only be about to wait for us: a second look sees that.
+        let is_last = !self.watch.is_told && self.pause > BEAT;
+        if is_last {
             return None;
         }
         let pause = if sight.position.is_none() && sight.blind.is_none() && self.pause == BEAT {
@@ -163,10 +167,8 @@ impl Watcher {
         let circle = if self.watch.insists {
             None
         } else {
-            manners::check(&snapshot, &place, &self.watch.want)
+            manners::check(&snapshot, &place, &self.watch.want, self.since.elapsed())
         };
-        // The later one refuses: who waits already has been told, or insisted.
-        self.watch.insists = true;
         let thread = self.watch.thread;
         let us = |lock: &Lock| {
             let mut waiters = lock.waiters.iter();

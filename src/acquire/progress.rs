@@ -91,7 +91,7 @@ impl fmt::Display for Progress {
 /// A wait of less than this has only begun.
 const BEGINNING: Duration = Duration::from_secs(1);
 
-/// Who has it, since when, what they do, and how many stand before us, as far as that is known.
+/// How many stand before us, who has it, since when, and what they do, as far as that is known.
 impl fmt::Display for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.waited < BEGINNING {
@@ -99,15 +99,17 @@ impl fmt::Display for Waiting {
         } else {
             write!(f, "waiting {} for {}", short(self.waited), self.name)?;
         }
-        if let Some(lock) = self.lock.as_deref().filter(|lock| !lock.holders.is_empty()) {
-            write!(f, ": {}", having(lock))?;
-        } else if let Some(reason) = &self.blind {
-            write!(f, ": who has it cannot be seen: {reason}")?;
-        }
         match self.ahead() {
-            None => Ok(()),
-            Some(0) => f.write_str("; we are next"),
-            Some(ahead) => write!(f, "; {ahead} ahead of us"),
+            None => {}
+            Some(0) => f.write_str(", next in line")?,
+            Some(ahead) => write!(f, ", {ahead} ahead of us")?,
+        }
+        if let Some(lock) = self.lock.as_deref().filter(|lock| !lock.holders.is_empty()) {
+            write!(f, ": {}", having(lock))
+        } else if let Some(reason) = &self.blind {
+            write!(f, "; who has it cannot be seen: {reason}")
+        } else {
+            Ok(())
         }
     }
 }
@@ -231,13 +233,13 @@ mod tests {
         assert_eq!(told(0, None, None), "waiting for /run/x");
         assert_eq!(
             told(0, Some(lock(vec![holder(3244)])), Some(1)),
-            "waiting for /run/x: rsync (pid 3244, backup) has had it for at least 12m04s and sleeps \
-             in do_select; we are next"
+            "waiting for /run/x, next in line: rsync (pid 3244, backup) has had it for at least 12m04s \
+             and sleeps in do_select"
         );
         assert_eq!(
             told(40, Some(lock(vec![holder(3244), holder(2), holder(3)])), Some(3)),
-            "waiting 40s for /run/x: rsync (pid 3244, backup) and 2 others have had it for at \
-             least 12m04s; 2 ahead of us"
+            "waiting 40s for /run/x, 2 ahead of us: rsync (pid 3244, backup) and 2 others have had it \
+             for at least 12m04s"
         );
     }
 

@@ -37,6 +37,37 @@ pub(crate) struct Args {
     pub(crate) global: Global,
 }
 
+/// A line whose command is `run`, and nothing else: to define all the commands takes longer than to
+/// take a lock.
+#[derive(Debug, Parser)]
+#[command(name = "locktop", max_term_width = 100)]
+pub(crate) struct RunLine {
+    #[command(subcommand)]
+    command: RunAlone,
+    #[command(flatten)]
+    global: Global,
+}
+
+#[derive(Debug, Subcommand)]
+enum RunAlone {
+    Run(Run),
+}
+
+impl From<RunLine> for Args {
+    fn from(line: RunLine) -> Self {
+        let RunAlone::Run(run) = line.command;
+        Self::of_run(run, line.global)
+    }
+}
+
+impl Args {
+    /// A line whose command is that.
+    pub(crate) fn of_run(run: Run, global: Global) -> Self {
+        let command = Some(Command::Run(run));
+        Self { command, targets: Vec::new(), read_only: false, global }
+    }
+}
+
 /// What can be asked for.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -105,7 +136,7 @@ pub(crate) struct Explain {
 }
 
 /// What every command knows.
-#[derive(Debug, Clone, Copy, clap::Args)]
+#[derive(Debug, Default, Clone, Copy, clap::Args)]
 #[command(next_help_heading = "Everywhere")]
 pub(crate) struct Global {
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
@@ -124,8 +155,9 @@ pub(crate) struct Global {
 }
 
 /// When to colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum When {
+    #[default]
     Auto,
     Always,
     Never,
@@ -144,14 +176,15 @@ pub(crate) fn first_word(arguments: &[OsString]) -> Option<usize> {
     }
 }
 
-fn is_option(word: &OsStr) -> bool {
+pub(crate) fn is_option(word: &OsStr) -> bool {
     word.as_encoded_bytes().starts_with(b"-")
 }
 
 const TARGETS: &str = "\
 Targets:
   PATH         the file that is there now, and locks whose last name that was
-  FAMILY:PATH  only its locks of one kind: flock, posix or ofd; a folder itself
+  FAMILY:PATH  only its locks of one kind: flock, posix or ofd; a folder itself;
+               or lockfile: for wait, run and hold, a lock by existing
   pid:N        what that process holds or waits for
   @ID          one lock, by the id that 'locktop ls -o id' prints
 A file whose name looks like one of these is written ./NAME.";

@@ -12,51 +12,53 @@ use locktop::model::harmless_bytes;
 
 use super::args::{Global, Hold};
 use super::failure::{Failure, Status};
+use super::loss::{LOCK_LOST, Loss};
 use super::request::Asking;
 use super::voice::Goal;
 
 /// Takes the lock, says so, and gives it back when it is told to.
 pub(crate) fn run(hold: &Hold, global: Global) -> Result<Status, Failure> {
     let target = Target::parse(&hold.target)?;
-    let asking = Asking::begin(&hold.terms, global, Goal::Ours, &[hold.target.clone()])?;
+    let asking =
+        Asking::begin(&hold.terms, global, Goal::Ours, std::slice::from_ref(&hold.target))?;
     let guards = asking.take(&[target], hold.creation)?;
-    let guard = guards.into_iter().next().ok_or_else(|| Failure::usage("there is no lock"))?;
-
+    let loss = Loss::watch(&guards);
     let eof = Arc::new(AtomicBool::new(false));
     if hold.until_eof {
         wait_for_eof(Arc::clone(&eof))?;
     }
-    say_held(&guard)?;
-    wait_for_end(asking.interrupt.signals(), &guard, &eof)?;
-    guard.release()?;
+    guards.iter().try_for_each(say_held)?;
+    wait_for_end(asking.interrupt.signals(), &loss, &eof)?;
+    if loss.is_known() {
+        return Err(Failure::code(Status::Unreadable.code(), LOCK_LOST));
+    }
+    guards.into_iter().try_for_each(Guard::release)?;
     Ok(Status::Done)
 }
 
 fn say_held(guard: &Guard) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    match guard.id() {
-        Some(id) => writeln!(out, "held {id}")?,
-        None => {
-            let path = harmless_bytes(guard.path().as_os_str().as_encoded_bytes());
-            writeln!(out, "held {}:{path}", guard.family())?;
-        }
+    if let Some(id) = guard.id() {
+        writeln!(out, "held {id}")?;
+    } else {
+        let path = harmless_bytes(guard.path().as_os_str().as_encoded_bytes());
+        writeln!(out, "held {}:{path}", guard.family())?;
     }
     out.flush()
 }
 
 /// Waits until somebody wants us to end, or the lock is lost.
-fn wait_for_end(signals: &Signals, guard: &Guard, eof: &AtomicBool) -> Result<(), Failure> {
+fn wait_for_end(signals: &Signals, loss: &Loss, eof: &AtomicBool) -> Result<(), Failure> {
     let refused = |error: io::Error| {
         Failure::refused(format!("cannot wait for signals: {error}"), error.kind())
     };
-    while !eof.load(Ordering::Acquire) {
+    while !eof.load(Ordering::Acquire) && !loss.is_known() {
         match signals.next().map_err(refused)? {
             Heard::Typed(_) | Heard::Asked(_) => break,
             Heard::Stop => signals.stop().map_err(refused)?,
             Heard::Continued | Heard::Nudge => {}
         }
     }
-    let _ = guard;
     Ok(())
 }
 

@@ -13,6 +13,7 @@ mod future;
 mod hold;
 mod interrupt;
 mod json;
+mod loss;
 mod ls;
 mod page;
 mod pick;

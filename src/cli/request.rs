@@ -94,17 +94,11 @@ impl<'a> Asking<'a> {
         targets: &[Target],
         creation: Creation,
     ) -> Result<Vec<Guard>, Failure> {
-        if Voice::is_silent(self.terms, self.global) {
-            self.interrupt.listen();
-        }
-        let requests = targets.iter().enumerate().map(|(at, target)| {
-            let request = self.request(at, target, self.interrupt.cancel());
-            match creation.create_mode {
-                Some(mode) => request.create_mode(mode),
-                None => request,
-            }
-        });
-        let taken = take_all(requests.collect());
+        let taken = if Voice::is_silent(self.terms, self.global) {
+            self.take_unheard(targets, creation)
+        } else {
+            take_all(self.requests(targets, creation))
+        };
         self.interrupt.end()?;
         let guards = taken.map_err(|error| self.failure(error))?;
         for (at, (target, guard)) in targets.iter().zip(&guards).enumerate() {
@@ -113,6 +107,31 @@ impl<'a> Asking<'a> {
         }
         self.voice.lock().end();
         Ok(guards)
+    }
+
+    /// The same where nobody is told that there is a wait: whether there is has to be found out
+    /// first, so that whoever gets the lock at once pays for no thread that listens.
+    fn take_unheard(&self, targets: &[Target], creation: Creation) -> Result<Vec<Guard>, Error> {
+        let hasty = self.requests(targets, creation).into_iter().map(Acquire::no_wait);
+        match take_all(hasty.collect()) {
+            Err(error) if error.is_would_block() && !matches!(self.limit, Limit::AtOnce) => {
+                self.interrupt.listen();
+                take_all(self.requests(targets, creation))
+            }
+            taken => taken,
+        }
+    }
+
+    fn requests(&self, targets: &[Target], creation: Creation) -> Vec<Acquire> {
+        let cancel = self.interrupt.cancel();
+        let requests = targets.iter().enumerate().map(|(at, target)| {
+            let request = self.request(at, target, cancel);
+            match creation.create_mode {
+                Some(mode) => request.create_mode(mode),
+                None => request,
+            }
+        });
+        requests.collect()
     }
 
     /// Says which kind of lock a bare path was taken as, where that is not the usual one.

@@ -101,7 +101,7 @@ fn each(
             .iter()
             .inspect(|(_, result)| {
                 if decides(result) {
-                    cancel.cancel()
+                    cancel.cancel();
                 }
             })
             .collect()

@@ -8,8 +8,8 @@ use std::collections::{HashMap, HashSet};
 use serde::Serialize;
 
 use crate::model::{
-    Certainty, Deadlock, Lock, LockId, Mechanism, Member, Moment, Pid, Process, Snapshot, State,
-    Verdict, harmless,
+    Certainty, Deadlock, Lock, LockId, Mechanism, Member, Moment, Pid, Process, Range, Snapshot,
+    State, Verdict, harmless,
 };
 
 use super::phrase;
@@ -153,19 +153,35 @@ pub(super) fn see(lock: &Lock) -> Advice {
 }
 
 fn wait(lock: &Lock) -> Advice {
-    let path = lock.path.as_ref().and_then(|path| path.as_path().to_str()).and_then(phrase::quoted);
-    match (lock.mechanism, path) {
-        (Mechanism::Flock, Some(path)) if !lock.deleted => Advice::new(
-            "Wait in the queue: this returns when the lock was free, having had it for an instant.",
-            Some(format!("flock {path} true")),
-        ),
-        (Mechanism::Lease, _) => Advice::new(
+    if let Some(command) = wait_command(lock) {
+        let text = match lock.mechanism {
+            Mechanism::Flock => {
+                "Wait in the queue: this returns when the lock was free, having had it for an instant."
+            }
+            _ => "Wait: this returns when the lock is free, and takes nothing.",
+        };
+        return Advice::new(text, Some(command));
+    }
+    match lock.mechanism {
+        Mechanism::Lease => Advice::new(
             "Wait: the kernel takes a lease away by itself, so many seconds after somebody else \
              opened the file.",
             Some("cat /proc/sys/fs/lease-break-time".into()),
         ),
         _ => Advice::plain("Wait until its holder is done."),
     }
+}
+
+/// For locks that this program can wait for, under a path that still leads to them.
+fn wait_command(lock: &Lock) -> Option<String> {
+    let path = lock.path.as_ref().filter(|_| !lock.deleted)?.as_path().to_str()?;
+    if !matches!(lock.mechanism, Mechanism::Flock | Mechanism::Posix | Mechanism::Ofd) {
+        return None;
+    }
+    let target = phrase::quoted(&format!("{}:{path}", lock.mechanism.word()))?;
+    let range = lock.range.filter(|range| *range != Range::WHOLE);
+    let range = range.map_or_else(String::new, |range| format!(" --range {range}"));
+    Some(format!("locktop wait{range} {target}"))
 }
 
 /// To end a waiter that keeps the lock itself, as `flock l true` does in a shell that has locked `l`.

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
+use std::time::Duration;
 
 use crate::model::{
     Certainty, FileId, Holder, How, Lock, LockId, Mechanism, Mode, Pid, Range, Snapshot, Waiter,
@@ -12,7 +13,10 @@ use crate::model::{
 
 use super::phrase;
 
-/// A lock that somebody is about to wait for, through an open file of its own.
+/// Of two who close a circle the later one is to give way; if they began so close together, both.
+const TOGETHER: Duration = Duration::from_secs(1);
+
+/// A lock that somebody waits for, through an open file of its own.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wish {
     /// As `stat` numbers it.
@@ -20,6 +24,8 @@ pub(crate) struct Wish {
     pub(crate) mechanism: Mechanism,
     pub(crate) mode: Mode,
     pub(crate) range: Range,
+    /// For how long, at most.
+    pub(crate) waited: Duration,
 }
 
 /// What a snapshot does not tell of processes.
@@ -58,7 +64,7 @@ impl fmt::Display for Circle {
     }
 }
 
-/// The circle that waiting for this would close, if that is certain.
+/// The circle that waiting for this closes, if that is certain and those in it waited before.
 pub(crate) fn circle(snapshot: &Snapshot, wish: &Wish, kin: &impl Kin) -> Option<Circle> {
     let rivals: Vec<_> = snapshot
         .locks
@@ -72,7 +78,7 @@ pub(crate) fn circle(snapshot: &Snapshot, wish: &Wish, kin: &impl Kin) -> Option
     if rivals.is_empty() {
         return None;
     }
-    let caught = Caught::with(kin, Surroundings::of(snapshot, kin, &rivals));
+    let caught = Caught::with(kin, Surroundings::of(snapshot, wish, kin, &rivals));
     let rival = rivals.iter().find(|grant| caught.has(grant))?;
     let lock = format!("{}{}", rival.lock.label(), phrase::bytes(Some(wish.range)));
     Some(Circle { lock, links: caught.links(rival) })
@@ -121,20 +127,28 @@ struct Ties<'a> {
 /// Those who decide whether the rivals of a wish ever go: who shares a grant, whom these wait for,
 /// and so on.
 struct Surroundings<'a> {
-    snapshot: &'a Snapshot,
+    /// Who has waited for less has not been there, or should see for itself what it closes.
+    least: Duration,
     locks: HashMap<&'a LockId, &'a Lock>,
     waiters: HashMap<Pid, Vec<&'a Waiter>>,
     ties: BTreeMap<Pid, Ties<'a>>,
 }
 
 impl<'a> Surroundings<'a> {
-    fn of(snapshot: &'a Snapshot, kin: &impl Kin, rivals: &[Grant<'a>]) -> BTreeMap<Pid, Ties<'a>> {
+    fn of(
+        snapshot: &'a Snapshot,
+        wish: &Wish,
+        kin: &impl Kin,
+        rivals: &[Grant<'a>],
+    ) -> BTreeMap<Pid, Ties<'a>> {
         let mut waiters: HashMap<Pid, Vec<&Waiter>> = HashMap::new();
         for waiter in snapshot.locks.iter().flat_map(|lock| &lock.waiters) {
             waiters.entry(waiter.process.pid.unwrap_or_default()).or_default().push(waiter);
         }
         let locks = snapshot.locks.iter().map(|lock| (&lock.id, lock)).collect();
-        let mut found = Self { snapshot, locks, waiters, ties: BTreeMap::new() };
+        // Who has slept for as long as the look took had all the while what it was seen with.
+        let least = wish.waited.saturating_sub(TOGETHER).max(snapshot.cost);
+        let mut found = Self { least, locks, waiters, ties: BTreeMap::new() };
         let mut unseen: Vec<Pid> = rivals.iter().flat_map(pids).collect();
         while let Some(pid) = unseen.pop() {
             if pid == kin.us() || found.ties.contains_key(&pid) {
@@ -151,8 +165,7 @@ impl<'a> Surroundings<'a> {
     fn ties_of(&self, pid: Pid, kin: &impl Kin) -> Ties<'a> {
         let waiters = self.waiters.get(&pid).map(Vec::as_slice).unwrap_or_default();
         let lasting = waiters.iter().filter(|waiter| {
-            // Who has slept for as long as the look took had all the while what it was seen with.
-            waiter.how == How::Kernel && waiter.endless && waiter.waited.min >= self.snapshot.cost
+            waiter.how == How::Kernel && waiter.endless && waiter.waited.min >= self.least
         });
         Ties {
             child: if waiters.is_empty() { kin.awaited_child(pid) } else { None },

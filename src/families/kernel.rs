@@ -7,8 +7,6 @@ use crate::acquire::mechanism::flock::Flock;
 use crate::acquire::mechanism::record::Record;
 use crate::acquire::{Pending, Want};
 use crate::error::Error;
-use crate::model::{Mode, Range};
-use crate::system::locking::{self, Access, record};
 
 /// A request for the flock(2) lock of a file or a folder.
 pub(super) fn flock(path: PathBuf, want: Want) -> Result<Box<dyn Pending>, Error> {
@@ -24,10 +22,13 @@ pub(super) fn record(path: PathBuf, want: Want) -> Result<Box<dyn Pending>, Erro
 /// somebody has on it now, else flock(2).
 pub(super) fn usual(path: PathBuf, want: Want) -> Result<Box<dyn Pending>, Error> {
     let family = if want.range.is_some() { Some(Family::Posix) } else { known(&path)? };
-    let family = family.or_else(|| has_records(&path).then_some(Family::Posix));
     match family {
         Some(Family::Posix) => record(path, want),
-        Some(Family::Flock) | None => flock(path, want),
+        Some(Family::Flock) => flock(path, want),
+        None => {
+            let request = Flock::open(path.clone(), want.clone())?;
+            if request.meets_records() { record(path, want) } else { Ok(Box::new(request)) }
+        }
     }
 }
 
@@ -42,12 +43,6 @@ fn known(path: &Path) -> Result<Option<Family>, Error> {
     Ok(Catalogue::embedded()?.find(&path).and_then(|entry| entry.family))
 }
 
-/// Whether somebody has a record lock on it. What cannot be asked is not known to have any.
-fn has_records(path: &Path) -> bool {
-    let Ok(file) = locking::open(path, Access::Read, None) else { return false };
-    record::is_free(&file, Mode::Exclusive, Range::WHOLE).is_ok_and(|free| !free)
-}
-
 #[cfg(test)]
 #[cfg(unix)]
 mod tests {
@@ -55,6 +50,8 @@ mod tests {
 
     use super::*;
     use crate::acquire::Pauses;
+    use crate::model::{Mode, Range};
+    use crate::system::locking::record;
 
     fn want(range: Option<Range>) -> Want {
         Want {

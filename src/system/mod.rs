@@ -17,6 +17,7 @@ mod people;
 mod places;
 pub(crate) mod procfs;
 mod pulse;
+mod relatives;
 pub(crate) mod rights;
 mod scheduler;
 
@@ -33,7 +34,7 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -43,7 +44,7 @@ pub(crate) use harm::{OwnLock, own_user};
 use lookup::Lookups;
 pub(crate) use lookup::{Answer, Ask};
 pub(crate) use people::Anatomy;
-use people::{People, Relatives};
+use people::People;
 use places::Places;
 pub(crate) use places::{Resolved, Search};
 pub(crate) use platform::Descriptors;
@@ -439,23 +440,6 @@ impl System {
             reads(self.cgroup_roots.freezer.as_ref(), cgroup.freezer.as_ref(), "freezer.state");
         unified.is_some_and(|text| text.lines().any(|line| line == "frozen 1"))
             || freezer.is_some_and(|text| text.trim() == "FROZEN")
-    }
-
-    /// What is known of each of these processes.
-    pub(crate) fn anatomy(&self, pids: &[Pid]) -> HashMap<Pid, Arc<Anatomy>> {
-        self.people().examine(self, pids, self.now())
-    }
-
-    /// Those of these processes of whom all that [`System::anatomy`] said last still holds: they
-    /// have not run since.
-    pub(crate) fn asleep(&self, pids: impl Iterator<Item = Pid>) -> HashSet<Pid> {
-        let mut relatives = Relatives::default();
-        let people = self.people();
-        pids.filter(|pid| people.asleep(self, &mut relatives, *pid).is_some()).collect()
-    }
-
-    fn people(&self) -> MutexGuard<'_, People> {
-        self.people.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Clock ticks a second, in which processes' starts are counted.

@@ -4,7 +4,7 @@
 //! rest from `/proc`.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::thread::Builder;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, Uid, UpdateKind, Users};
 
 use super::procfs::cgroup::Cgroup;
 use super::procfs::stat::Stat;
+use super::relatives::Relatives;
 use super::scheduler::Account;
 use super::{Pulse, System, read_record};
 use crate::model::{Moment, Parent, PathBytes, Pid, Process, ProcessId, State};
@@ -91,6 +92,7 @@ impl People {
         &mut self,
         system: &System,
         pids: &[Pid],
+        asleep: &HashSet<Pid>,
         now: Moment,
     ) -> HashMap<Pid, Arc<Anatomy>> {
         self.round = (self.round + 1) % ROUNDS;
@@ -98,16 +100,15 @@ impl People {
         let asked: HashSet<Pid> = pids.iter().copied().collect();
         self.known.retain(|pid, _| asked.contains(pid));
 
-        let mut relatives = Relatives::default();
         let (mut anatomy, mut stats) = (HashMap::with_capacity(pids.len()), Vec::new());
         for &pid in pids {
-            let asleep = (!self.is_in_turn(pid)).then(|| self.asleep(system, &mut relatives, pid));
-            match asleep.flatten() {
+            let known = self.known.get(&pid).filter(|_| asleep.contains(&pid));
+            match known.and_then(|known| known.anatomy.clone()).filter(|_| !self.is_in_turn(pid)) {
                 Some(before) => _ = anatomy.insert(pid, before),
                 None => stats.extend(system.stat(pid).ok().map(|stat| (pid, stat))),
             }
         }
-        let awake = self.examine_awake(system, relatives, &stats, now);
+        let awake = self.examine_awake(system, &stats, now);
         for (pid, of) in &awake {
             if let Some(known) = self.known.get_mut(pid) {
                 known.anatomy = Some(Arc::clone(of));
@@ -120,7 +121,6 @@ impl People {
     fn examine_awake(
         &mut self,
         system: &System,
-        mut relatives: Relatives,
         stats: &[(Pid, Stat)],
         now: Moment,
     ) -> HashMap<Pid, Arc<Anatomy>> {
@@ -131,6 +131,7 @@ impl People {
         if !unknown.is_empty() {
             self.learn(system, &unknown, now);
         }
+        let mut relatives = Relatives::default();
         let mut bodies = Vec::with_capacity(stats.len());
         for (pid, stat) in stats {
             // Before its threads are asked: what they run meanwhile must not pass for an ended one's.
@@ -150,32 +151,23 @@ impl People {
         in_parallel(system.threads, &bodies, examine)
     }
 
-    /// What was found out of a process at the last look, if it holds: it has not run, its parent and
-    /// the leader of its group are as they were, and nobody froze it.
-    pub(super) fn asleep(
-        &self,
-        system: &System,
-        relatives: &mut Relatives,
-        pid: Pid,
-    ) -> Option<Arc<Anatomy>> {
-        let known = self.known.get(&pid)?;
-        let anatomy = known.anatomy.as_ref()?;
+    /// Whether what was found out of a process at the last look holds: it has not run, its parent
+    /// and the leader of its group are as they were, and nobody froze it.
+    fn is_asleep(&self, system: &System, relatives: &mut Relatives, pid: Pid) -> bool {
+        let Some(known) = self.known.get(&pid) else { return false };
+        let Some(anatomy) = &known.anatomy else { return false };
         let process = &anatomy.process;
         // Others can freeze and thaw a process that does not run.
         let rests = matches!(
             process.state,
             Some(State::Sleeping | State::Stopped | State::Traced | State::Idle | State::Zombie)
         );
-        if !rests
-            || known.is_stale()
-            || !anatomy.has_slept(system)
-            || !relatives.are_those_of(system, pid, process)
-        {
-            return None;
-        }
         let freezer = known.freezer.as_ref();
-        let is_frozen = freezer.is_some_and(|group| relatives.is_frozen(system, group));
-        (!is_frozen).then(|| Arc::clone(anatomy))
+        rests
+            && !known.is_stale()
+            && anatomy.has_slept(system)
+            && relatives.are_those_of(system, pid, process)
+            && !freezer.is_some_and(|group| relatives.is_frozen(system, group))
     }
 
     fn is_in_turn(&self, pid: Pid) -> bool {
@@ -267,6 +259,30 @@ fn threads_of(system: &System, pid: Pid, stat: &Stat) -> Vec<(Pid, Pid, usize)> 
     tids.into_iter().map(|tid| (pid, tid, cpu(tid))).collect()
 }
 
+impl System {
+    /// What is known of each of these processes; of those that are [`asleep`](System::asleep), what
+    /// was known of them at the last look.
+    pub(crate) fn anatomy(
+        &self,
+        pids: &[Pid],
+        asleep: &HashSet<Pid>,
+    ) -> HashMap<Pid, Arc<Anatomy>> {
+        self.people().examine(self, pids, asleep, self.now())
+    }
+
+    /// Those of these processes of whom all that [`System::anatomy`] said last still holds: they
+    /// have not run since.
+    pub(crate) fn asleep(&self, pids: impl Iterator<Item = Pid>) -> HashSet<Pid> {
+        let mut relatives = Relatives::default();
+        let people = self.people();
+        pids.filter(|pid| people.is_asleep(self, &mut relatives, *pid)).collect()
+    }
+
+    fn people(&self) -> MutexGuard<'_, People> {
+        self.people.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// So many processes are worth a thread.
 const WORTH_A_THREAD: usize = 64;
 
@@ -295,56 +311,6 @@ fn in_parallel(
         }
         anatomy
     })
-}
-
-/// Parents, leaders of process groups and control groups, which many processes share: each is asked
-/// once in a look.
-#[derive(Debug, Default)]
-pub(super) struct Relatives {
-    commands: HashMap<Pid, Option<String>>,
-    leaders_alive: HashMap<Pid, bool>,
-    frozen: HashMap<Arc<Cgroup>, bool>,
-}
-
-impl Relatives {
-    /// Asks after those of a process.
-    fn meet(&mut self, system: &System, pid: Pid, stat: &Stat) {
-        self.command(system, stat.parent);
-        self.leader_is_alive(system, pid, stat.group);
-    }
-
-    /// The command of a parent that has not ended.
-    fn command(&mut self, system: &System, pid: Pid) -> Option<&String> {
-        let ask = || {
-            let stat = system.stat(pid).ok()?;
-            let has_ended = matches!(stat.state, Some(State::Zombie | State::Dead));
-            let lives = !has_ended || stat.threads > 1;
-            lives.then(|| String::from_utf8_lossy(&stat.command).into_owned())
-        };
-        self.commands.entry(pid).or_insert_with(ask).as_ref()
-    }
-
-    /// Whether the leader of a process's group is alive. The group of a process on its way out reads
-    /// -1, one of another pid namespace 0: then that is not known.
-    fn leader_is_alive(&mut self, system: &System, pid: Pid, group: Pid) -> Option<bool> {
-        let ask = || group == pid || system.is_alive(group);
-        (group > 0).then(|| *self.leaders_alive.entry(group).or_insert_with(ask))
-    }
-
-    fn is_frozen(&mut self, system: &System, group: &Arc<Cgroup>) -> bool {
-        *self.frozen.entry(Arc::clone(group)).or_insert_with(|| system.is_frozen(group))
-    }
-
-    /// Whether parent and leader are what they were when the process was asked after. A parent that
-    /// ends leaves its children to another.
-    fn are_those_of(&mut self, system: &System, pid: Pid, process: &Process) -> bool {
-        let parent = process.parent.as_ref();
-        let same_parent = parent.is_none_or(|parent| {
-            parent.command.is_some() && parent.command.as_ref() == self.command(system, parent.pid)
-        });
-        let alive = process.group.and_then(|group| self.leader_is_alive(system, pid, group));
-        same_parent && alive == process.group_leader_alive
-    }
 }
 
 /// A process that is being examined.

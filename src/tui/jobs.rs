@@ -186,3 +186,134 @@ fn end_of(error: &Error) -> End {
         End::Failed(error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::sync::mpsc::{Receiver, channel};
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// Longer than anything takes.
+    const SOON: Duration = Duration::from_secs(20);
+
+    struct Bench {
+        folder: TempDir,
+        jobs: Jobs,
+        events: Receiver<Event>,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let (send, events) = channel();
+            Self { folder: tempfile::tempdir().unwrap(), jobs: Jobs::new(send), events }
+        }
+
+        fn begin(&self, number: Number, purpose: Purpose, name: &str) {
+            let path = self.folder.path().join(name);
+            let order = Order::parse(&format!("flock:{}", path.display()), purpose).unwrap();
+            self.jobs.begin(number, order);
+        }
+
+        /// What the next thing is that is told of a job, but for how it waits.
+        fn next(&self) -> (Number, News) {
+            loop {
+                match self.events.recv_timeout(SOON).unwrap() {
+                    Event::Mine(_, News::Waiting(_)) => {}
+                    Event::Mine(number, news) => return (number, news),
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+
+        /// Somebody else who has the lock.
+        fn rival(&self, name: &str) -> File {
+            let file = File::create(self.folder.path().join(name)).unwrap();
+            file.lock().unwrap();
+            file
+        }
+
+        fn is_free(&self, name: &str) -> bool {
+            File::open(self.folder.path().join(name)).unwrap().try_lock().is_ok()
+        }
+    }
+
+    fn ended(news: (Number, News)) -> (Number, End) {
+        match news {
+            (number, News::Over(end)) => (number, end),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_taken_is_kept_until_it_is_given_back() {
+        let bench = Bench::new();
+        bench.begin(1, Purpose::Take, "lock");
+        assert!(matches!(bench.next(), (1, News::Held(Some(_)))));
+        assert!(!bench.is_free("lock"));
+        bench.jobs.give_back(1);
+        assert_eq!(ended(bench.next()), (1, End::Returned));
+        assert!(bench.is_free("lock"));
+        // Nothing is there to be given back any more.
+        bench.jobs.give_back(1);
+        bench.jobs.cancel(1);
+    }
+
+    #[test]
+    fn waits_end_each_for_itself() {
+        let bench = Bench::new();
+        let (one, other) = (bench.rival("one"), bench.rival("other"));
+        bench.begin(1, Purpose::Wait, "one");
+        bench.begin(2, Purpose::Take, "other");
+        bench.jobs.cancel(2);
+        assert_eq!(ended(bench.next()), (2, End::Cancelled));
+        drop(one);
+        assert_eq!(ended(bench.next()), (1, End::Free));
+        drop(other);
+        assert!(bench.is_free("one") && bench.is_free("other"));
+    }
+
+    #[test]
+    fn what_does_not_work_says_why() {
+        let bench = Bench::new();
+        bench.begin(1, Purpose::Wait, "missing");
+        let (1, End::Failed(why)) = ended(bench.next()) else { panic!("not failed") };
+        assert!(why.contains("missing"), "{why}");
+    }
+
+    #[test]
+    fn the_end_leaves_nothing_locked_and_begins_nothing() {
+        let bench = Bench::new();
+        let _rival = bench.rival("other");
+        bench.begin(1, Purpose::Take, "lock");
+        assert!(matches!(bench.next(), (1, News::Held(_))));
+        bench.begin(2, Purpose::Take, "other");
+        let jobs = bench.jobs.clone();
+        thread::spawn(move || jobs.end()).join().unwrap();
+        assert!(bench.is_free("lock"));
+        assert_eq!(bench.jobs.desk().busy, 0);
+        bench.begin(3, Purpose::Take, "lock");
+        bench.jobs.end();
+        assert!(bench.is_free("lock"));
+        assert_eq!(ended(bench.next()), (2, End::Cancelled));
+        assert!(bench.events.try_recv().is_err());
+    }
+
+    #[test]
+    fn what_comes_after_it_was_called_off_goes_back() {
+        let bench = Bench::new();
+        let path = bench.folder.path().join("lock");
+        let target = locktop::Target::Path(path);
+        let cancelled = Cancel::new();
+        cancelled.cancel();
+        let guard = target.acquire().take().unwrap();
+        assert!(matches!(bench.jobs.keep(1, guard, &cancelled), Ok(Some(End::Cancelled))));
+        assert!(bench.is_free("lock"));
+        let guard = target.acquire().take().unwrap();
+        bench.jobs.end();
+        assert!(matches!(bench.jobs.keep(2, guard, &Cancel::new()), Ok(Some(End::Cancelled))));
+        assert!(bench.is_free("lock"));
+    }
+}

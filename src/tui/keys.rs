@@ -128,6 +128,12 @@ const fn bind(
 }
 
 static BINDINGS: &[Binding] = &[
+    // First, so that the bar of a small screen has them.
+    bind(MINE, &[char('c'), key(KeyCode::Delete)], Action::Cancel, Some("cancel")),
+    bind(MINE, &[char('x')], Action::GiveBack, Some("give back")),
+    bind(MINE, &[char('d')], Action::Dismiss, Some("dismiss")),
+    bind(MINE, &[char('D')], Action::DismissAll, None),
+    bind(MINE, &[char('i')], Action::Insist, Some("insist")),
     bind(MOVING, &[key(KeyCode::Up), char('k')], Action::Move(Step::Lines(-1)), None),
     bind(MOVING, &[key(KeyCode::Down), char('j')], Action::Move(Step::Lines(1)), Some("move")),
     bind(MOVING, &[key(KeyCode::PageUp), ctrl('b')], Action::Move(Step::Pages(-1)), None),
@@ -136,11 +142,6 @@ static BINDINGS: &[Binding] = &[
     bind(MOVING, &[key(KeyCode::End), char('G')], Action::Move(Step::Last), None),
     bind(LEAVE, &[key(KeyCode::Left), key(KeyCode::Up)], Action::Move(Step::Lines(-1)), None),
     bind(LEAVE, &[key(KeyCode::Right), key(KeyCode::Down)], Action::Move(Step::Lines(1)), None),
-    bind(MINE, &[char('c'), key(KeyCode::Delete)], Action::Cancel, Some("cancel")),
-    bind(MINE, &[char('x')], Action::GiveBack, Some("give back")),
-    bind(MINE, &[char('d')], Action::Dismiss, Some("dismiss")),
-    bind(MINE, &[char('D')], Action::DismissAll, None),
-    bind(MINE, &[char('i')], Action::Insist, Some("insist")),
     bind(&[Mode::List, Mode::Mine], &[key(KeyCode::Enter)], Action::Open, Some("open")),
     bind(&[Mode::Detail], &[key(KeyCode::Enter)], Action::Open, Some("back")),
     bind(

@@ -155,7 +155,7 @@ pub(super) fn leave_within(time: Duration) {
 fn restore_on_panic(clean_up: impl Fn() + Send + Sync + 'static) {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let main = std::thread::current().id();
+        let main = thread::current().id();
         let report = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
             let ours = TAKEN.load(Ordering::SeqCst);
@@ -164,7 +164,7 @@ fn restore_on_panic(clean_up: impl Fn() + Send + Sync + 'static) {
             }
             leave();
             report(panic);
-            if ours && std::thread::current().id() != main {
+            if ours && thread::current().id() != main {
                 std::process::exit(101);
             }
         }));

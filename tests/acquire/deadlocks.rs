@@ -30,8 +30,6 @@ fn what_the_shell_has_locked_and_kept() {
     let Some(scene) = Scene::with(&[]) else { return };
     let said = refused(&scene, "exec 9>l; flock 9; locktop run l -- true 9>&-");
     assert!(said.contains("sh (pid "), "{said}");
-    // Started in the background, but waited for.
-    refused(&scene, "exec 9>l; flock 9; locktop run l -- true 9>&- & wait $!");
     // However far above.
     refused(&scene, "exec 9>l; flock 9; sh -c 'locktop run l -- true; exit $?' 9>&-");
 }

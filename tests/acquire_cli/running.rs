@@ -24,9 +24,7 @@ fn the_command_is_told_of_its_first_lock() {
 #[test]
 fn nothing_else_is_handed_down() {
     let scene = Scene::new();
-    let signals = "grep -h -e SigBlk -e SigIgn /proc/$$/status; ls /proc/$$/fd";
-    let plain = scene.locktop(&[]);
-    drop(plain);
+    let signals = "grep -e SigBlk -e SigIgn /proc/self/status; ls /proc/$$/fd";
     let direct = std::process::Command::new("sh").args(["-c", signals]).output().unwrap();
     let under = scene.output(&["run", "-o", "lock", "--", "sh", "-c", signals]);
     assert_eq!(String::from_utf8(under.stdout), String::from_utf8(direct.stdout));
@@ -123,11 +121,12 @@ fn bytes_of_a_file_are_a_lock_of_their_own() {
 fn a_path_is_locked_as_others_lock_it_and_that_is_said() {
     let scene = Scene::new();
     File::create(scene.path("lock")).unwrap();
-    let _holder = scene.holder(&["--range", "0-9", "ofd:lock"]);
+    let _holder = scene.holder(&["--shared", "ofd:lock"]);
     let said = scene.ends(&["run", "-n", "lock", "--", "true"], 1);
     assert!(said.contains("not free"), "{said}");
-    let said = scene.ends(&["run", "--range", "10-19", "lock", "--", "true"], 0);
+    let said = scene.ends(&["run", "--shared", "lock", "--", "true"], 0);
     assert!(said.contains("ofd:"), "{said}");
+    assert_eq!(scene.ends(&["run", "--shared", "ofd:lock", "--", "true"], 0), "");
 }
 
 #[test]
@@ -175,4 +174,45 @@ fn a_lock_that_a_caller_has_is_not_waited_for() {
         "true",
     ];
     scene.ends(&insisted, 9);
+}
+
+#[test]
+fn a_lock_that_belongs_to_no_open_file_ends_with_the_command() {
+    let scene = Scene::new();
+    let line = "echo ${LOCKTOP_FD-none} $LOCKTOP_TARGET; ls; sleep 1000 >/dev/null 2>&1 & echo $!";
+    let output = scene.output(&["run", "lockfile:lock", "--", "sh", "-c", line]);
+    let told = String::from_utf8(output.stdout).unwrap();
+    let path = scene.path("lock").display().to_string();
+    let left = told.strip_prefix(&format!("none lockfile:{path}\nlock\n")).unwrap();
+    assert!(!scene.path("lock").exists());
+    send(Signal::KILL, left.trim().parse().unwrap());
+
+    scene.ends(&["run", "-F", "lockfile:lock", "--", "true"], 2);
+    scene.ends(&["run", "lockfile:lock", "--", "./missing"], 127);
+    assert!(!scene.path("lock").exists());
+    scene.ends(&["run", "--keep", "lockfile:lock", "--", "true"], 0);
+    assert!(scene.path("lock").exists());
+}
+
+#[test]
+fn a_command_without_a_descriptor_is_told_when_we_are_killed() {
+    let scene = Scene::new();
+    let line = "trap 'echo told; exit' TERM; echo ready; while :; do sleep 0.01; done";
+    let mut run = scene.start(&["run", "lockfile:lock", "--", "sh", "-c", line]);
+    run.prints("ready");
+    run.gets(Signal::KILL);
+    run.prints("told");
+}
+
+#[test]
+fn a_wait_for_a_lock_file_leaves_none_behind() {
+    let scene = Scene::new();
+    let holder = scene.holder(&["lockfile:lock"]);
+    let mut run = scene.start(&["run", "lockfile:lock", "--", "true"]);
+    run.says("waiting");
+    run.gets(Signal::INT);
+    run.dies_of(Signal::INT);
+    assert!(scene.path("lock").exists());
+    holder.gets(Signal::TERM);
+    wait_until("the lock file is gone", || (!scene.path("lock").exists()).then_some(()));
 }

@@ -16,10 +16,10 @@ fn in_a_pipe_it_says_who_has_it_and_then_that_it_is_ours() {
     let line = run.says("waiting");
     let path = scene.path("lock").display().to_string();
     assert!(line.starts_with("locktop: waiting "), "{line}");
-    assert!(line.contains(&format!("{path}: locktop (pid {}, ", holder.pid())), "{line}");
-    assert!(line.ends_with("; we are next"), "{line}");
+    let next = format!(" {path}, next in line: locktop (pid {}, ", holder.pid());
+    assert!(line.contains(&next), "{line}");
     let mut second = scene.start(&["run", "lock", "--", "true"]);
-    assert!(second.says("waiting").ends_with("; 1 ahead of us"));
+    assert!(second.says("waiting").contains(", 1 ahead of us: "));
     drop(holder);
     assert!(run.says("is ours").starts_with(&format!("locktop: {path} is ours, after ")));
     second.says("is ours");
@@ -56,7 +56,7 @@ fn changes_are_told() {
     let mut run = scene.start(&["run", "lock", "--", "true"]);
     run.says("1 ahead of us");
     drop(second);
-    run.says("we are next");
+    run.says("next in line");
     drop(first);
     assert!(run.ends().success());
     second = scene.start(&["wait", "lock"]);

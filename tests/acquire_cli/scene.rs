@@ -16,52 +16,52 @@ use crate::support::{records, send, wait_until};
 /// How long anything may take on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-pub struct Scene(TempDir);
+pub(crate) struct Scene(TempDir);
 
 impl Scene {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::Builder::new().prefix("locktop-").tempdir().unwrap())
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().canonicalize().unwrap().join(name)
     }
 
     /// `locktop`, to be run in the folder.
-    pub fn locktop(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn locktop(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_locktop"));
         command.args(arguments).current_dir(&self.0).stdin(Stdio::null());
         command
     }
 
-    pub fn output(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn output(&self, arguments: &[&str]) -> Output {
         self.locktop(arguments).output().unwrap()
     }
 
     /// Runs it to its end, and expects that status; what it said on standard error.
     #[track_caller]
-    pub fn ends(&self, arguments: &[&str], status: i32) -> String {
+    pub(crate) fn ends(&self, arguments: &[&str], status: i32) -> String {
         let output = self.output(arguments);
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(status), "{arguments:?}: {said}");
         said
     }
 
-    pub fn start(&self, arguments: &[&str]) -> Running {
+    pub(crate) fn start(&self, arguments: &[&str]) -> Running {
         Running::start(&mut self.locktop(arguments))
     }
 
     /// Somebody who has the lock.
     #[track_caller]
-    pub fn holder(&self, arguments: &[&str]) -> Running {
+    pub(crate) fn holder(&self, arguments: &[&str]) -> Running {
         let mut holder = self.start(&[&["hold"], arguments].concat());
-        holder.prints("held @");
+        holder.prints("held ");
         holder
     }
 
     /// Waits until so many stand in the queue of the file.
     #[track_caller]
-    pub fn wait_for_queue(&self, name: &str, length: usize) {
+    pub(crate) fn wait_for_queue(&self, name: &str, length: usize) {
         let path = self.path(name);
         wait_until(&format!("{length} wait for {name}"), || {
             (records(&path).iter().filter(|record| record.waits).count() == length).then_some(())
@@ -69,69 +69,69 @@ impl Scene {
     }
 
     /// Whether nobody has the lock, by somebody else's word.
-    pub fn is_free(&self, name: &str) -> bool {
+    pub(crate) fn is_free(&self, name: &str) -> bool {
         let file = std::fs::File::open(self.path(name)).unwrap();
         file.try_lock().is_ok()
     }
 
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.0.path()
     }
 }
 
 /// A program that runs; it ends with this.
-pub struct Running {
+pub(crate) struct Running {
     child: Child,
     printed: Receiver<String>,
     said: Receiver<String>,
 }
 
 impl Running {
-    pub fn start(command: &mut Command) -> Self {
+    pub(crate) fn start(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let printed = lines(child.stdout.take().unwrap());
         let said = lines(child.stderr.take().unwrap());
         Self { child, printed, said }
     }
 
-    pub fn pid(&self) -> i32 {
+    pub(crate) fn pid(&self) -> i32 {
         self.child.id().cast_signed()
     }
 
     /// Waits until it prints a line with those words; the line.
     #[track_caller]
-    pub fn prints(&mut self, words: &str) -> String {
+    pub(crate) fn prints(&mut self, words: &str) -> String {
         wait_for(&self.printed, words)
     }
 
     /// The same on standard error.
     #[track_caller]
-    pub fn says(&mut self, words: &str) -> String {
+    pub(crate) fn says(&mut self, words: &str) -> String {
         wait_for(&self.said, words)
     }
 
-    pub fn gets(&self, signal: Signal) {
+    pub(crate) fn gets(&self, signal: Signal) {
         send(signal, self.pid());
     }
 
-    pub fn is_running(&mut self) -> bool {
+    pub(crate) fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
 
     /// Waits for its end.
     #[track_caller]
-    pub fn ends(&mut self) -> ExitStatus {
+    pub(crate) fn ends(&mut self) -> ExitStatus {
         wait_until("it ends", || self.child.try_wait().unwrap())
     }
 
     /// Waits for its end, by that signal.
     #[track_caller]
-    pub fn dies_of(&mut self, signal: Signal) {
+    pub(crate) fn dies_of(&mut self, signal: Signal) {
         assert_eq!(self.ends().signal(), Some(signal.as_raw()));
     }
 
     /// All that it has said and not been asked for, once it has ended.
-    pub fn rest(&self) -> String {
+    pub(crate) fn rest(&self) -> String {
         self.said.iter().collect::<Vec<_>>().join("\n")
     }
 }

@@ -66,10 +66,10 @@ fn what_asks_us_to_end_is_passed_on() {
     let scene = Scene::new();
     let mut run = scene.start(&["run", "lock", "--", "sh", "-c", LISTENER]);
     run.prints("ready");
-    // That one the terminal would have told it.
-    run.gets(Signal::INT);
     run.gets(Signal::HUP);
     assert_eq!(run.prints(""), "HUP");
+    // That one the terminal would have told it.
+    run.gets(Signal::INT);
     run.gets(Signal::TERM);
     assert_eq!(run.prints(""), "TERM");
     assert_eq!(run.ends().code(), Some(3));

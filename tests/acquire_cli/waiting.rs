@@ -59,8 +59,8 @@ fn all_of_several_must_be_free_at_the_end() {
     let first = scene.holder(&["first"]);
     let second = scene.holder(&["second"]);
     let mut wait = scene.start(&["wait", "first", "second"]);
-    scene.wait_for_queue("first", 1);
-    scene.wait_for_queue("second", 1);
+    wait.says("next in line");
+    wait.says("next in line");
     drop(first);
     wait.says("/first is free");
     // It was free, and is not any more.

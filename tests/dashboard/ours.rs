@@ -311,7 +311,7 @@ fn a_wait_outlives_every_size() {
     terminal.rings();
     terminal.shows("You hold flock:");
     terminal.press("x");
-    terminal.shows("given back");
+    terminal.shows("is given back");
     terminal.press("q");
     assert!(terminal.ends().success());
 }
@@ -361,9 +361,8 @@ struct Rival {
 impl Rival {
     fn new(has: &Path, wants: &Path) -> Self {
         // One process, so that nobody else can give back what it has.
-        let script = r#"exec 9>"$0" 8>"$1"; flock 9; exec flock 8"#;
-        let mut process = Command::new("sh");
-        process.args([Path::new("-c"), Path::new(script), has, wants]);
+        let mut process = Command::new("flock");
+        process.arg("-F").arg(has).args([Path::new("flock"), wants, Path::new("true")]);
         let process = process.stdin(Stdio::null()).spawn().unwrap();
         wait_until("a rival waits", || records(wants).iter().any(|it| it.waits).then_some(()));
         Self { process }
@@ -383,10 +382,9 @@ fn a_circle_is_refused_unless_one_insists() {
     let (_folder, ours) = free_lock("free.lock");
     let (folder, theirs) = free_lock("theirs.lock");
     // A lock from above, which nobody at the dashboard can give back.
-    let script = r#"exec 9>"$0"; flock 9; exec "$1" "$2""#;
-    let mut command = CommandBuilder::new("sh");
+    let mut command = CommandBuilder::new("flock");
     let program = Path::new(env!("CARGO_BIN_EXE_locktop"));
-    command.args([Path::new("-c"), Path::new(script), &ours, program, folder.path()]);
+    command.args([Path::new("-F"), &ours, program, folder.path()]);
     let mut terminal = Terminal::spawn(command);
     terminal.shows("no lock can be seen");
     let mut rival = Rival::new(&theirs, &ours);

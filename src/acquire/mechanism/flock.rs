@@ -8,11 +8,11 @@ use std::sync::Arc;
 use fs4::{FileExt, TryLockError};
 
 use super::opened::Opened;
-use super::{MOST_REOPENED, replaced_all_the_time, wait_without_queue};
+use super::queue::{self, Request};
 use crate::acquire::{Blocked, Held, Pending, Place, Stop, Want};
 use crate::error::Error;
 use crate::model::{LockId, Mode, Range};
-use crate::system::locking::{self, Access};
+use crate::system::locking::{self, Access, record};
 
 /// A request for a flock(2) lock.
 #[derive(Debug)]
@@ -37,32 +37,10 @@ impl Flock {
         Ok(Self { path, want, access, open })
     }
 
-    fn reopen(&mut self) -> Result<(), Error> {
-        self.open = open(&self.path, self.access, &self.want)?;
-        Ok(())
-    }
-
-    /// Some network file systems emulate flock(2) by record locks, which want write access.
-    fn reopen_for_writing(&mut self) -> Result<(), Error> {
-        self.access = Access::ReadWrite;
-        self.reopen()
-    }
-
-    /// The lock that the open file has got, if the path still names that.
-    fn verified(&mut self) -> Result<Option<Box<dyn Held>>, Error> {
-        if !self.open.is_named(&self.path)? {
-            self.reopen()?;
-            return Ok(None);
-        }
-        Ok(Some(Box::new(HeldFlock { file: Arc::clone(&self.open.file), place: self.place() })))
-    }
-
-    fn wants_writing(&self, error: &io::Error) -> bool {
-        self.access == Access::Read && locking::means_not_writable(error)
-    }
-
-    fn failed(&self, error: io::Error) -> Error {
-        super::failed(&self.path, error)
+    /// Whether somebody has a record lock on the file, which this one does not keep out. What cannot
+    /// be asked is not known to have any.
+    pub(crate) fn meets_records(&self) -> bool {
+        record::is_free(&self.open.file, Mode::Exclusive, Range::WHOLE).is_ok_and(|free| !free)
     }
 }
 
@@ -71,22 +49,55 @@ fn open(path: &Path, access: Access, want: &Want) -> Result<Opened, Error> {
         .map_err(|error| Error::io("open the lock file", path, error))
 }
 
-fn try_lock(file: &File, mode: Mode) -> io::Result<bool> {
-    let tried = match mode {
-        Mode::Shared => FileExt::try_lock_shared(file),
-        Mode::Exclusive => FileExt::try_lock(file),
-    };
-    match tried {
-        Ok(()) => Ok(true),
-        Err(TryLockError::WouldBlock) => Ok(false),
-        Err(TryLockError::Error(error)) => Err(error),
+impl Request for Flock {
+    fn path(&self) -> &Path {
+        &self.path
     }
-}
 
-fn lock(file: &File, mode: Mode) -> io::Result<()> {
-    match mode {
-        Mode::Shared => FileExt::lock_shared(file),
-        Mode::Exclusive => FileExt::lock(file),
+    fn want(&self) -> &Want {
+        &self.want
+    }
+
+    fn try_lock(&self) -> io::Result<bool> {
+        let file = &*self.open.file;
+        let tried = match self.want.mode {
+            Mode::Shared => FileExt::try_lock_shared(file),
+            Mode::Exclusive => FileExt::try_lock(file),
+        };
+        match tried {
+            Ok(()) => Ok(true),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    fn lock(&self) -> io::Result<()> {
+        match self.want.mode {
+            Mode::Shared => FileExt::lock_shared(&*self.open.file),
+            Mode::Exclusive => FileExt::lock(&*self.open.file),
+        }
+    }
+
+    fn is_named(&self) -> Result<bool, Error> {
+        self.open.is_named(&self.path)
+    }
+
+    fn reopen(&mut self) -> Result<(), Error> {
+        self.open = open(&self.path, self.access, &self.want)?;
+        Ok(())
+    }
+
+    fn held(&self) -> Box<dyn Held> {
+        Box::new(HeldFlock { file: Arc::clone(&self.open.file), place: self.place() })
+    }
+
+    /// Some network file systems emulate flock(2) by record locks, which want write access.
+    fn mend(&mut self, error: io::Error) -> Result<(), Error> {
+        if self.access == Access::Read && locking::means_not_writable(&error) {
+            self.access = Access::ReadWrite;
+            return self.reopen();
+        }
+        Err(super::failed(&self.path, error))
     }
 }
 
@@ -103,48 +114,11 @@ impl Pending for Flock {
     }
 
     fn try_take(&mut self) -> Result<Option<Box<dyn Held>>, Error> {
-        for _ in 0..MOST_REOPENED {
-            match try_lock(&self.open.file, self.want.mode) {
-                Ok(true) => {
-                    if let Some(held) = self.verified()? {
-                        return Ok(Some(held));
-                    }
-                }
-                Ok(false) if self.open.is_named(&self.path)? => return Ok(None),
-                Ok(false) => self.reopen()?,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if self.wants_writing(&error) => self.reopen_for_writing()?,
-                Err(error) => return Err(self.failed(error)),
-            }
-        }
-        Err(replaced_all_the_time(&self.path))
+        queue::try_take(self)
     }
 
     fn block(&mut self, stop: &Arc<Stop>) -> Result<Blocked, Error> {
-        let thread = match locking::prepare() {
-            Ok(thread) => thread,
-            Err(error) if error.kind() == io::ErrorKind::Unsupported => {
-                return Ok(wait_without_queue(&self.want, stop));
-            }
-            Err(error) => return Err(Error::io("wait in the queue of", &self.path, error)),
-        };
-        loop {
-            let mode = self.want.mode;
-            match stop.interruptible(thread, || lock(&self.open.file, mode)) {
-                None => return Ok(Blocked::Stopped),
-                Some(Ok(())) => {
-                    return Ok(self.verified()?.map_or(Blocked::Changed, Blocked::Taken));
-                }
-                Some(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {
-                    if !stop.is_set() && !self.open.is_named(&self.path)? {
-                        self.reopen()?;
-                        return Ok(Blocked::Changed);
-                    }
-                }
-                Some(Err(error)) if self.wants_writing(&error) => self.reopen_for_writing()?,
-                Some(Err(error)) => return Err(self.failed(error)),
-            }
-        }
+        queue::block(self, stop)
     }
 
     fn is_free(&mut self) -> Result<Option<bool>, Error> {

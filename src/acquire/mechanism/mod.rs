@@ -3,7 +3,6 @@
 use std::io;
 use std::path::Path;
 
-use crate::acquire::{Blocked, Stop, Want};
 use crate::error::Error;
 use crate::model::harmless_bytes;
 use crate::system::locking;
@@ -11,6 +10,7 @@ use crate::system::locking;
 pub(crate) mod existing;
 pub(crate) mod flock;
 mod opened;
+mod queue;
 pub(crate) mod record;
 
 /// So often in a row, a lock file is not replaced while we open it.
@@ -19,12 +19,6 @@ const MOST_REOPENED: usize = 1000;
 fn replaced_all_the_time(path: &Path) -> Error {
     let path = harmless_bytes(path.as_os_str().as_encoded_bytes());
     Error::changed(format!("{path} is replaced all the time"))
-}
-
-/// Where nothing could end a blocked call: waits until it is worth another try.
-fn wait_without_queue(want: &Want, stop: &Stop) -> Blocked {
-    stop.pause(want.pauses.first);
-    if stop.is_set() { Blocked::Stopped } else { Blocked::Changed }
 }
 
 /// Why the system does not lock a file, and what can be done.

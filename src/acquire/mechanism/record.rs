@@ -11,12 +11,13 @@ use std::sync::Arc;
 use notify::EventKindMask;
 
 use super::opened::Opened;
-use super::{MOST_REOPENED, replaced_all_the_time, wait_without_queue};
+use super::queue::{self, Request};
+use super::{MOST_REOPENED, replaced_all_the_time};
 use crate::acquire::rhythm::Lingering;
 use crate::acquire::{Blocked, Held, Pending, Place, Stop, Want};
 use crate::error::Error;
 use crate::model::{LockId, Mode, Range, harmless_bytes};
-use crate::system::locking::{self, Access, record};
+use crate::system::locking::{Access, record};
 
 /// What can free a record lock, or replace its file. (An unlock alone is no event.)
 const KINDS: EventKindMask = EventKindMask::ACCESS_CLOSE
@@ -56,17 +57,8 @@ impl Record {
         Ok(Self { path, want, range, lock_file, lingering })
     }
 
-    fn reopen(&mut self) -> Result<(), Error> {
-        self.lock_file = LockFile::open(&self.path, &self.want)?;
-        Ok(())
-    }
-
     fn file(&self) -> &File {
         &self.lock_file.open.file
-    }
-
-    fn is_named(&self) -> Result<bool, Error> {
-        self.lock_file.open.is_named(&self.path)
     }
 
     fn check_writable(&self) -> Result<(), Error> {
@@ -74,20 +66,6 @@ impl Record {
             Some(error) => Err(unwritable(&self.path, error)),
             None => Ok(()),
         }
-    }
-
-    /// The lock that the open file has got, if the path still names that.
-    fn verified(&mut self) -> Result<Option<Box<dyn Held>>, Error> {
-        if !self.is_named()? {
-            self.reopen()?;
-            return Ok(None);
-        }
-        let file = Arc::clone(&self.lock_file.open.file);
-        Ok(Some(Box::new(HeldRecord { file, place: self.place() })))
-    }
-
-    fn failed(&self, error: io::Error) -> Error {
-        failed(&self.path, error)
     }
 }
 
@@ -108,6 +86,43 @@ impl LockFile {
     }
 }
 
+impl Request for Record {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn want(&self) -> &Want {
+        &self.want
+    }
+
+    fn try_lock(&self) -> io::Result<bool> {
+        record::try_lock(self.file(), self.want.mode, self.range)
+    }
+
+    fn lock(&self) -> io::Result<()> {
+        record::lock(self.file(), self.want.mode, self.range)
+    }
+
+    fn is_named(&self) -> Result<bool, Error> {
+        self.lock_file.open.is_named(&self.path)
+    }
+
+    fn reopen(&mut self) -> Result<(), Error> {
+        self.lock_file = LockFile::open(&self.path, &self.want)?;
+        Ok(())
+    }
+
+    fn held(&self) -> Box<dyn Held> {
+        Box::new(HeldRecord { file: Arc::clone(&self.lock_file.open.file), place: self.place() })
+    }
+
+    /// The file can have been replaced by one that may not be written to.
+    fn mend(&mut self, error: io::Error) -> Result<(), Error> {
+        self.check_writable()?;
+        Err(failed(&self.path, error))
+    }
+}
+
 impl Pending for Record {
     fn place(&self) -> Place {
         let number = self.lock_file.open.number;
@@ -121,54 +136,19 @@ impl Pending for Record {
     }
 
     fn try_take(&mut self) -> Result<Option<Box<dyn Held>>, Error> {
-        for _ in 0..MOST_REOPENED {
-            self.check_writable()?;
-            match record::try_lock(self.file(), self.want.mode, self.range) {
-                Ok(true) => {
-                    if let Some(held) = self.verified()? {
-                        return Ok(Some(held));
-                    }
-                }
-                Ok(false) if self.is_named()? => return Ok(None),
-                Ok(false) => self.reopen()?,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.failed(error)),
-            }
-        }
-        Err(replaced_all_the_time(&self.path))
+        self.check_writable()?;
+        queue::try_take(self)
     }
 
     fn block(&mut self, stop: &Arc<Stop>) -> Result<Blocked, Error> {
         self.check_writable()?;
-        let thread = match locking::prepare() {
-            Ok(thread) => thread,
-            Err(error) if error.kind() == io::ErrorKind::Unsupported => {
-                return Ok(wait_without_queue(&self.want, stop));
-            }
-            Err(error) => return Err(Error::io("wait in the queue of", &self.path, error)),
-        };
-        loop {
-            let lock = || record::lock(self.file(), self.want.mode, self.range);
-            match stop.interruptible(thread, lock) {
-                None => return Ok(Blocked::Stopped),
-                Some(Ok(())) => {
-                    return Ok(self.verified()?.map_or(Blocked::Changed, Blocked::Taken));
-                }
-                Some(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {
-                    if !stop.is_set() && !self.is_named()? {
-                        self.reopen()?;
-                        return Ok(Blocked::Changed);
-                    }
-                }
-                Some(Err(error)) => return Err(self.failed(error)),
-            }
-        }
+        queue::block(self, stop)
     }
 
     fn is_free(&mut self) -> Result<Option<bool>, Error> {
         for _ in 0..MOST_REOPENED {
             let free = record::is_free(self.file(), self.want.mode, self.range)
-                .map_err(|error| self.failed(error))?;
+                .map_err(|error| failed(&self.path, error))?;
             if self.is_named()? {
                 return Ok(Some(free));
             }

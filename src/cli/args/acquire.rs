@@ -10,6 +10,12 @@ use locktop::model::Range;
 use super::TARGETS;
 use crate::cli::duration;
 
+/// The exit status when a wait was given up, unless another is wanted.
+const GIVEN_UP: u8 = 1;
+
+/// That when the lock was lost while the command ran.
+const LOST: u8 = 5;
+
 /// `locktop wait`.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -64,7 +70,7 @@ pub(crate) struct Run {
     #[arg(short = 'F', long, conflicts_with_all = ["close", "keep"])]
     pub(crate) no_fork: bool,
     /// Exit status when the lock was lost while the command ran
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(long, value_name = "N", default_value_t = LOST)]
     pub(crate) lost_code: u8,
     /// flock(1) has it.
     #[arg(short, long, hide = true)]
@@ -76,6 +82,35 @@ pub(crate) struct Run {
     pub(crate) creation: Creation,
     #[command(flatten)]
     pub(crate) terms: Terms,
+}
+
+impl Run {
+    /// As without any option.
+    pub(crate) fn of(words: Vec<OsString>, command: Option<Vec<OsString>>) -> Self {
+        Self {
+            words,
+            command,
+            close: false,
+            keep: false,
+            no_fork: false,
+            lost_code: LOST,
+            unlock: false,
+            fcntl: false,
+            creation: Creation { create_mode: None },
+            terms: Terms {
+                shared: false,
+                exclusive: false,
+                range: None,
+                timeout: None,
+                no_wait: false,
+                conflict_exit_code: GIVEN_UP,
+                insist: false,
+                pause: None,
+                progress: Telling::Auto,
+                notify: false,
+            },
+        }
+    }
 }
 
 /// `locktop hold`.
@@ -127,14 +162,14 @@ pub(crate) struct Terms {
     #[arg(short, long, visible_aliases = ["nonblock", "nb"], alias = "nonblocking")]
     pub(crate) no_wait: bool,
     /// Exit status when the wait was given up
-    #[arg(short = 'E', long, value_name = "N", default_value_t = 1)]
+    #[arg(short = 'E', long, value_name = "N", default_value_t = GIVEN_UP)]
     pub(crate) conflict_exit_code: u8,
     /// Wait even for a lock that this command's own callers hold
     #[arg(long)]
     pub(crate) insist: bool,
-    /// Where there is no queue: the first pause between tries, its growth, the longest [default:
+    /// Between tries, where there is no queue: the first, its growth, the longest [default:
     /// 50ms,1.5,2s]
-    #[arg(long, value_name = "FIRST[,GROWTH[,LONGEST]]", value_parser = pauses)]
+    #[arg(long, value_name = "PAUSES", value_parser = pauses)]
     pub(crate) pause: Option<Pauses>,
     #[arg(long, value_name = "HOW", default_value = "auto", hide_possible_values = true)]
     #[arg(help = "What is said meanwhile: auto, plain (whole lines), json or none")]
@@ -198,7 +233,7 @@ in the same instant, since the kernel tells in no other way.";
 
 const WAIT_EXAMPLES: &str = "\
 Examples:
-  locktop wait /var/lib/dpkg/lock-frontend && apt-get install …
+  locktop wait /var/lib/dpkg/lock-frontend && apt-get upgrade
   locktop wait --any --timeout 10m /run/a.lock /run/b.lock";
 
 const RUN_NOTES: &str = "\

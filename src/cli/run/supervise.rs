@@ -12,6 +12,7 @@ use locktop::command::{self, Child, Event, Heard, Signals};
 
 use crate::cli::args::Run;
 use crate::cli::failure::{Failure, Status};
+use crate::cli::loss::{LOCK_LOST, Loss};
 use crate::cli::stderr;
 
 /// For how long a command that has lost its lock is given to end.
@@ -26,22 +27,28 @@ pub(super) fn supervise(
 ) -> Result<Status, Failure> {
     let loss = Loss::watch(&guards);
     let followed = follow(&mut child, signals, &loss);
-    let status = followed.map_err(|error| {
-        Failure::refused(format!("cannot wait for the command: {error}"), error.kind())
-    })?;
-    let released = if run.keep { leave(guards) } else { release(guards) };
+    // A command that we know nothing of may still be at work.
+    let released = if run.keep || followed.is_err() {
+        guards.into_iter().for_each(Guard::leave);
+        Ok(())
+    } else {
+        release(guards)
+    };
     if loss.is_known() || released.as_ref().is_err_and(Error::is_lost) {
-        return Err(Failure::code(run.lost_code, "lock lost"));
+        return Err(Failure::code(run.lost_code, LOCK_LOST));
     }
     released?;
-    Ok(Status::Code(status))
+    followed.map(Status::Code).map_err(|error| {
+        let text = format!("cannot wait for the command, which has the lock: {error}");
+        Failure::refused(text, error.kind())
+    })
 }
 
 /// Its status, once it has ended.
 fn follow(child: &mut Child, signals: &Signals, loss: &Loss) -> io::Result<u8> {
     // What was typed before it ran, it has not heard.
     if let Some(signal) = signals.end_came()? {
-        child.send(signal)?;
+        pass(child.send(signal));
     }
     let mut ending = None;
     loop {
@@ -82,26 +89,6 @@ fn pass(sent: io::Result<()>) {
 fn release(guards: Vec<Guard>) -> Result<(), Error> {
     // All are given back, whatever becomes of one.
     guards.into_iter().map(Guard::release).fold(Ok(()), Result::and)
-}
-
-fn leave(guards: Vec<Guard>) -> Result<(), Error> {
-    guards.into_iter().for_each(Guard::leave);
-    Ok(())
-}
-
-/// Whether one of the locks was lost.
-struct Loss(Arc<AtomicBool>);
-
-impl Loss {
-    fn watch(guards: &[Guard]) -> Self {
-        let lost = Arc::new(AtomicBool::new(false));
-        let _ = guards;
-        Self(lost)
-    }
-
-    fn is_known(&self) -> bool {
-        self.0.load(Ordering::Acquire)
-    }
 }
 
 /// The time until a command that was asked to end is killed.

@@ -5,11 +5,11 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, FromArgMatches as _};
+use clap::{Arg, Parser};
 use locktop::model::harmless_bytes;
 use locktop::{Target, command};
 
-use crate::cli::args::{Args, Command, Run};
+use crate::cli::args::{Args, Command, Global, Run, RunLine, is_option};
 use crate::cli::failure::Failure;
 
 /// The shell where `SHELL` names none, as flock(1) has it.
@@ -25,16 +25,17 @@ pub(super) struct Plan {
 
 /// Reads a line of arguments whose command, at `at`, is `run`.
 pub(crate) fn parse(arguments: &[OsString], at: usize) -> Result<Args, clap::Error> {
-    let Some(dashes) = arguments[at..].iter().position(|word| word == "--") else {
-        return read(Args::command(), arguments);
+    let dashes = arguments[at..].iter().position(|word| word == "--");
+    if let Some(args) = parse_plain(arguments, at, dashes) {
+        return args;
+    }
+    let Some(dashes) = dashes else {
+        return read(arguments, |words| words);
     };
     let (ours, command) = arguments.split_at(at + dashes);
     let command = command[1..].to_vec();
     // Before '--' everything is ours, wherever it stands.
-    let plain = Args::command().mut_subcommand("run", |run| {
-        run.mut_arg("words", |words| words.required(false).trailing_var_arg(false))
-    });
-    let parsed = read(plain, ours);
+    let parsed = read(ours, |words| words.required(false).trailing_var_arg(false));
     let words = match &parsed {
         Ok(Args { command: Some(Command::Run(run)), .. }) => &run.words[..],
         Ok(_) => return parsed,
@@ -43,8 +44,7 @@ pub(crate) fn parse(arguments: &[OsString], at: usize) -> Result<Args, clap::Err
         Err(_) => &ours[at + 1..],
     };
     if let Some(program) = program_among(words) {
-        let text = ambiguous(program, words);
-        return Err(clap::Error::raw(ErrorKind::ArgumentConflict, text));
+        return Err(refused(program, words));
     }
     let mut args = parsed?;
     if let Some(Command::Run(run)) = &mut args.command {
@@ -58,15 +58,46 @@ pub(crate) fn parse(arguments: &[OsString], at: usize) -> Result<Args, clap::Err
     Ok(args)
 }
 
-fn read(mut definition: clap::Command, arguments: &[OsString]) -> Result<Args, clap::Error> {
+/// Reads a line without options, for which none need be defined: that would be most of what it
+/// costs to run a command under a free lock.
+fn parse_plain(
+    arguments: &[OsString],
+    at: usize,
+    dashes: Option<usize>,
+) -> Option<Result<Args, clap::Error>> {
+    let words = &arguments[at + 1..];
+    let (words, command) = match dashes {
+        Some(dashes) => (&words[..dashes - 1], Some(words[dashes..].to_vec())),
+        None => (words, None),
+    };
+    let ours = if command.is_some() { words } else { words.get(..1)? };
+    let is_plain = at == 1 && !ours.is_empty() && !ours.iter().any(|word| is_option(word));
+    is_plain.then(|| match program_among(ours) {
+        Some(program) => Err(refused(program, words)),
+        None => Ok(Args::of_run(Run::of(words.to_vec(), command), Global::default())),
+    })
+}
+
+/// Reads arguments, with the words behind `run` taken so. By the short definition, which is quick;
+/// what that refuses, the whole one judges.
+fn read(arguments: &[OsString], taken: fn(Arg) -> Arg) -> Result<Args, clap::Error> {
+    read_as::<RunLine>(arguments, taken)
+        .map(Args::from)
+        .or_else(|_| read_as::<Args>(arguments, taken))
+}
+
+fn read_as<T: Parser>(arguments: &[OsString], taken: fn(Arg) -> Arg) -> Result<T, clap::Error> {
+    let mut definition = T::command().mut_subcommand("run", |run| run.mut_arg("words", taken));
     let matches = definition.try_get_matches_from_mut(arguments)?;
-    Args::from_arg_matches(&matches).map_err(|error| error.format(&mut definition))
+    let args = T::from_arg_matches(&matches).map_err(|error| error.format(&mut definition))?;
+    // They are read once in the life of a process, and to take them apart costs a tenth of that.
+    std::mem::forget((definition, matches));
+    Ok(args)
 }
 
 /// The first word behind a target that is rather the command: it names a program, and no file here.
 /// Else `run LOCK git log -- PATH` would lock `git` and `log`.
 fn program_among(words: &[OsString]) -> Option<&OsString> {
-    let is_option = |word: &OsStr| word.as_encoded_bytes().starts_with(b"-");
     let mut later = words.iter().filter(|word| !is_option(word)).skip(1);
     later.find(|word| {
         let is_path = matches!(Target::parse(word), Ok(Target::Path(_)));
@@ -75,14 +106,15 @@ fn program_among(words: &[OsString]) -> Option<&OsString> {
     })
 }
 
-fn ambiguous(program: &OsStr, words: &[OsString]) -> String {
+fn refused(program: &OsStr, words: &[OsString]) -> clap::Error {
     let program = harmless_bytes(program.as_encoded_bytes());
-    let first = words.iter().find(|word| !word.as_encoded_bytes().starts_with(b"-"));
+    let first = words.iter().find(|word| !is_option(word));
     let first = first.map_or_else(|| "LOCK".into(), |word| harmless_bytes(word.as_encoded_bytes()));
-    format!(
+    let text = format!(
         "is '{program}' a lock or the command? For the command write 'locktop run {first} -- \
          {program} …'; for a lock write 'flock:{program}'\n"
-    )
+    );
+    clap::Error::raw(ErrorKind::ArgumentConflict, text)
 }
 
 /// What the words mean.
@@ -173,6 +205,18 @@ mod tests {
         assert_eq!(plan.arguments, ["-c", "b"]);
         assert!(planned("locktop run /a -c b c").is_err());
         assert!(planned("locktop run /a -c").is_err());
+    }
+
+    #[test]
+    fn lines_without_options_are_read_as_all_others() {
+        for line in ["locktop run /a b -n c", "locktop run /a /b -- c", "locktop run /a -c b"] {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            let quick = parse(&words, 1).unwrap();
+            // An option changes the way that it is read.
+            let with_option = [&words[..1], &["--color=auto".into()], &words[1..]].concat();
+            let whole = parse(&with_option, 2).unwrap();
+            assert_eq!(format!("{quick:?}"), format!("{whole:?}"), "{line}");
+        }
     }
 
     #[test]

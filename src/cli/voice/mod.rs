@@ -53,10 +53,9 @@ impl Manner {
         match terms.progress {
             _ if global.quiet => Self::Silent,
             Telling::None => Self::Silent,
-            Telling::Plain => Self::Plain,
             Telling::Json => Self::Json,
             Telling::Auto if Terminal::is_there() => Self::Live,
-            Telling::Auto => Self::Plain,
+            Telling::Auto | Telling::Plain => Self::Plain,
         }
     }
 }
@@ -129,7 +128,8 @@ impl Voice {
     pub(crate) fn hear(&mut self, at: usize, progress: &Progress) {
         match progress {
             Progress::Waiting(waiting) => {
-                self.waits[at].latest = Some(waiting.clone());
+                let wait = &mut self.waits[at];
+                (wait.latest, wait.over) = (Some(waiting.clone()), false);
                 if self.is_live() {
                     self.draw();
                 } else if self.is_time(at, waiting) {
@@ -225,10 +225,7 @@ impl Voice {
         let mut waiting = self.waits.iter().filter(|wait| !wait.over);
         let Some(first) = waiting.find_map(|wait| wait.latest.clone()) else { return };
         let others = waiting.filter(|wait| wait.latest.is_some()).count();
-        let mut sentence = Progress::Waiting(first).to_string();
-        if others > 0 {
-            sentence.push_str(&format!(" (and {others} more)"));
-        }
-        self.terminal.draw(&sentence);
+        let more = if others > 0 { format!(" (and {others} more)") } else { String::new() };
+        self.terminal.draw(&format!("{}{more}", Progress::Waiting(first)));
     }
 }

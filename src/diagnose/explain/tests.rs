@@ -116,7 +116,7 @@ fn an_orphan_with_all_that_is_known() {
     > flock 3247 (root) waits 1m03s in the kernel's queue, wants it exclusively, behind rsync (pid 3244)
     > > p3260 3260 waits in the kernel's queue, wants it shared, behind rsync (pid 3244)
     * Wait in the queue: this returns when the lock was free, having had it for an instant.
-    $ flock /a true
+    $ locktop wait flock:/a
     * Ask alice, in whose session it was started.
     * End rsync (pid 3244) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. SIGKILL only if that is ignored: then nothing is cleaned up.
     $ locktop release /a --method terminate
@@ -302,7 +302,7 @@ fn a_holder_that_waits_for_one_at_work() {
     * See first to /b, for which it waits.
     $ locktop explain @flock:fe:00:102:~
     * Wait in the queue: this returns when the lock was free, having had it for an instant.
-    $ flock /a true
+    $ locktop wait flock:/a
     * End p1 (pid 1) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. SIGKILL only if that is ignored: then nothing is cleaned up.
     $ locktop release /a --method terminate
     ");
@@ -501,7 +501,7 @@ fn a_child_that_waits_for_what_it_inherited_is_ended_before_others() {
     p2 (pid 2) sleeps.
     > p2 2 waits at least 1m00s in the kernel's queue, wants it exclusively, behind p1 (pid 1) and p2 (pid 2)
     * Wait in the queue: this returns when the lock was free, having had it for an instant.
-    $ flock /a true
+    $ locktop wait flock:/a
     * End p2 (pid 2) with SIGTERM: it waits for what it keeps itself, and if the others who keep it wait for its end, nothing moves before.
     $ kill 2
     * End p1 (pid 1) and p2 (pid 2) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. The lock goes when the last of them has gone. SIGKILL only if that is ignored: then nothing is cleaned up.
@@ -574,7 +574,8 @@ fn a_holder_by_the_record() {
     By the record held by pid 1; whether it really keeps the lock could not be checked.
     For how long could not be told.
     > p2 2 waits at least 1m00s in the kernel's queue, wants bytes 0-9 exclusively, behind pid 1
-    * Wait until its holder is done.
+    * Wait: this returns when the lock is free, and takes nothing.
+    $ locktop wait --range 0-9 posix:/a
     * Before anybody is ended, make sure who holds it: look with the right to read every process's descriptors.
     $ sudo locktop explain @posix:fe:00:101:0-9
     ? 14 processes of other users could not be read (run as root)
@@ -634,7 +635,7 @@ fn many_readers_and_a_cut_queue() {
     > p90 90 waits at least 1m00s in the kernel's queue, wants it exclusively, behind p1 (pid 1), p2 (pid 2), p3 (pid 3) and 9 more
     > more wait: the queue was too long to be read to its end
     * Wait in the queue: this returns when the lock was free, having had it for an instant.
-    $ flock /a true
+    $ locktop wait flock:/a
     * End p1 (pid 1), p2 (pid 2), p3 (pid 3), p4 (pid 4), p5 (pid 5), p6 (pid 6), p7 (pid 7), p8 (pid 8) and 4 more with SIGTERM, which leaves time to clean up; what was under way stays unfinished. The lock goes when the last of them has gone. SIGKILL only if that is ignored: then nothing is cleaned up.
     ");
 }

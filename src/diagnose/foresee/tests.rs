@@ -43,7 +43,13 @@ fn wish(facts: &Facts, path: &str, mode: Mode) -> Wish {
     let at =
         |lock: &&LockFacts| lock.path.as_ref().is_some_and(|it| it.as_path().as_os_str() == path);
     let lock = facts.locks.iter().find(at).expect("a lock that was sketched");
-    Wish { file: lock.file.unwrap(), mechanism: lock.mechanism, mode, range: lock.range }
+    Wish {
+        file: lock.file.unwrap(),
+        mechanism: lock.mechanism,
+        mode,
+        range: lock.range,
+        waited: Duration::ZERO,
+    }
 }
 
 fn told(sketch: Sketch, mode: Mode, kin: &Family) -> Option<String> {
@@ -167,7 +173,7 @@ fn what_is_not_certain_catches_nobody() {
     assert_eq!(with(&|lock| lock.request(|by| by.how = How::Polling), &kin()), None);
     let just_begun = |lock: LockSketch| {
         lock.request(|by| {
-            by.waited.min = std::time::Duration::from_millis(1);
+            by.waited.min = Duration::from_millis(1);
         })
     };
     assert_eq!(with(&just_begun, &kin()), None);
@@ -196,6 +202,20 @@ fn record_locks_of_both_kinds_are_in_the_way_where_they_overlap() {
     assert_eq!(of(ofd("/l", 20, 99).held_by(&[12])), None);
     assert_eq!(of(flock("/l").held_by(&[12])), None);
     assert_eq!(of(ofd("/m", 0, 10).held_by(&[12])), None);
+}
+
+#[test]
+fn of_two_who_cross_the_later_gives_way() {
+    let facts = [flock("/l").held_by(&[5]), flock("/m").held_by(&[US]).wanted_by(5)];
+    let facts = facts.into_iter().fold(Sketch::new(), Sketch::lock).facts();
+    let mut wish = wish(&facts, "/l", Mode::Exclusive);
+    let snapshot = crate::diagnose::diagnose(facts);
+    // The other has waited for a minute.
+    for (seconds, is_refused) in [(0, true), (59, true), (60, true), (62, false), (600, false)] {
+        wish.waited = Duration::from_secs(seconds);
+        let told = circle(&snapshot, &wish, &Family::default());
+        assert_eq!(told.is_some(), is_refused, "{seconds}");
+    }
 }
 
 /// The rule as plainly as it can be said, to check the other against.

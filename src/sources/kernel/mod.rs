@@ -74,6 +74,7 @@ impl Source for Kernel {
         let turn = memory.as_ref().map(Memory::turn).unwrap_or_default();
         let remembered = memory.is_some();
         let mut keeping = Keeping::default();
+        let mut sleepers = HashSet::new();
         let mut scan = match memory {
             Some(memory) => {
                 let Refreshed { scan, resting, asleep, renamed } =
@@ -81,6 +82,7 @@ impl Source for Kernel {
                 if let Some(resting) = resting.filter(|_| scope.may_keep) {
                     keeping = resting.keep(&mut table, &scan, &files.mounts, &asleep, &renamed);
                 }
+                sleepers = asleep;
                 scan
             }
             None => Scan::of(system, &worth, &alive),
@@ -93,7 +95,7 @@ impl Source for Kernel {
 
         let mut locks = grants::group(system, &files, &table, &scan);
         requests::enqueue(system, &mut locks, &table, !everything_in_table);
-        let anatomy = examine(system, &locks, keeping.pids(&scan));
+        let anatomy = examine(system, &locks, keeping.pids(&scan), &sleepers);
         let looked_up = files::name(system, &files, &mut locks);
         self.names.give(system, &files, scope, &mut locks);
         if !keeping.is_untouched_by(&locks, &scan) {
@@ -230,6 +232,7 @@ fn examine(
     system: &System,
     locks: &[Sighting],
     others: impl Iterator<Item = Pid>,
+    asleep: &HashSet<Pid>,
 ) -> BTreeMap<Pid, Arc<Anatomy>> {
     let mut pids: Vec<Pid> = locks
         .iter()
@@ -244,7 +247,7 @@ fn examine(
         .collect();
     pids.sort_unstable();
     pids.dedup();
-    system.anatomy(&pids).into_iter().collect()
+    system.anatomy(&pids, asleep).into_iter().collect()
 }
 
 fn notes(system: &System, table: &Table, scan: &Scan, cut: bool) -> Vec<Note> {

@@ -1,4 +1,4 @@
-//! posix_spawn(3), which the standard library offers with our own mask of signals only.
+//! `posix_spawn(3)`, which the standard library offers with our own mask of signals only.
 
 #![expect(unsafe_code, reason = "no safe wrapper exists for posix_spawn(3)")]
 

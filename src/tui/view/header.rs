@@ -14,8 +14,6 @@ use crate::tui::theme::Role;
 const LATE: Duration = Duration::from_secs(5);
 /// From this width on there is room for everything.
 const ROOMY: u16 = 60;
-/// The same where what is ours has a place too.
-const WIDE: u16 = 98;
 
 impl Painter<'_> {
     pub(super) fn draw_header(&mut self, area: Rect) {
@@ -29,8 +27,8 @@ impl Painter<'_> {
         let title = (" locktop".to_owned(), self.pen.style(Role::Title));
         let mut x = self.draw_counts(area.x, area, fresh_at, [title]);
         let ours = self.ours(roomy);
-        let has_ours = ours.is_some();
         let start = x;
+        let has_ours = ours.is_some();
         x = self.draw_counts(x, area, fresh_at, ours);
         self.screen.hits.push((Rect { x: start, width: x - start, ..area }, Action::Mine));
         let (mut machine, troubles) = (self.machine(), self.troubles());
@@ -38,7 +36,9 @@ impl Painter<'_> {
         if !roomy {
             machine.drain(..machine.len().min(1));
         }
-        let crowded = !roomy || has_ours && area.width < WIDE;
+        let needed: usize =
+            machine.iter().chain(&troubles).map(|(said, _)| text::width(said) + 2).sum();
+        let crowded = !roomy || has_ours && needed > fresh_at.saturating_sub(x).into();
         let [first, second] = if crowded { [troubles, machine] } else { [machine, troubles] };
         self.draw_counts(x, area, fresh_at, first.into_iter().chain(second));
     }

@@ -65,7 +65,10 @@ impl Painter<'_> {
             self.pen.write(line.x, line.y, line.width, said, plain);
         }
         let choices = [("stay", false, Action::Back), ("leave", true, Action::Leave)];
-        for ((word, is, action), y) in choices.into_iter().zip(answers..inner.bottom()) {
+        // In a single line there is only the chosen one.
+        let hidden = usize::from(leaves && inner.height < 2);
+        let choices = choices.into_iter().skip(hidden);
+        for ((word, is, action), y) in choices.zip(answers..inner.bottom()) {
             let line = Rect { y, height: 1, ..inner };
             self.pen.write(line.x + 2, y, line.width.saturating_sub(2), word, plain);
             self.mark(line, false, is == leaves);

@@ -150,7 +150,7 @@ fn the_lock_of_a_replaced_file_is_none() {
         Blocked::Changed => request.try_take().unwrap().unwrap(),
         Blocked::Stopped => panic!("nobody stopped it"),
     };
-    assert_eq!(Some(locking::number_of(&desk.path).unwrap()), held.place().file);
+    assert_eq!(Some(crate::system::locking::number_of(&desk.path).unwrap()), held.place().file);
 }
 
 #[test]

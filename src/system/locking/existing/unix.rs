@@ -35,6 +35,16 @@ pub(crate) struct Made {
     open: Option<File>,
 }
 
+/// A file that was to appear with its text in it.
+#[cfg(target_os = "linux")]
+enum Whole {
+    Made(Made),
+    /// Something is there.
+    Taken,
+    /// Not on this file system, or not without `/proc`.
+    Cannot,
+}
+
 impl Slot {
     /// Opens the folder.
     pub(crate) fn open(folder: &Path, name: &OsStr) -> io::Result<Self> {
@@ -83,6 +93,12 @@ impl Slot {
     }
 
     fn make_file(&self, mode: Mode, text: &[u8]) -> io::Result<Option<Made>> {
+        #[cfg(target_os = "linux")]
+        match self.make_whole_file(mode, text)? {
+            Whole::Made(ours) => return Ok(Some(ours)),
+            Whole::Taken => return Ok(None),
+            Whole::Cannot => {}
+        }
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let mut file: File = match openat(&self.folder, &self.name, flags, mode) {
             Ok(file) => file.into(),
@@ -102,6 +118,36 @@ impl Slot {
                 }
             }),
         }
+    }
+
+    /// With its text from the first moment, whenever we are killed.
+    #[cfg(target_os = "linux")]
+    fn make_whole_file(&self, mode: Mode, text: &[u8]) -> io::Result<Whole> {
+        use std::os::fd::AsRawFd as _;
+        // Cheaper than to find it out at the end.
+        if self.look_at(&self.name)?.is_some() {
+            return Ok(Whole::Taken);
+        }
+        let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
+        let mut file: File = match openat(&self.folder, ".", flags, mode) {
+            Ok(file) => file.into(),
+            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOENT) => {
+                return Ok(Whole::Cannot);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        file.write_all(text)?;
+        let number = file_id(&fstat(&file)?);
+        let nameless = format!("/proc/self/fd/{}", file.as_raw_fd());
+        match linkat(CWD, nameless, &self.folder, &self.name, AtFlags::SYMLINK_FOLLOW) {
+            Ok(()) => {}
+            Err(Errno::EXIST) => return Ok(Whole::Taken),
+            // No /proc, or a file system whose new files get no second name.
+            Err(Errno::NOENT | Errno::XDEV | Errno::OPNOTSUPP) => return Ok(Whole::Cannot),
+            Err(error) => return Err(error.into()),
+        }
+        let ours = Made { form: Form::File, number, text: text.to_owned(), open: Some(file) };
+        Ok(Whole::Made(ours))
     }
 
     /// What is there now, and what keeps its number from being used again.

@@ -222,6 +222,9 @@ fn leaving() {
     assert!(hits.contains(&Action::Leave) && hits.contains(&Action::Back), "{hits:?}");
     assert!(!hits.iter().any(|action| matches!(action, Action::ChooseMine(_))), "{hits:?}");
     insta::assert_snapshot!("leaving_small", desk.text(40, 15));
+    assert!(desk.text(30, 6).contains("▸ stay"));
+    let mut desk = desk.press([Action::Move(Step::Lines(1))]);
+    assert!(desk.text(30, 6).contains("▸ leave"));
 }
 
 #[test]
