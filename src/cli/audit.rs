@@ -77,14 +77,11 @@ fn print(out: &mut impl Write, entries: &[Entry], page: &Page) -> io::Result<()>
 
 fn who(entry: &Entry) -> String {
     let uid = entry.by.uid.map_or_else(|| "?".into(), |uid| uid.to_string());
-    let mut who = format!("uid {uid}");
-    if let Some(user) = &entry.by.sudo_user {
-        who.push_str(&format!(" (sudo: {})", harmless(user)));
-    }
-    if let Some(tty) = &entry.by.tty {
-        who.push_str(&format!(" on {}", harmless(tty)));
-    }
-    who
+    let sudo = entry.by.sudo_user.as_deref();
+    let sudo = sudo.map_or_else(String::new, |user| format!(" (sudo: {})", harmless(user)));
+    let tty = entry.by.tty.as_deref();
+    let tty = tty.map_or_else(String::new, |tty| format!(" on {}", harmless(tty)));
+    format!("uid {uid}{sudo}{tty}")
 }
 
 /// The processes that it was to touch.

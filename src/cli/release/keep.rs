@@ -69,6 +69,7 @@ fn hold_back() -> Result<Signals, Failure> {
     Signals::hold_back().map_err(refused)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn refused(error: std::io::Error) -> Failure {
     Failure::refused(format!("cannot wait for the command: {error}"), error.kind())
 }

@@ -87,20 +87,20 @@ impl Job<'_> {
             return Ok(Agreed::Yes);
         }
         dialog::show(choices, self.global);
-        match keeper.while_listening(|| dialog::ask(&plans))? {
-            Answer::Yes => Ok(Agreed::Yes),
+        Ok(match keeper.while_listening(|| dialog::ask(&plans))? {
+            Answer::Yes => Agreed::Yes,
             Answer::No(reason) => self.declined(&plans, reason),
-        }
+        })
     }
 
-    fn declined(&self, plans: &[&Plan], reason: &str) -> Result<Agreed, Failure> {
+    fn declined(&self, plans: &[&Plan], reason: &str) -> Agreed {
         stderr::error(&format!("nothing was touched: {reason}"));
         for plan in plans {
             if let Err(error) = self.log.declined(plan, reason) {
                 stderr::error(&error.to_string());
             }
         }
-        Ok(Agreed::No(Decision::Declined))
+        Agreed::No(Decision::Declined)
     }
 
     fn carry_out(&self, choices: Vec<Choice<'_>>, keeper: Keeper) -> Result<Vec<Told>, Failure> {
