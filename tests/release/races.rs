@@ -30,8 +30,9 @@ fn a_hundred_at_once_act_once() {
     let all: Vec<_> = (0..100).map(|_| release()).collect();
     let statuses: Vec<_> = all.into_iter().map(|mut one| one.wait().unwrap().code()).collect();
     let with = |status| statuses.iter().filter(|one| **one == Some(status)).count();
-    // 0 is also said by whoever looks between the end of the one and the turn of the next.
-    assert_eq!(with(0) + with(4), 100, "{statuses:?}");
+    // Who looks between the end of the one and the turn of the next is told 0, or 3 while the one
+    // is on its way out.
+    assert!(with(0) >= 1 && with(0) + with(3) + with(4) == 100, "{statuses:?}");
     has_ended(holder.pid);
     next.answer();
     assert!(lives(next.pid), "the next one is not the one that was seen");

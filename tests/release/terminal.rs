@@ -73,7 +73,9 @@ fn one_question_names_everybody() {
     }
     screen.types("yes\n");
     screen.ends();
-    holders.iter().for_each(|holder| has_ended(holder.pid));
+    for holder in &holders {
+        has_ended(holder.pid);
+    }
 }
 
 #[test]

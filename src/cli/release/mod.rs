@@ -8,7 +8,7 @@ mod keep;
 use std::io::Write as _;
 
 use locktop::release::{AuditLog, Escrow, GRACE, Outcome, Plan, Progress};
-use locktop::{Error, Folders, Inspector};
+use locktop::{Error, Folders, Inspector, Snapshot};
 
 use super::args::{Global, Release};
 use super::failure::{Failure, Status};
@@ -32,7 +32,7 @@ pub(crate) fn run(release: &Release, global: Global) -> Result<Status, Failure> 
     let choices = choice::all(&mut inspector, &snapshot, &targets, &wish)?;
     let job = Job { release, global, log };
 
-    let told = match job.agreed(&choices, &keeper)? {
+    let told = match job.agreed(&choices, &snapshot, &keeper)? {
         Agreed::Yes => job.carry_out(choices, keeper)?,
         Agreed::No(decision) => {
             choices.into_iter().map(|choice| Told::untouched(choice, decision)).collect()
@@ -66,11 +66,20 @@ enum Agreed {
 
 impl Job<'_> {
     /// Shows what is to be done, and asks where that is to be asked.
-    fn agreed(&self, choices: &[Choice<'_>], keeper: &Keeper) -> Result<Agreed, Failure> {
-        if !self.release.json {
-            for free in choices.iter().filter(|choice| choice.lock.is_none()) {
-                self.print(&format!("{}: nobody has a lock there", free.target))?;
+    fn agreed(
+        &self,
+        choices: &[Choice<'_>],
+        snapshot: &Snapshot,
+        keeper: &Keeper<'_>,
+    ) -> Result<Agreed, Failure> {
+        let free: Vec<_> = choices.iter().filter(|choice| choice.lock.is_none()).collect();
+        if !self.release.json && !free.is_empty() {
+            let nobody =
+                if snapshot.complete { "nobody" } else { "nobody who can be seen from here" };
+            for choice in free {
+                print(&format!("{}: {nobody} has a lock there", choice.target))?;
             }
+            stderr::notes(snapshot, self.global);
         }
         if self.release.dry_run {
             self.show_result(choices)?;
@@ -139,9 +148,9 @@ impl Job<'_> {
 
     fn tell(&self, choice: &Choice<'_>, outcome: &Outcome) -> Result<(), Failure> {
         if !self.release.json {
-            self.print(&format!("{}: {}", choice.label(), outcome.text))?;
+            print(&format!("{}: {}", choice.label(), outcome.text))?;
             if let Some(next) = &outcome.next {
-                self.print(&format!("  next: {next}"))?;
+                print(&format!("  next: {next}"))?;
             }
         }
         if let Some(error) = &outcome.unlogged {
@@ -171,7 +180,7 @@ impl Job<'_> {
             };
             let Some(one) = told.iter_mut().find(|one| one.is_of(&id)) else { continue };
             if !self.release.json {
-                self.print(&format!("{}: {text}", one.label()))?;
+                print(&format!("{}: {text}", one.label()))?;
             }
             one.handed_over(text);
         }
@@ -192,11 +201,11 @@ impl Job<'_> {
         }
         Ok(())
     }
+}
 
-    fn print(&self, line: &str) -> Result<(), Failure> {
-        let mut out = std::io::stdout().lock();
-        writeln!(out, "{line}")?;
-        out.flush()?;
-        Ok(())
-    }
+fn print(line: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}")?;
+    out.flush()?;
+    Ok(())
 }
