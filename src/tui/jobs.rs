@@ -98,6 +98,8 @@ impl Jobs {
         let (waits, held) = {
             let mut desk = self.desk();
             desk.closed = true;
+            // At once, so that whoever else ends us meanwhile waits for that too.
+            desk.busy += desk.held.len();
             (std::mem::take(&mut desk.waits), std::mem::take(&mut desk.held))
         };
         for cancel in waits.into_values() {
@@ -105,7 +107,7 @@ impl Jobs {
         }
         for guard in held.into_values() {
             // Without a thread it is given back here. Whether that worked nobody is there to hear.
-            let _ = self.work("give back", move || drop(guard.release()));
+            let _ = self.start("give back", move || drop(guard.release()));
         }
         let waited = self.0.left.wait_timeout_while(self.desk(), PATIENCE, |desk| desk.busy > 0);
         drop(waited.unwrap_or_else(PoisonError::into_inner));
@@ -148,6 +150,11 @@ impl Jobs {
     /// Does something in a thread of its own.
     fn work(&self, name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
         self.desk().busy += 1;
+        self.start(name, work)
+    }
+
+    /// The same for work that has been counted already.
+    fn start(&self, name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
         let jobs = self.clone();
         let done = move || {
             jobs.desk().busy -= 1;

@@ -1,6 +1,7 @@
 //! A folder with locks, and programs that want them.
 
 use std::io::{BufRead as _, BufReader, Read};
+use std::os::unix::process::CommandExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -88,6 +89,9 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(command: &mut Command) -> Self {
+        // A process group of its own, whose parent can continue it: in one that has nobody, as where
+        // all tests run in a session from elsewhere, the system stops nobody.
+        command.process_group(0);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let printed = lines(child.stdout.take().unwrap());
         let said = lines(child.stderr.take().unwrap());
