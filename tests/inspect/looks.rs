@@ -177,6 +177,25 @@ fn after_a_rest_a_waiter_and_its_going_are_seen() {
     assert!(onlooker.sees().waiters.is_empty());
 }
 
+/// Somebody who may share the open files of others can unlock them while their owner sleeps, and in
+/// the lock table one lock of an open file description reads as the other.
+#[test]
+fn after_a_rest_a_lock_that_was_taken_away_from_outside_is_another() {
+    let Some(scene) = Scene::with(&[Need::Root]) else { return };
+    let (holder, heir, thief) = (scene.actor(), scene.actor(), scene.actor());
+    let fd = holder.does("ofd('l')");
+    let mut onlooker = Onlooker::of(&scene, "l");
+    for _ in 0..3 {
+        assert_eq!(pids(&onlooker.sees()), [holder.pid]);
+    }
+    thief.does(format!(
+        "p = os.pidfd_open({}); d = checked(libc.syscall(438, p, {fd}, 0)); ofd(d, fcntl.F_UNLCK)",
+        holder.pid
+    ));
+    heir.does("ofd(opened('l'))");
+    assert_eq!(pids(&onlooker.sees()), [heir.pid]);
+}
+
 #[test]
 fn after_a_rest_a_holder_that_is_frozen_is_stuck() {
     for (controller, file, frozen, thawed) in

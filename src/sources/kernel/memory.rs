@@ -6,7 +6,8 @@
 //! has to run. So new processes are read at every look, and of the keepers that have run those of
 //! locks where it matters who they are: that somebody waits for, that several keep, or whose taker is
 //! not among them. All others are read in turn, every process once in [`ROUNDS`] looks. A keeper that
-//! has not run keeps what it kept; only the names of its files can change, and are read in turn.
+//! has not run keeps what it kept; only the names of its files can change, and are read in turn. Locks
+//! of open file descriptions name nobody in the table, and are checked at every look.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use super::resting::Resting;
 use super::scan::{Keeper, Scan, Worth};
 use super::still::Still;
 use crate::model::{Moment, Pid};
-use crate::system::procfs::locks::{Entry, Record, Table};
+use crate::system::procfs::locks::{Entry, Kind, Record, Table};
 use crate::system::{Anatomy, System, TableText};
 
 /// After so many looks everything has been read again.
@@ -154,9 +155,10 @@ impl Memory {
 
         for entry in &table.entries {
             let keepers = scan.keepers(&entry.granted);
-            if matters(entry, keepers) {
+            let anonymous = is_anonymous(&entry.granted);
+            if anonymous || matters(entry, keepers) {
                 let lost = keepers.iter().filter(|keeper| {
-                    !asleep.contains(&keeper.pid)
+                    (anonymous || !asleep.contains(&keeper.pid))
                         && !to_read.contains(&keeper.pid)
                         && !still_keeps(system, keeper, &entry.granted)
                 });
@@ -182,6 +184,12 @@ impl Memory {
             return false;
         }
         if system.asleep(self.slept.iter().copied()).len() < self.slept.len() {
+            return false;
+        }
+        let stay = |(record, keeper): (&Record, &Keeper)| {
+            !is_anonymous(record) || still_keeps(system, keeper, record)
+        };
+        if !self.scan.all_keepers().all(stay) {
             return false;
         }
         let Ok(alive) = system.pids() else { return false };
@@ -233,6 +241,12 @@ fn matters(entry: &Entry, keepers: &[Keeper]) -> bool {
     let several = keepers.iter().any(|keeper| Some(keeper.pid) != first);
     let handed_over = entry.granted.pid > 0 && first != Some(entry.granted.pid);
     several || handed_over || !entry.waiting.is_empty()
+}
+
+/// Whether the record reads the same whoever has the lock. Such a lock can be taken away from outside,
+/// by somebody who shares the open file for that, while its owner sleeps.
+fn is_anonymous(record: &Record) -> bool {
+    record.kind == Kind::Ofd
 }
 
 fn still_keeps(system: &System, keeper: &Keeper, record: &Record) -> bool {

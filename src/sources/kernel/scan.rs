@@ -242,6 +242,11 @@ impl Scan {
         self.keepers.get(record).map_or(&[], Vec::as_slice)
     }
 
+    /// Every lock with each that keeps it.
+    pub(super) fn all_keepers(&self) -> impl Iterator<Item = (&Record, &Keeper)> {
+        self.keepers.iter().flat_map(|(record, keepers)| keepers.iter().map(move |by| (record, by)))
+    }
+
     /// Adds to the table the locks that only descriptors tell of.
     pub(super) fn complete_table(&self, table: &mut Table) {
         let known: HashSet<Record> = table.entries.iter().map(|entry| entry.granted).collect();
