@@ -19,6 +19,41 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! Somebody who has changed his mind cancels from another thread; what comes in that instant is
+//! given back:
+//!
+//! ```no_run
+//! use std::thread;
+//! use locktop::{Target, acquire::Cancel};
+//!
+//! let (repository, cancel) = (Target::parse("flock:/srv/repo".as_ref())?, Cancel::new());
+//! let request = repository.acquire().shared().cancel(&cancel);
+//! let reader = thread::spawn(|| request.take());
+//! cancel.cancel();
+//! match reader.join() {
+//!     Ok(Err(error)) if error.is_cancelled() => println!("not needed any more"),
+//!     Ok(guard) => guard?.release()?,
+//!     Err(panic) => std::panic::resume_unwind(panic),
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Several locks are taken in the one order that all who use this library take them in, so that no
+//! two of them wait for each other:
+//!
+//! ```
+//! use locktop::{Target, acquire::take_all};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! let lock = |name: &str| Target::Path(folder.path().join(name)).acquire().no_wait();
+//! let guards = take_all(vec![lock("orders.lock"), lock("customers.lock")])?;
+//! assert!(lock("orders.lock").take().is_err_and(|error| error.is_would_block()));
+//! for guard in guards {
+//!     guard.release()?;
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # The signal
 //!
 //! A blocked system call can only be ended by a signal. Waits use one real-time signal, directed at

@@ -38,6 +38,14 @@ impl Signals {
         Ok(None)
     }
 
+    /// Nothing was held back.
+    ///
+    /// # Errors
+    /// Never.
+    pub fn let_go(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Nobody can be stopped.
     ///
     /// # Errors

@@ -52,10 +52,6 @@ pub(crate) fn is_free(file: &File, mode: Mode, range: Range) -> io::Result<bool>
 /// A range as the system counts: offsets are signed, and a length of zero reaches to the end of the
 /// file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(
-    not(any(target_os = "linux", target_os = "android")),
-    expect(dead_code, reason = "nobody to tell")
-)]
 struct Bytes {
     start: i64,
     length: i64,

@@ -14,6 +14,7 @@ use std::ffi::OsString;
 
 /// What became of something that was to be removed.
 #[derive(Debug, PartialEq, Eq)]
+#[cfg_attr(not(unix), expect(dead_code, reason = "nothing is made there"))]
 pub(crate) enum Removal {
     /// It is gone.
     Done,

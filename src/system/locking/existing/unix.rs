@@ -263,12 +263,16 @@ impl Made {
     }
 }
 
-/// Where the system cannot promise not to replace anything: `NOSYS`.
+/// Replaces nothing.
+#[cfg(any(target_os = "linux", target_os = "macos"))]
 fn rename_to_nothing(folder: &OwnedFd, from: &OsStr, to: &OsStr) -> Result<(), Errno> {
-    #[cfg(any(target_os = "linux", target_os = "macos"))]
-    return rustix::fs::renameat_with(folder, from, folder, to, rustix::fs::RenameFlags::NOREPLACE);
-    #[cfg(not(any(target_os = "linux", target_os = "macos")))]
-    return Err(Errno::NOSYS);
+    rustix::fs::renameat_with(folder, from, folder, to, rustix::fs::RenameFlags::NOREPLACE)
+}
+
+/// This system cannot promise to replace nothing.
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+fn rename_to_nothing(_folder: &OwnedFd, _from: &OsStr, _to: &OsStr) -> Result<(), Errno> {
+    Err(Errno::NOSYS)
 }
 
 /// A name that nobody else uses.
