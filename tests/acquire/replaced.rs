@@ -9,6 +9,7 @@ use locktop::Guard;
 use locktop::acquire::Progress;
 
 use crate::asking::{Wait, is_held, lock, wait_for_queue};
+use crate::support::wait_until;
 
 const FAMILIES: [&str; 2] = ["flock", "ofd"];
 
@@ -72,9 +73,9 @@ fn the_new_one_is_waited_for_where_somebody_has_it() {
         // It stands in the new one's queue, and says so.
         wait_for_queue(&path, 1);
         next.release().unwrap();
-        let told = wait.told();
-        let moved = told.iter().any(|told| matches!(told, Progress::Replaced { .. }));
-        assert!(moved, "{told:?}");
+        wait_until("it is told that it stands in another queue", || {
+            wait.told().iter().any(|told| matches!(told, Progress::Replaced { .. })).then_some(())
+        });
         assert!(is_of_what_is_there(&wait.ends().unwrap(), &path), "{family}");
     }
 }
