@@ -5,7 +5,6 @@ use std::io;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use rustix::fs::Access;
 use rustix::io::FdFlags;
@@ -13,7 +12,7 @@ use rustix::process::{Pid, Signal, WaitOptions};
 
 use super::signals::{Signals, change_mask};
 use super::spawn::spawn;
-use super::{Event, Heard, Order, candidates};
+use super::{Event, Heard, Order, candidates, prepared};
 
 /// The shell that runs what the system cannot: scripts that name no interpreter.
 const SHELL: &str = "/bin/sh";
@@ -146,18 +145,6 @@ impl<'a> Order<'a> {
         let (environment, inherits) = (self.environment.clone(), self.inherits.clone());
         Self { program: SHELL.as_ref(), arguments, environment, inherits, ..*self }
     }
-}
-
-fn prepared(order: &Order<'_>) -> Command {
-    let mut command = Command::new(order.program);
-    command.args(order.arguments);
-    for (name, value) in &order.environment {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    command
 }
 
 fn replace(order: &Order<'_>, signals: &Signals) -> io::Error {

@@ -5,6 +5,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::path::PathBuf;
+use std::process::Command;
 
 #[cfg(unix)]
 mod child;
@@ -74,4 +75,17 @@ fn candidates(program: &OsStr) -> Vec<PathBuf> {
     }
     let path = std::env::var_os("PATH").unwrap_or_else(|| USUAL_PATH.into());
     std::env::split_paths(&path).map(|folder| folder.join(program)).collect()
+}
+
+/// The command with its arguments and its environment.
+fn prepared(order: &Order<'_>) -> Command {
+    let mut command = Command::new(order.program);
+    command.args(order.arguments);
+    for (name, value) in &order.environment {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command
 }

@@ -3,9 +3,9 @@
 use std::ffi::OsStr;
 use std::io;
 use std::path::PathBuf;
-use std::process::{Child as Process, Command};
+use std::process::Child as Process;
 
-use super::{Event, Heard, Order, candidates};
+use super::{Event, Heard, Order, candidates, prepared};
 
 /// There are none here: Ctrl-C ends us.
 #[derive(Debug)]
@@ -80,15 +80,7 @@ impl Child {
     /// # Errors
     /// When it is not there or cannot be run.
     pub fn start(order: &Order<'_>, _signals: &Signals) -> io::Result<Self> {
-        let mut command = Command::new(order.program);
-        command.args(order.arguments);
-        for (name, value) in &order.environment {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
-        command.spawn().map(Self)
+        prepared(order).spawn().map(Self)
     }
 
     /// Not possible here.
