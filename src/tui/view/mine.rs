@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 
 use super::Painter;
 use super::pen::Run;
+use super::table::{GAP, side_by_side};
 use crate::tui::action::Action;
 use crate::tui::cells;
 use crate::tui::keys::{self, Mode};
@@ -18,8 +19,6 @@ use crate::tui::theme::Role;
 const WIDE: u16 = 98;
 /// Narrower than this there is a list.
 const NARROW: u16 = 58;
-/// Between two columns.
-const GAP: u16 = 2;
 
 /// What stands in a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -295,11 +294,5 @@ fn layout(area: Rect) -> Vec<(Column, Rect)> {
         (Column::Time, time),
         (Column::HasIt, who),
     ];
-    let mut x = area.x + 2;
-    let mut columns = Vec::new();
-    for (column, width) in widths.into_iter().filter(|(_, width)| *width > 0) {
-        columns.push((column, Rect { x, width, height: 1, ..area }));
-        x += width + GAP;
-    }
-    columns
+    side_by_side(area, &widths)
 }

@@ -16,7 +16,7 @@ use crate::tui::theme::Role;
 /// Wide enough for everything.
 const WIDE: u16 = 98;
 /// Between two columns.
-const GAP: u16 = 2;
+pub(super) const GAP: u16 = 2;
 
 impl Painter<'_> {
     /// What is shown in which order, on the frame's upper edge.
@@ -178,9 +178,14 @@ fn layout(area: Rect) -> Vec<(Column, Rect)> {
         (Column::Held, held),
         (Column::Queue, queue),
     ];
+    side_by_side(area, &widths)
+}
+
+/// Columns of these widths, behind the mark of the chosen row; those without a width are left out.
+pub(super) fn side_by_side<T: Copy>(area: Rect, widths: &[(T, u16)]) -> Vec<(T, Rect)> {
     let mut x = area.x + 2;
     let mut columns = Vec::new();
-    for (column, width) in widths.into_iter().filter(|(_, width)| *width > 0) {
+    for &(column, width) in widths.iter().filter(|(_, width)| *width > 0) {
         columns.push((column, Rect { x, width, height: 1, ..area }));
         x += width + GAP;
     }
