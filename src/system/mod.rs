@@ -8,8 +8,9 @@ pub mod children;
 pub(crate) mod clock;
 pub mod command;
 pub mod console;
+pub(crate) mod control_groups;
 pub(crate) mod grip;
-pub(crate) mod harm;
+mod harm;
 mod kin;
 pub(crate) mod locking;
 mod lookup;
@@ -40,6 +41,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::model::{FileId, Host, Mechanism, Mode, Moment, Pid, Range};
+use control_groups::CgroupRoots;
 pub(crate) use harm::{OwnLock, own_user};
 use lookup::Lookups;
 pub(crate) use lookup::{Answer, Ask};
@@ -48,7 +50,6 @@ use people::People;
 use places::Places;
 pub(crate) use places::{Resolved, Search};
 pub(crate) use platform::Descriptors;
-use procfs::cgroup::Cgroup;
 use procfs::fdinfo::FdInfo;
 use procfs::mounts::Mount;
 use procfs::stat::Stat;
@@ -118,13 +119,6 @@ pub(crate) struct System {
 /// No more threads than this read at the same time: they slow each other down in the kernel.
 const MOST_THREADS: usize = 4;
 
-/// Where control groups are mounted.
-#[derive(Debug, Default)]
-struct CgroupRoots {
-    unified: Option<PathBuf>,
-    freezer: Option<PathBuf>,
-}
-
 impl System {
     /// This machine.
     #[must_use]
@@ -137,18 +131,7 @@ impl System {
     #[must_use]
     pub(crate) fn with_proc(proc: impl Into<PathBuf>) -> Self {
         let proc = proc.into();
-        let mounts = std::fs::read(proc.join("self/mountinfo")).unwrap_or_default();
-        let mounts = Mount::parse_table(&mounts);
-        let root = |wanted: &dyn Fn(&Mount) -> bool| {
-            mounts.iter().find(|mount| wanted(mount)).map(|mount| mount.point.clone())
-        };
-        let cgroup_roots = CgroupRoots {
-            unified: root(&|mount| mount.filesystem == "cgroup2"),
-            freezer: root(&|mount| {
-                mount.filesystem == "cgroup"
-                    && mount.super_options.split(',').any(|option| option == "freezer")
-            }),
-        };
+        let cgroup_roots = CgroupRoots::of(&proc);
         Self {
             proc,
             cgroup_roots,
@@ -415,31 +398,6 @@ impl System {
     #[expect(clippy::unused_self, reason = "asks the file systems")]
     pub(crate) fn search(&self, folders: Vec<PathBuf>, inodes: HashSet<u64>) -> Search {
         places::search(folders, inodes)
-    }
-
-    /// The control group of a process.
-    fn cgroup(&self, pid: Pid) -> Option<Cgroup> {
-        read_record(&self.path(pid, "cgroup")).ok().map(|text| Cgroup::parse(&text))
-    }
-
-    /// Whether tasks can be frozen without running: by the older freezer.
-    fn freezes_in_place(&self) -> bool {
-        self.cgroup_roots.freezer.is_some()
-    }
-
-    /// Whether the control group, or one above it, is frozen.
-    fn is_frozen(&self, cgroup: &Cgroup) -> bool {
-        let reads = |root: Option<&PathBuf>, path: Option<&String>, file: &str| {
-            let folder = root?.join(path?.trim_start_matches('/'));
-            std::fs::read_to_string(folder.join(file)).ok()
-        };
-        // Both files tell the effective state, inherited from above.
-        let unified =
-            reads(self.cgroup_roots.unified.as_ref(), cgroup.unified.as_ref(), "cgroup.events");
-        let freezer =
-            reads(self.cgroup_roots.freezer.as_ref(), cgroup.freezer.as_ref(), "freezer.state");
-        unified.is_some_and(|text| text.lines().any(|line| line == "frozen 1"))
-            || freezer.is_some_and(|text| text.trim() == "FROZEN")
     }
 
     /// Clock ticks a second, in which processes' starts are counted.

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 
-use super::harm::Freezer;
+use super::control_groups::Freezer;
 use super::{System, grip};
 use crate::model::Pid;
 

@@ -10,7 +10,7 @@ use crate::model::{
     AsSeen, Certainty, Details, Device, FileId, Host, LockId, Mode, Moment, Note, PathBytes,
     Process, Range, Span, Verdict,
 };
-use crate::system::harm::Freezer;
+use crate::system::control_groups::Freezer;
 use crate::system::rights::Tracing;
 
 fn holder(pid: Pid, state: State) -> Holder {
