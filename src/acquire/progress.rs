@@ -58,19 +58,10 @@ impl Waiting {
         self.position != position || holders(self.lock.as_deref()) != holders(lock)
     }
 
-    /// Who has it, in a few words, harmless to print; `None` where nobody could be seen.
-    #[must_use]
-    pub fn who(&self) -> Option<String> {
-        let holders = &self.lock.as_ref()?.holders;
-        let first = &holders.first()?.process;
-        let command = first.command.as_deref().map_or_else(|| "a process".into(), harmless);
-        let pid = first.pid.map(|pid| format!(" ({pid})")).unwrap_or_default();
-        let others = match holders.len() {
-            1 => String::new(),
-            2 => " and another".into(),
-            more => format!(" and {} others", more - 1),
-        };
-        Some(format!("{command}{pid}{others}"))
+    /// `rsync (pid 3244, backup) has it`; `None` where nobody could be seen.
+    pub(super) fn has_it(&self) -> Option<String> {
+        let (who, has) = subject(self.lock.as_deref()?)?;
+        Some(format!("{who} {has} it"))
     }
 }
 
@@ -116,7 +107,17 @@ impl fmt::Display for Waiting {
 
 /// `rsync (pid 3244, backup) and another have had it for at least 12m04s, …`.
 fn having(lock: &Lock) -> String {
-    let Some((first, others)) = lock.holders.split_first() else { return String::new() };
+    let Some((who, has)) = subject(lock) else { return String::new() };
+    let since = match lock.age.sentence() {
+        Some(age) => format!("{has} had it for {age}"),
+        None => format!("{has} it"),
+    };
+    format!("{who} {since}{}", circumstance(lock))
+}
+
+/// Who has the lock, and `has` or `have`; harmless to print.
+fn subject(lock: &Lock) -> Option<(String, &'static str)> {
+    let (first, others) = lock.holders.split_first()?;
     let process = &first.process;
     let by_record = match first.certainty {
         Certainty::Recorded => "by the record ",
@@ -134,11 +135,7 @@ fn having(lock: &Lock) -> String {
         1 => (" and another".into(), "have"),
         more => (format!(" and {more} others"), "have"),
     };
-    let since = match lock.age.sentence() {
-        Some(age) => format!("{has} had it for {age}"),
-        None => format!("{has} it"),
-    };
-    format!("{by_record}{command}{traits}{others} {since}{}", circumstance(lock))
+    Some((format!("{by_record}{command}{traits}{others}"), has))
 }
 
 /// What is wrong with the lock; else what its holder does.
@@ -226,6 +223,17 @@ mod tests {
             changed: false,
         })
         .to_string()
+    }
+
+    #[test]
+    fn who_is_only_recorded_is_said_to_be() {
+        let mut recorded = holder(3244);
+        recorded.certainty = Certainty::Recorded;
+        let has = |holders| subject(&lock(holders)).map(|(who, has)| format!("{who} {has} it"));
+        let of = |holders| has(holders).unwrap();
+        assert_eq!(of(vec![recorded]), "by the record rsync (pid 3244, backup) has it");
+        assert_eq!(of(vec![holder(1), holder(2)]), "rsync (pid 1, backup) and another have it");
+        assert_eq!(has(Vec::new()), None);
     }
 
     #[test]

@@ -244,8 +244,8 @@ impl<'a, A: Aim> Queue<'a, A> {
 
     fn gave_up(&self) -> String {
         let waited = short(self.since.elapsed());
-        match self.waiting.who() {
-            Some(who) => format!("gave up waiting for {} after {waited}: {who} has it", self.name),
+        match self.waiting.has_it() {
+            Some(has_it) => format!("gave up waiting for {} after {waited}: {has_it}", self.name),
             None => format!("gave up waiting for {} after {waited}: it is not free", self.name),
         }
     }
