@@ -1,5 +1,6 @@
 //! Where facts come from. A source looks, and says what it could not see.
 
+mod files;
 mod kernel;
 
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use crate::error::Error;
 use crate::model::{Look, Moment};
 use crate::system::System;
+pub(crate) use files::{Candidate, Files};
 pub(crate) use kernel::Kernel;
 
 /// What a look is for.
@@ -17,6 +19,8 @@ pub(crate) struct Scope {
     pub(crate) places: Vec<PathBuf>,
     /// Below these folders they may be.
     pub(crate) folders: Vec<PathBuf>,
+    /// Where a lock can lie on disk.
+    pub(crate) candidates: Vec<Candidate>,
     /// Files have been renamed or removed: what is known of names may not be relied on.
     pub(crate) names_in_doubt: bool,
     /// Whether what the last look told of a lock is still at hand.

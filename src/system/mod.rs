@@ -5,6 +5,7 @@
 
 mod aside;
 pub(crate) mod audit_file;
+pub(crate) mod census;
 pub mod children;
 pub(crate) mod clock;
 pub mod command;
@@ -111,6 +112,8 @@ pub(crate) struct System {
     places: Places,
     disks: on_disk::Disks,
     people: Mutex<People>,
+    /// Those whom no lock table names.
+    others: Mutex<People>,
     /// For how many nanoseconds the lock table has been read.
     stalled: AtomicU64,
     /// Our own mount namespace.
@@ -142,6 +145,7 @@ impl System {
             places: Places::default(),
             disks: on_disk::Disks::default(),
             people: Mutex::default(),
+            others: Mutex::default(),
             stalled: AtomicU64::new(0),
             own_tree: OnceLock::new(),
             threads: std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS),
@@ -390,6 +394,11 @@ impl System {
     /// that hangs no longer than a person would.
     pub(crate) fn resolve(&self, path: &Path) -> Resolved {
         self.places.resolve(path)
+    }
+
+    /// The same for a name that can itself be a link, and is not followed.
+    pub(crate) fn resolve_name(&self, path: &Path) -> Resolved {
+        self.places.resolve_name(path)
     }
 
     /// What lies at paths, in no order.

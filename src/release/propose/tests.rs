@@ -58,6 +58,7 @@ fn lock(mechanism: Mechanism, holders: Vec<Holder>) -> Lock {
         lease: None,
         fencing: None,
         details: Details::default(),
+        on_disk: None,
         file: Some(file),
         table_file: Some(file),
     }
