@@ -7,8 +7,10 @@ use super::escrow::Escrow;
 use super::plan::{Plan, Victim};
 use crate::diagnose::phrase::{self, plural};
 use crate::error::Error;
-use crate::inspect::Inspector;
-use crate::model::{Holder, Lock, LockId, Method, Pid, Process, Snapshot, State, is_halted};
+use crate::inspect::{Folders, Inspector};
+use crate::model::{
+    Holder, Lock, LockId, Mechanism, Method, Pid, Process, Snapshot, State, Target, is_halted,
+};
 
 /// What came of a plan.
 #[derive(Debug)]
@@ -53,6 +55,34 @@ pub(super) fn settled(lock: &LockId, has_queue: bool) -> Result<Snapshot, Error>
 }
 
 impl Plan {
+    /// A new inspector that sees the lock.
+    ///
+    /// # Errors
+    /// As [`Inspector::new`].
+    pub(super) fn inspector(&self) -> Result<Inspector, Error> {
+        let mut inspector = Inspector::new()?;
+        if let Some(path) = self.grounds.path.as_ref().filter(|_| !self.grounds.deleted) {
+            let path = path.as_path().to_path_buf();
+            let target = match self.grounds.mechanism {
+                Mechanism::Exists => Target::Family { family: self.family, path },
+                _ => Target::Path(path),
+            };
+            inspector.expect_at(&[target], Folders::Themselves);
+        }
+        Ok(inspector)
+    }
+
+    /// The lock as it is now: one that exists on disk is whatever lies there.
+    fn lock_now<'a>(&self, snapshot: &'a Snapshot) -> Option<&'a Lock> {
+        if self.grounds.mechanism != Mechanism::Exists {
+            return snapshot.lock(&self.lock);
+        }
+        snapshot
+            .locks
+            .iter()
+            .find(|lock| lock.mechanism == Mechanism::Exists && lock.path == self.grounds.path)
+    }
+
     /// What has come of it, by a look afterwards; `alive` are those that were to end and did not.
     pub(super) fn outcome(
         &self,
@@ -60,7 +90,7 @@ impl Plan {
         alive: Vec<Pid>,
         escrow: Option<Escrow>,
     ) -> Outcome {
-        let now = snapshot.lock(&self.lock);
+        let now = self.lock_now(snapshot);
         let after = After { plan: self, now, alive: &alive, kept: escrow.is_some() };
         let (freed, text, next) = after.tell();
         Outcome {
@@ -134,6 +164,9 @@ impl After<'_> {
         if !still.is_empty() {
             return self.not_freed(&still);
         }
+        if let Some(left) = self.left_behind() {
+            return left;
+        }
         let lives_on = match self.alive {
             [] => String::new(),
             alive => {
@@ -160,6 +193,19 @@ impl After<'_> {
             )
         });
         (heirs.is_empty(), text, next)
+    }
+
+    /// Those who had a lock on disk have ended without removing it.
+    fn left_behind(&self) -> Option<(bool, String, Option<String>)> {
+        let now = self.now.filter(|now| now.mechanism == Mechanism::Exists)?;
+        if now.file != self.plan.grounds.file || self.plan.method == Method::Remove {
+            return None;
+        }
+        let form = now.on_disk.as_ref().map_or("file", |there| there.content.form().word());
+        let ended = self.plan.say("has ended, and has left", "have ended, and have left");
+        let text = format!("{} {ended} the {form} behind.", self.plan.whom());
+        let next = "remove it: release it once more, with '--method remove'";
+        Some((false, text, Some(next.into())))
     }
 
     fn not_freed(&self, still: &[&Holder]) -> (bool, String, Option<String>) {

@@ -2,15 +2,21 @@
 //! anything: never through a link at the end of the path, and never a pipe or a device.
 
 #[cfg(unix)]
+mod removal;
+#[cfg(unix)]
 mod unix;
+#[cfg(unix)]
+pub(crate) use removal::may_remove;
 #[cfg(unix)]
 use unix as platform;
 #[cfg(unix)]
-pub(crate) use unix::examine_at;
+use unix::examine_at;
 #[cfg(not(unix))]
 mod without;
 #[cfg(not(unix))]
 use without as platform;
+#[cfg(not(unix))]
+pub(crate) use without::may_remove;
 
 use std::collections::BTreeMap;
 use std::io;

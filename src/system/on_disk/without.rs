@@ -9,3 +9,7 @@ pub(super) fn examine(_path: &Path) -> io::Result<Option<(OnDisk, Option<u64>)>>
     let text = "this system does not number its files";
     Err(io::Error::new(io::ErrorKind::Unsupported, text))
 }
+
+pub(crate) fn may_remove(_path: &Path, _owner: u32) -> bool {
+    false
+}
