@@ -11,6 +11,7 @@ pub(crate) mod clock;
 pub mod command;
 pub mod console;
 pub(crate) mod control_groups;
+pub(crate) mod discovery;
 pub(crate) mod grip;
 mod harm;
 mod kin;
@@ -38,13 +39,14 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
 use crate::model::{FileId, Host, Mechanism, Mode, Moment, Pid, Range};
 use control_groups::CgroupRoots;
+pub(crate) use discovery::Discovery;
 pub(crate) use harm::{OwnLock, own_user};
 use lookup::Lookups;
 pub(crate) use lookup::{Answer, Ask};
@@ -402,8 +404,19 @@ impl System {
     }
 
     /// What lies at paths, in no order.
-    pub(crate) fn examine(&self, paths: Vec<PathBuf>) -> Vec<(PathBuf, on_disk::Found)> {
-        self.disks.examine(paths, &self.mounts(None))
+    pub(crate) fn examine(&self, asks: Vec<on_disk::Ask>) -> Vec<(PathBuf, on_disk::Found)> {
+        self.disks.examine(asks, &self.mounts(None))
+    }
+
+    /// Looks for places that somebody is interested in: all that match these patterns, and all below
+    /// these folders that are `wanted`, on no file system that could wait for others.
+    pub(crate) fn discover(
+        &self,
+        patterns: Vec<Arc<str>>,
+        folders: Vec<PathBuf>,
+        wanted: discovery::Wanted,
+    ) -> Discovery {
+        discovery::discover(patterns, folders, &wanted, self.mounts(None))
     }
 
     /// Whether the entries of a folder may be read.
