@@ -11,5 +11,6 @@ mod escrow;
 mod grounds;
 mod races;
 mod refusals;
+mod remove;
 mod terminal;
 mod theatre;
