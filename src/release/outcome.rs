@@ -8,7 +8,9 @@ use super::plan::{Plan, Victim};
 use crate::diagnose::phrase::{self, plural};
 use crate::error::Error;
 use crate::inspect::Inspector;
-use crate::model::{Holder, Lock, LockId, Method, Pid, Process, Snapshot, State, is_halted};
+use crate::model::{
+    Holder, Lock, LockId, Method, Pid, Process, ProcessId, Snapshot, State, is_halted,
+};
 
 /// What came of a plan.
 #[derive(Debug)]
@@ -53,15 +55,29 @@ pub(super) fn settled(lock: &LockId, has_queue: bool) -> Result<Snapshot, Error>
 }
 
 impl Plan {
-    /// What has come of it, by a look afterwards; `alive` are those that were to end and did not.
+    /// Who has the lock through the very open file through which we keep it, unless he was to keep it:
+    /// the holders were replaced by what they left behind.
+    pub(super) fn who_shares_it_with_us(&self, snapshot: &Snapshot) -> Vec<ProcessId> {
+        let holders = || snapshot.lock(&self.lock).into_iter().flat_map(|lock| &*lock.holders);
+        let is_ours = |holder: &&Holder| holder.process.pid == Some(ourselves());
+        let grants: Vec<u32> = holders().filter(is_ours).map(|holder| holder.grant).collect();
+        let others = holders().filter(|by| !is_ours(by) && grants.contains(&by.grant));
+        let ids = others.filter_map(|holder| holder.process.id());
+        ids.filter(|id| !self.spared.contains(id)).collect()
+    }
+
+    /// What has come of it, by a look afterwards; `alive` are those that were to end and did not, and
+    /// the lock was not kept since `heirs` shared it.
     pub(super) fn outcome(
         &self,
         snapshot: &Snapshot,
         alive: Vec<Pid>,
         escrow: Option<Escrow>,
+        heirs: Vec<ProcessId>,
     ) -> Outcome {
         let now = snapshot.lock(&self.lock);
-        let after = After { plan: self, now, alive: &alive, kept: escrow.is_some() };
+        let kept = escrow.is_some();
+        let after = After { plan: self, now, alive: &alive, kept, shared_with: heirs };
         let (freed, text, next) = after.tell();
         Outcome {
             freed,
@@ -81,6 +97,7 @@ struct After<'a> {
     now: Option<&'a Lock>,
     alive: &'a [Pid],
     kept: bool,
+    shared_with: Vec<ProcessId>,
 }
 
 impl After<'_> {
@@ -146,12 +163,22 @@ impl After<'_> {
             Some(next) => next,
             None => "the lock is free".to_owned(),
         };
+        let heirs = self.heirs();
         let mut text = capitalised(&format!("{lives_on}{free}."));
         if self.plan.method == Method::Escrow && !self.kept {
-            let ended = self.plan.say("its holder unlocked it", "its holders unlocked it");
-            text = format!("It could not be kept: {ended} while ending. {text}");
+            let why = if heirs.is_empty() {
+                self.plan
+                    .say(
+                        "its holder unlocked it while ending",
+                        "its holders unlocked it while ending",
+                    )
+                    .into()
+            } else {
+                let names = names(heirs.iter().map(|holder| &*holder.process));
+                format!("{names} would have shared it")
+            };
+            text = format!("It could not be kept: {why}. {text}");
         }
-        let heirs = self.heirs();
         let next = (!heirs.is_empty()).then(|| {
             let names = names(heirs.iter().map(|holder| &*holder.process));
             let inherited = plural(heirs.len(), "has inherited", "have inherited");
@@ -197,9 +224,8 @@ impl After<'_> {
 
     /// Those who have it now and were no victims: ` has the lock now`.
     fn next_holders(&self) -> Option<String> {
-        let ours = std::process::id().cast_signed();
         let is_other = |holder: &&Holder| {
-            holder.process.pid != Some(ours)
+            holder.process.pid != Some(ourselves())
                 && !self.plan.victims.iter().any(|victim| holder.process.id() == Some(victim.id))
         };
         let others = self.holders(is_other);
@@ -219,6 +245,11 @@ impl After<'_> {
     /// Those who have it now through the open file that it was to be taken from: the kernel's
     /// record has survived its holders.
     fn heirs(&self) -> Vec<&Holder> {
+        if !self.shared_with.is_empty() {
+            let shared =
+                |by: &&Holder| by.process.id().is_some_and(|id| self.shared_with.contains(&id));
+            return self.holders(shared);
+        }
         let recorded = self.plan.grounds.recorded_pid;
         let is_same =
             self.now.is_some_and(|now| recorded.is_some() && now.recorded_pid == recorded);
@@ -251,6 +282,10 @@ impl Plan {
     fn say<'a>(&self, one: &'a str, many: &'a str) -> &'a str {
         plural(self.processes().len(), one, many)
     }
+}
+
+fn ourselves() -> Pid {
+    std::process::id().cast_signed()
 }
 
 fn names<'a>(processes: impl Iterator<Item = &'a Process>) -> String {

@@ -9,6 +9,7 @@ pub(crate) mod clock;
 pub mod command;
 pub mod console;
 pub(crate) mod control_groups;
+pub(crate) mod escrow_mark;
 pub(crate) mod grip;
 mod harm;
 mod kin;

@@ -64,7 +64,8 @@ pub(crate) fn run(
 }
 
 fn trace(command: &[String], program: &Path, is_due: impl Fn(&[Step], &Step) -> bool) -> Run {
-    // It begins when we have hold of it.
+    // It begins when we have hold of it, and its threads are waited for one by one.
+    #[expect(clippy::zombie_processes, reason = "the loop waits for it")]
     let mut child = Command::new("sh")
         .args(["-c", "read -r _; exec \"$@\" </dev/null", "sh"])
         .args(command)
@@ -89,9 +90,9 @@ fn trace(command: &[String], program: &Path, is_due: impl Fn(&[Step], &Step) -> 
         let (thread, signal) = match waitpid(None, Some(flags)).expect("it is ours") {
             WaitStatus::Exited(pid, status) if pid == leader => {
                 run.status = Some(status);
-                return run;
+                break;
             }
-            WaitStatus::Signaled(pid, ..) if pid == leader => return run,
+            WaitStatus::Signaled(pid, ..) if pid == leader => break,
             WaitStatus::PtraceSyscall(thread) => {
                 if has_begun && is_entry(thread) {
                     if let Some(step) = step(thread) {
@@ -119,6 +120,7 @@ fn trace(command: &[String], program: &Path, is_due: impl Fn(&[Step], &Step) -> 
         // It may have been killed meanwhile.
         let _ = ptrace::syscall(thread, signal);
     }
+    run
 }
 
 fn is_entry(thread: Pid) -> bool {
