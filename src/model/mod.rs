@@ -9,6 +9,7 @@ mod form;
 mod harmless;
 mod lock;
 mod method;
+mod on_disk;
 mod process;
 mod snapshot;
 mod span;
@@ -25,6 +26,7 @@ pub use lock::{
 };
 pub use method::Method;
 pub(crate) use method::is_halted;
+pub use on_disk::{Content, Excerpt, OnDisk, Owner};
 pub use process::{Parent, Pid, Process, ProcessId, State};
 pub use snapshot::{Deadlock, Host, Member, Moment, Note, Snapshot};
 pub use span::{Evidence, Span};

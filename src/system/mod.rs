@@ -3,6 +3,7 @@
 //! A [`System`] is handed to everything that looks, so that tests can hand in another root of
 //! `/proc`.
 
+mod aside;
 pub(crate) mod audit_file;
 pub mod children;
 pub(crate) mod clock;
@@ -15,6 +16,7 @@ mod harm;
 mod kin;
 pub(crate) mod locking;
 mod lookup;
+pub(crate) mod on_disk;
 mod people;
 mod places;
 pub(crate) mod procfs;
@@ -108,6 +110,7 @@ pub(crate) struct System {
     cgroup_roots: CgroupRoots,
     lookups: Lookups,
     places: Places,
+    disks: on_disk::Disks,
     people: Mutex<People>,
     /// For how many nanoseconds the lock table has been read.
     stalled: AtomicU64,
@@ -138,6 +141,7 @@ impl System {
             cgroup_roots,
             lookups: Lookups::default(),
             places: Places::default(),
+            disks: on_disk::Disks::default(),
             people: Mutex::default(),
             stalled: AtomicU64::new(0),
             own_tree: OnceLock::new(),
@@ -387,6 +391,11 @@ impl System {
     /// that hangs no longer than a person would.
     pub(crate) fn resolve(&self, path: &Path) -> Resolved {
         self.places.resolve(path)
+    }
+
+    /// What lies at paths, in no order.
+    pub(crate) fn examine(&self, paths: Vec<PathBuf>) -> Vec<(PathBuf, on_disk::Found)> {
+        self.disks.examine(paths, &self.mounts(None))
     }
 
     /// Whether the entries of a folder may be read.

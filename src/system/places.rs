@@ -3,13 +3,13 @@
 //! Their file systems can hang too, so each question has a thread of its own, which is left behind
 //! when it takes longer than a person would wait.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::aside::{Questions, aside};
 use super::{FileStat, platform};
 
 /// A user who names a path waits so long for its file system.
@@ -34,34 +34,18 @@ pub(crate) enum Resolved {
 
 /// Look-ups of named places, with those that have not been answered yet.
 #[derive(Debug, Default)]
-pub(super) struct Places {
-    unanswered: Mutex<HashMap<PathBuf, Receiver<Resolved>>>,
-}
+pub(super) struct Places(Questions<Resolved>);
 
 impl Places {
     /// Where a path leads. What hung before is not waited for again.
     pub(super) fn resolve(&self, path: &Path) -> Resolved {
-        let mut unanswered = self.unanswered.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(answer) = unanswered.get(path) {
-            let Ok(answer) = answer.try_recv() else { return Resolved::Hangs };
-            unanswered.remove(path);
-            return answer;
-        }
-        let (done, answer) = channel();
         let asked = path.to_path_buf();
-        // Nobody may be left to listen.
-        if let Err(error) = aside(move || drop(done.send(resolve_now(&asked)))) {
-            return Resolved::Failed(error);
+        match self.0.ask(path, PATIENCE, move || resolve_now(&asked)) {
+            Ok(Some(answer)) => answer,
+            Ok(None) => Resolved::Hangs,
+            Err(error) => Resolved::Failed(error),
         }
-        answer.recv_timeout(PATIENCE).unwrap_or_else(|_| {
-            unanswered.insert(path.to_path_buf(), answer);
-            Resolved::Hangs
-        })
     }
-}
-
-fn aside(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    std::thread::Builder::new().name("look-up".into()).spawn(work).map(drop)
 }
 
 fn resolve_now(path: &Path) -> Resolved {

@@ -47,6 +47,8 @@ impl Mount {
                 "cifs"
                     | "smb3"
                     | "9p"
+                    | "virtiofs"
+                    | "vboxsf"
                     | "ceph"
                     | "afs"
                     | "gfs2"
