@@ -44,7 +44,9 @@ pub(crate) fn run(audit: &Audit, global: Global) -> Result<Status, Failure> {
         }
     }
     if unread > 0 {
-        stderr::error(&format!("{unread} lines of {} make no sense", harmless(&path)));
+        let (lines, make) = if unread == 1 { ("line", "makes") } else { ("lines", "make") };
+        let path = harmless(&path);
+        stderr::error(&format!("{unread} {lines} of {path} {make} no sense: left out here"));
         return Ok(Status::Unreadable);
     }
     Ok(Status::Done)
