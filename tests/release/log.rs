@@ -195,6 +195,12 @@ fn half_a_line_of_a_crash_spoils_no_other() {
     let words = format!("1 line of {log}/audit.jsonl makes no sense: left out here");
     assert!(said.contains(&words), "{said}");
     assert!(told.contains("declined: ") && told.contains("done: The lock is free."), "{told}");
+    let output = theatre.locktop(&["audit", "--json"]);
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let entries = document["entries"].as_array().unwrap();
+    let stages: Vec<_> = entries.iter().map(|entry| &entry["stage"]).collect();
+    assert_eq!(stages, ["declined", "begun", "done"], "{document:#}");
+    assert_eq!(document["unreadable_lines"], 1);
 }
 
 #[test]
