@@ -68,7 +68,7 @@ fn print(out: &mut impl Write, entries: &[Entry], page: &Page) -> io::Result<()>
         writeln!(out, "{}", page.paint(&page.line(&format!("  {}", whom(entry))), FAINT))?;
         let came = match entry.stage {
             Stage::Begun => {
-                "begun, and what came of it is not known: locktop ended meanwhile".into()
+                "begun, and what came of it is not known: locktop is still at it, or ended meanwhile".into()
             }
             stage => format!("{}: {}", stage.word(), harmless(entry.came_of_it())),
         };

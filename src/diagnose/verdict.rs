@@ -183,8 +183,11 @@ impl<'a> Judge<'a> {
         let more = grant.sharers.len() - reasons.len();
         Some(match (reasons.len(), more) {
             (1, 0) => reasons.concat(),
-            (_, 0) => format!("none who keep it can go on: {}", reasons.join("; ")),
-            _ => format!("none who keep it can go on: {}; and {more} more", reasons.join("; ")),
+            (_, 0) => format!("none of those who keep it can go on: {}", reasons.join("; ")),
+            _ => format!(
+                "none of those who keep it can go on: {}; and {more} more",
+                reasons.join("; ")
+            ),
         })
     }
 

@@ -115,15 +115,16 @@ impl After<'_> {
         if !halted.is_empty() {
             let names = names(halted.iter().map(|holder| &*holder.process));
             let (is, them) = plural(halted.len(), ("is", "it"), ("are", "them"));
-            let text = format!("{names} {is} still halted: somebody halts {them} again.");
+            let text =
+                format!("{names} {is} still halted, or halted again: see to whoever halts {them}.");
             return (false, text, None);
         }
         let goes_on = self.plan.say("goes on", "go on");
         let whom = self.plan.whom();
         let text = match (self.still().is_empty(), self.next_holders()) {
             (false, _) => format!("{whom} {goes_on}."),
-            (true, None) => format!("{whom} {goes_on}; the lock has been given back already."),
-            (true, Some(next)) => format!("{whom} {goes_on}; {next} by now."),
+            (true, None) => format!("{whom} {goes_on}; the lock has been given back."),
+            (true, Some(next)) => format!("{whom} {goes_on}; {next}."),
         };
         (true, text, None)
     }
@@ -201,7 +202,9 @@ impl After<'_> {
             _ => format!("{names} {has} not ended, and still {has} the lock."),
         };
         let in_state = |state| still.iter().any(|holder| holder.process.state == Some(state));
-        let next = if in_state(State::Stopped) || in_state(State::Frozen) {
+        // SIGKILL does not wait for a stopped process to go on.
+        let is_stopped = self.plan.method != Method::Kill && in_state(State::Stopped);
+        let next = if is_stopped || in_state(State::Frozen) {
             "let it go on with '--method resume': it has the signal, and takes it then"
         } else if in_state(State::Uninterruptible) {
             "see to the device or file system that it waits for: until that answers, no signal \
@@ -297,3 +300,6 @@ fn capitalised(text: &str) -> String {
     // Names of processes stay as they are.
     text.strip_prefix("the lock").map_or_else(|| text.into(), |rest| format!("The lock{rest}"))
 }
+
+#[cfg(test)]
+mod tests;

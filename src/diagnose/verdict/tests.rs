@@ -251,7 +251,7 @@ fn one_sharer_at_work_keeps_a_grant_from_being_stuck() {
     let both = judged(sketch(flock("/a").held_by(&[1, 2])).process(2, stop));
     assert_eq!(
         why(&both),
-        "none who keep it can go on: p1 (pid 1) is stopped by a signal; p2 (pid 2) is stopped by a \
+        "none of those who keep it can go on: p1 (pid 1) is stopped by a signal; p2 (pid 2) is stopped by a \
          signal"
     );
     // Two open files: the one of process 1 does not go.
