@@ -151,7 +151,8 @@ impl LockSketch {
 
     fn granted(mut self, mode: Mode, pids: &[Pid]) -> Self {
         let place = self.lock.grants.len();
-        let sharer = |&pid| Sharer { pid, fds: vec![9], certainty: Certainty::Proven };
+        let sharer =
+            |&pid| Sharer { pid, fds: vec![9], certainty: Certainty::Proven, is_escrow: false };
         let recorded_pid = pids.first().copied().filter(|_| self.lock.mechanism != Mechanism::Ofd);
         self.lock.grants.push(Grant {
             number: place as u32 + 1,

@@ -164,6 +164,9 @@ pub struct Sharer {
     pub fds: Vec<i32>,
     /// How sure it is.
     pub certainty: Certainty,
+    /// Whether it shows that it keeps the lock for somebody else, as an
+    /// [`Escrow`](crate::release::Escrow) does.
+    pub is_escrow: bool,
 }
 
 /// What became of the process that the kernel recorded as the taker of a lock.

@@ -87,7 +87,7 @@ pub(super) fn cannot_thaw(plan: &Plan, rights: &Rights) -> Option<Obstacle> {
     let frozen = || plan.victims.iter().filter(|victim| is_frozen(victim.process.state));
     if let Some(by) = frozen().find(|victim| freezers_of(&victim.pid).is_empty()) {
         let text = format!(
-            "the control group that keeps {} frozen is not here",
+            "the control group that keeps {} frozen cannot be reached from here",
             phrase::name(&by.process)
         );
         let help = "thaw it from outside its container";

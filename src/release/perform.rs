@@ -17,6 +17,7 @@ use crate::model::{
     Lock, Mechanism, Method, Pid, ProcessId, Range, Snapshot, State, Verdict, harmless,
     harmless_bytes, is_halted,
 };
+use crate::system::escrow_mark::Mark;
 use crate::system::grip::{Grip, Told};
 use crate::system::locking::existing::{Removal, Slot};
 use crate::system::{self, System, locking};
@@ -133,7 +134,7 @@ impl<'a> Act<'a> {
         self.check_descriptors()?;
         on(&Progress::Acting);
         let mut alive = Vec::new();
-        let mut kept = Vec::new();
+        let mut kept = None;
         match self.plan.method {
             Method::Resume => self.resume(&held)?,
             Method::Terminate | Method::EndWaiter => {
@@ -141,7 +142,7 @@ impl<'a> Act<'a> {
             }
             Method::Kill => alive = self.end(&held, Told::Kill, on)?,
             Method::Escrow => {
-                kept = self.share(&held)?;
+                kept = Some((self.mark()?, self.share(&held)?));
                 alive = self.end(&held, Told::Terminate, on)?;
             }
             Method::Unlock => {
@@ -151,9 +152,21 @@ impl<'a> Act<'a> {
             Method::Remove => self.remove()?,
         }
         on(&Progress::Looking);
-        let escrow = self.escrow(kept, &alive)?;
-        let snapshot = self.look(escrow.is_some(), &alive)?;
-        Ok(self.plan.outcome(&snapshot, alive, escrow))
+        let mut escrow = match kept {
+            Some((mark, files)) => self.escrow(mark, files, &alive)?,
+            None => None,
+        };
+        let mut snapshot = self.look(escrow.is_some(), &alive)?;
+        let mut heirs = Vec::new();
+        if escrow.is_some() {
+            heirs = self.plan.who_shares_it_with_us(&snapshot);
+        }
+        if !heirs.is_empty() {
+            // What would be done meanwhile would not be alone.
+            drop(escrow.take());
+            snapshot = self.look(false, &alive)?;
+        }
+        Ok(self.plan.outcome(&snapshot, alive, escrow, heirs))
     }
 
     /// Of each process once: from here on nobody else can be hit.
@@ -323,6 +336,16 @@ impl<'a> Act<'a> {
         Ok(files)
     }
 
+    /// Shows everybody who keeps the lock from now on.
+    fn mark(&self) -> Result<Mark, Error> {
+        Mark::set(&self.plan.lock).map_err(|error| {
+            Error::unreachable(format!(
+                "nothing was touched: {}: cannot show others that the lock is kept: {error}",
+                self.plan.name
+            ))
+        })
+    }
+
     /// Whether an open file of ours has the lock that the plan is for.
     fn has_the_lock(&self, file: &File) -> Result<bool, Error> {
         let locks = self.system.locks_of(file).map_err(|error| {
@@ -377,18 +400,18 @@ impl<'a> Act<'a> {
     }
 
     /// The lock in our keeping, if its holders have ended and it is still ours.
-    fn escrow(&self, mut kept: Vec<File>, alive: &[Pid]) -> Result<Option<Escrow>, Error> {
+    fn escrow(&self, mark: Mark, kept: Vec<File>, alive: &[Pid]) -> Result<Option<Escrow>, Error> {
         if !alive.is_empty() {
             // Ours are only closed: the lock stays with those who live.
             return Ok(None);
         }
         let mut ours = Vec::new();
-        for file in kept.drain(..) {
+        for file in kept {
             if self.has_the_lock(&file)? {
                 ours.push(file);
             }
         }
-        Ok((!ours.is_empty()).then(|| Escrow::new(self.plan, self.has_queue, ours)))
+        Ok((!ours.is_empty()).then(|| Escrow::new(self.plan, self.has_queue, ours, mark)))
     }
 
     /// How things are once they have settled.

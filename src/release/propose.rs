@@ -296,4 +296,4 @@ fn victim(holder: &Holder) -> Option<Victim> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -33,10 +33,9 @@ pub(super) fn resume(plan: &Plan) -> (String, String) {
         "go on, and give the lock back when they are done",
     );
     let mut harm = String::from(them.say(
-        "Nothing is lost, unless somebody halted it on purpose: then it goes on with what it was to \
-         be kept from.",
-        "Nothing is lost, unless somebody halted them on purpose: then they go on with what they \
-         were to be kept from.",
+        "Nothing is lost. If somebody halted it on purpose, it goes on with what was to be stopped.",
+        "Nothing is lost. If somebody halted them on purpose, they go on with what was to be \
+         stopped.",
     ));
     let is_frozen = |state| state == Some(State::Frozen);
     if plan.victims.iter().any(|by| is_frozen(by.process.state)) {
@@ -51,11 +50,8 @@ pub(super) fn resume(plan: &Plan) -> (String, String) {
 /// What their end does.
 pub(super) fn when_they_end(plan: &Plan, lock: &Lock, others: &[&Holder]) -> String {
     let them = Them::of(plan);
-    let ended = match them.count {
-        1 => format!("When {} has ended", them.names),
-        _ => format!("When the last of {} has ended", them.names),
-    };
-    format!("{ended}, {}.", then(lock, others))
+    let have = them.say("has ended", "have ended");
+    format!("Once {} {have}, {}.", them.names, then(lock, others))
 }
 
 /// What their end costs.
@@ -100,8 +96,8 @@ fn comes_back(plan: &Plan) -> String {
 pub(super) fn kept(plan: &Plan, lock: &Lock, others: &[&Holder]) -> String {
     let them = Them::of(plan);
     format!(
-        "locktop shares the lock before {} {}, and keeps it then: nobody gets in between. Once it \
-         is handed over, {}.",
+        "locktop shares the lock before {} {} and keeps it afterwards: nobody gets in between. Once \
+         it is handed over, {}.",
         them.names,
         them.say("ends", "end"),
         then(lock, others)
@@ -111,8 +107,8 @@ pub(super) fn kept(plan: &Plan, lock: &Lock, others: &[&Holder]) -> String {
 /// What keeping it cannot prevent.
 pub(super) fn unlocks_itself(plan: &Plan) -> &'static str {
     Them::of(plan).say(
-        " If it unlocks by itself while it ends, the next has the lock at once.",
-        " If one of them unlocks by itself while it ends, the next has the lock at once.",
+        " If it unlocks by itself while it ends, the next one has the lock at once.",
+        " If one of them unlocks by itself while it ends, the next one has the lock at once.",
     )
 }
 
@@ -120,7 +116,7 @@ pub(super) fn unlocks_itself(plan: &Plan) -> &'static str {
 pub(super) fn at_once(plan: &Plan, lock: &Lock, others: &[&Holder]) -> String {
     let them = Them::of(plan);
     let lose = them.say("loses", "lose");
-    format!("{} {lose} the lock at once: {}.", them.names, then(lock, others))
+    format!("{} {lose} the lock at once; {}.", them.names, then(lock, others))
 }
 
 /// What an unlock costs those who lose the lock.
@@ -130,8 +126,8 @@ pub(super) fn unlocked(plan: &Plan) -> String {
         "{} {}: exclusion is broken, and what {} and the next one write can be destroyed.",
         them.names,
         them.say(
-            "lives on, does not know, and goes on as if it had the lock",
-            "live on, do not know, and go on as if they had the lock"
+            "lives on without knowing, and goes on as if it had the lock",
+            "live on without knowing, and go on as if they had the lock"
         ),
         them.say("it", "they")
     )

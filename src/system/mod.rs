@@ -12,6 +12,7 @@ pub mod command;
 pub mod console;
 pub(crate) mod control_groups;
 pub(crate) mod discovery;
+pub(crate) mod escrow_mark;
 pub(crate) mod grip;
 mod harm;
 mod kin;

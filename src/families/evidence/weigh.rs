@@ -174,7 +174,7 @@ fn names(suspects: &[&Suspect]) -> String {
 
 impl Suspect {
     fn sharer(&self, certainty: Certainty, fds: Vec<i32>) -> Sharer {
-        Sharer { pid: self.pid, fds, certainty }
+        Sharer { pid: self.pid, fds, certainty, is_escrow: false }
     }
 }
 
