@@ -1,12 +1,15 @@
-//! The kernel's locks of files: flock(2) and record locks.
+//! The kernel's locks of files: flock(2) and record locks; and paths of which nobody says what they
+//! are.
 
 use std::path::{Path, PathBuf};
 
 use super::catalogue::{Catalogue, Family};
+use super::lockfile;
 use crate::acquire::mechanism::flock::Flock;
 use crate::acquire::mechanism::record::Record;
 use crate::acquire::{Pending, Want};
 use crate::error::Error;
+use crate::model::{Form, harmless_bytes};
 
 /// A request for the flock(2) lock of a file or a folder.
 pub(super) fn flock(path: PathBuf, want: Want) -> Result<Box<dyn Pending>, Error> {
@@ -20,11 +23,19 @@ pub(super) fn record(path: PathBuf, want: Want) -> Result<Box<dyn Pending>, Erro
 
 /// A request for the lock that those who use the file take: what it is known for, else what
 /// somebody has on it now, else flock(2).
-pub(super) fn usual(path: PathBuf, want: Want) -> Result<Box<dyn Pending>, Error> {
-    let family = if want.range.is_some() { Some(Family::Posix) } else { known(&path)? };
-    match family {
-        Some(Family::Posix) => record(path, want),
-        Some(Family::Flock) => flock(path, want),
+pub(super) fn usual(path: PathBuf, mut want: Want) -> Result<Box<dyn Pending>, Error> {
+    let known = if want.range.is_some() { Some((Family::Posix, None)) } else { known(&path)? };
+    match known {
+        Some((Family::Posix | Family::Ipfs, _)) => record(path, want),
+        Some((Family::Flock | Family::Nerdctl, _)) => flock(path, want),
+        Some((Family::Lockfile, form)) => {
+            want.form = want.form.or(form);
+            lockfile::open(path, want)
+        }
+        Some((Family::Pidfile, _)) => Err(Error::usage(format!(
+            "{} is known as a file that names a process: this version cannot take such locks yet",
+            harmless_bytes(path.as_os_str().as_encoded_bytes())
+        ))),
         None => {
             let request = Flock::open(path.clone(), want.clone())?;
             if request.meets_records() { record(path, want) } else { Ok(Box::new(request)) }
@@ -32,15 +43,20 @@ pub(super) fn usual(path: PathBuf, want: Want) -> Result<Box<dyn Pending>, Error
     }
 }
 
-/// What the catalogue says of it, wherever links lead. Most files are none that it could know.
-fn known(path: &Path) -> Result<Option<Family>, Error> {
+/// What the catalogue says of it, wherever links lead: its family, and what it is made as. Most files
+/// are none that it could know.
+fn known(path: &Path) -> Result<Option<(Family, Option<Form>)>, Error> {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Ok(None) };
     // Where that leads nowhere, opening the file says why.
     let path = folder.canonicalize().map_or_else(|_| path.to_owned(), |folder| folder.join(name));
     if !Catalogue::may_know(&path) {
         return Ok(None);
     }
-    Ok(Catalogue::embedded()?.find(&path).and_then(|entry| entry.family))
+    // Not knowing what a user's own catalogue says, it could be locked in a way that locks out nobody.
+    let catalogue = Catalogue::read().map_err(|error| {
+        error.after("cannot tell how it is locked ('flock:PATH' or 'posix:PATH' says so)")
+    })?;
+    Ok(catalogue.find(&path).map(|entry| (entry.family, Some(entry.take))))
 }
 
 #[cfg(test)]
@@ -85,7 +101,7 @@ mod tests {
 
     #[test]
     fn well_known_locks_are_what_they_are_known_for() {
-        let known = |path: &str| known(Path::new(path)).unwrap();
+        let known = |path: &str| known(Path::new(path)).unwrap().map(|(family, _)| family);
         assert_eq!(known("/var/lib/dpkg/lock"), Some(Family::Posix));
         assert_eq!(known("/var/lib/dpkg/nothing"), None);
         assert_eq!(known("/nowhere/lock"), None);

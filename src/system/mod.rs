@@ -9,6 +9,7 @@ pub(crate) mod census;
 pub mod children;
 pub(crate) mod clock;
 pub mod command;
+pub(crate) mod config_file;
 pub mod console;
 pub(crate) mod control_groups;
 pub(crate) mod discovery;
