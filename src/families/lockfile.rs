@@ -7,19 +7,55 @@ use std::time::Duration;
 
 use super::catalogue::{Catalogue, Entry};
 use super::evidence::{Finding, Inquiry, Manners};
+use super::family::Family;
 use super::owner::Reader;
 use crate::acquire::mechanism::existing::Existing;
 use crate::acquire::{Pending, Want};
 use crate::error::Error;
 use crate::model::{
     Evidence, LockFacts, LockId, Look, Mechanism, OnDisk, Owner, Pid, ProcessId, Taker,
+    harmless_bytes,
 };
 use crate::system::System;
 use crate::system::on_disk::Found;
 
-/// A request for a lock that locks by existing.
-pub(super) fn open(path: PathBuf, want: Want) -> Result<Box<dyn Pending>, Error> {
-    Ok(Box::new(Existing::open(path, want)?))
+/// What locks by existing.
+#[derive(Debug)]
+pub(super) struct Lockfile;
+
+/// What names a live process.
+#[derive(Debug)]
+pub(super) struct Pidfile;
+
+impl Family for Lockfile {
+    fn word(&self) -> &'static str {
+        "lockfile"
+    }
+
+    fn lies_on_disk(&self) -> bool {
+        true
+    }
+
+    fn open(&self, at: PathBuf, want: Want) -> Result<Box<dyn Pending>, Error> {
+        Ok(Box::new(Existing::open(at, want)?))
+    }
+}
+
+impl Family for Pidfile {
+    fn word(&self) -> &'static str {
+        "pidfile"
+    }
+
+    fn lies_on_disk(&self) -> bool {
+        true
+    }
+
+    fn open(&self, at: PathBuf, _want: Want) -> Result<Box<dyn Pending>, Error> {
+        Err(Error::usage(format!(
+            "{} names a process: this version cannot take such locks yet",
+            harmless_bytes(at.as_os_str().as_encoded_bytes())
+        )))
+    }
 }
 
 /// For so long a finding stands if nothing about the lock or its holders has changed.

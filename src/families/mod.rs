@@ -2,6 +2,7 @@
 
 pub mod catalogue;
 mod evidence;
+mod family;
 mod kernel;
 mod lockfile;
 mod open;
@@ -15,12 +16,8 @@ use crate::model::{Detail, LockFacts, Look, Mechanism, Note, PathBytes};
 use crate::sources::Habitat;
 use crate::system::System;
 use catalogue::Catalogue;
+pub(crate) use family::{Territory, named};
 pub(crate) use open::open;
-
-/// Whether locks of that family lie on disk: they are there, or they are free.
-pub(crate) fn lies_on_disk(family: &str) -> bool {
-    catalogue::Family::ALL.iter().any(|known| known.word() == family && known.is_on_disk())
-}
 
 /// Reads meaning into what sources saw.
 #[derive(Debug)]
@@ -55,6 +52,7 @@ impl Families {
     pub(crate) fn interpret(&mut self, look: &mut Look, system: &System) {
         for lock in &mut look.locks {
             self.name(lock);
+            self.enrich(lock, system);
         }
         self.findings.interpret(look, system, &self.catalogue);
     }
@@ -76,6 +74,14 @@ impl Families {
             (None, None) => return,
         };
         lock.normal = known.is_some_and(|known| known.normal);
+    }
+
+    /// A lock of the kernel's that is known as one of another family belongs to that.
+    fn enrich(&self, lock: &mut LockFacts, system: &System) {
+        let known = lock.path.as_ref().and_then(|path| self.catalogue.find(path.as_path()));
+        if let Some(family) = known.and_then(|known| named(known.family.word())) {
+            family.enrich(lock, system);
+        }
     }
 
     /// Where well-known locks are, for locks whose holders may not be asked.
