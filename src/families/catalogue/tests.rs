@@ -95,6 +95,7 @@ fn sentences_have_an_end() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn a_name_that_is_no_text_hides_no_lock() {
     use std::ffi::OsStr;
