@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use crate::diagnose::{self, diagnose};
 use crate::error::Error;
-use crate::families::Families;
+use crate::families::{self, Families};
 use crate::ledger::Ledger;
 use crate::model::{FileId, Lock, LockId, PathBytes, Pid, Snapshot, Target, harmless_bytes};
-use crate::sources::{Kernel, Scope, Source};
+use crate::sources::{Candidate, Files, Kernel, Scope, Source};
+use crate::system::locking::is_absent;
 use crate::system::{Resolved, System};
 
 /// Whether a bare folder names itself or everything below it.
@@ -64,7 +65,7 @@ impl Inspector {
         Ok(Self {
             system,
             families,
-            sources: vec![Box::<Kernel>::default()],
+            sources: vec![Box::<Kernel>::default(), Box::<Files>::default()],
             ledger,
             scope,
             last: None,
@@ -77,11 +78,16 @@ impl Inspector {
     /// kernel tells only numbers, a lock there gets its name back.
     pub fn expect_at(&mut self, targets: &[Target], folders: Folders) {
         self.last = None;
-        let paths = targets.iter().filter_map(|target| match target {
-            Target::Path(path) | Target::Family { path, .. } => Some(path),
-            Target::Id(_) | Target::Pid(_) => None,
-        });
-        for path in paths {
+        for target in targets {
+            let path = match target {
+                Target::Path(path) => path,
+                Target::Family { family, path } if families::lies_on_disk(family) => {
+                    self.expect_on_disk(path, family);
+                    continue;
+                }
+                Target::Family { path, .. } => path,
+                Target::Id(_) | Target::Pid(_) => continue,
+            };
             let Resolved::Found { path, is_folder, .. } = self.system.resolve(path) else {
                 continue;
             };
@@ -90,6 +96,14 @@ impl Inspector {
             } else {
                 self.scope.places.push(path);
             }
+        }
+    }
+
+    fn expect_on_disk(&mut self, path: &Path, family: &'static str) {
+        if let Resolved::Found { path, .. } | Resolved::Missing { path } =
+            self.system.resolve_name(path)
+        {
+            self.scope.candidates.push(Candidate { path, family });
         }
     }
 
@@ -166,7 +180,7 @@ impl Inspector {
         let mut looks = Vec::with_capacity(self.sources.len());
         for source in &mut self.sources {
             let mut look = source.look(&self.scope, &self.system)?;
-            self.families.interpret(&mut look);
+            self.families.interpret(&mut look, &self.system);
             looks.push(look);
         }
         let kept: HashSet<LockId> =
@@ -219,15 +233,31 @@ impl Inspector {
             ))),
             Target::Pid(pid) if self.system.is_alive(*pid) => Ok(Pick::Pid(*pid)),
             Target::Pid(pid) => Err(Error::gone(format!("no process {pid} is alive"))),
-            Target::Family { family: "lockfile", path } => Err(Error::usage(format!(
-                "this version cannot look at locks that lock by existing, such as {}: it can take \
-                 them, and wait for them",
-                show(path)
-            ))),
+            Target::Family { family, path } if families::lies_on_disk(family) => {
+                self.pick_on_disk(path, family)
+            }
             Target::Family { family, path } => {
                 self.pick_path(snapshot, path, Some(family), Folders::Themselves)
             }
             Target::Path(path) => self.pick_path(snapshot, path, None, folders),
+        }
+    }
+
+    fn pick_on_disk(&self, path: &Path, family: &'static str) -> Result<Pick, Error> {
+        match self.system.resolve_name(path) {
+            // What is not there is free.
+            Resolved::Found { path, .. } | Resolved::Missing { path } => {
+                let place = Place { path, file: None, below: false };
+                Ok(Pick::Place { place, family: Some(family) })
+            }
+            Resolved::Failed(error) if is_absent(&error) => {
+                Err(Error::usage(format!("the folder of {} does not exist", show(path))))
+            }
+            Resolved::Failed(error) => Err(Error::io("look up", path, error)),
+            Resolved::Hangs => Err(Error::unreachable(format!(
+                "cannot look up {}: its file system does not answer",
+                show(path)
+            ))),
         }
     }
 

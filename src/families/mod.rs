@@ -1,6 +1,7 @@
 //! What locks mean to people.
 
 pub mod catalogue;
+mod evidence;
 mod kernel;
 mod lockfile;
 mod open;
@@ -12,15 +13,23 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::model::{LockFacts, Look, Mechanism, Note, PathBytes};
+use crate::sources::Habitat;
+use crate::system::System;
 use catalogue::Catalogue;
 pub(crate) use open::open;
+
+/// Whether locks of that family lie on disk: they are there, or they are free.
+pub(crate) fn lies_on_disk(family: &str) -> bool {
+    matches!(family, "lockfile" | "pidfile")
+}
 
 /// Reads meaning into what sources saw.
 #[derive(Debug)]
 pub(crate) struct Families {
-    catalogue: Catalogue,
-    /// What every look is to tell besides.
+    catalogue: Arc<Catalogue>,
+    /// What of it cannot be used.
     notes: Vec<Note>,
+    findings: lockfile::Findings,
 }
 
 impl Families {
@@ -30,21 +39,28 @@ impl Families {
     /// When the embedded catalogue is damaged.
     pub(crate) fn new() -> Result<Self, Error> {
         let (catalogue, notes) = Catalogue::load()?;
-        Ok(Self { catalogue, notes })
+        let findings = lockfile::Findings::default();
+        Ok(Self { catalogue: Arc::new(catalogue), notes, findings })
     }
 
-    /// The well-known locks.
-    #[expect(dead_code, reason = "what lies on disk is about to be looked for by it")]
-    pub(crate) fn catalogue(&self) -> &Catalogue {
-        &self.catalogue
+    #[expect(dead_code, reason = "locks on disk are about to be looked for everywhere")]
+    /// Where well-known locks lie on disk.
+    pub(crate) fn habitat(&self) -> Arc<dyn Habitat> {
+        Arc::clone(&self.catalogue) as _
+    }
+
+    #[expect(dead_code, reason = "the notes of a look are joined elsewhere")]
+    /// What cannot be used of what people have added to the catalogue.
+    pub(crate) fn notes(&self) -> &[Note] {
+        &self.notes
     }
 
     /// Names and enriches what was seen.
-    pub(crate) fn interpret(&self, look: &mut Look) {
-        look.notes.extend_from_slice(&self.notes);
+    pub(crate) fn interpret(&mut self, look: &mut Look, system: &System) {
         for lock in &mut look.locks {
             self.name(lock);
         }
+        self.findings.interpret(look, system);
     }
 
     fn name(&self, lock: &mut LockFacts) {

@@ -138,10 +138,16 @@ fn bytes_tell_what_sqlite_and_qemu_do() {
 #[test]
 fn what_is_looked_for_is_bounded() {
     let catalogue = embedded();
-    let places = catalogue.lock_files_to_look_at();
-    assert!(places.iter().all(|(path, entry)| entry.family.is_on_disk() && !path.contains("**")));
-    let has = |wanted: &str| places.iter().any(|(path, _)| &**path == wanted);
+    let patterns = catalogue.patterns();
+    assert!(patterns.iter().all(|path| !path.contains("**")));
+    let has = |wanted: &str| patterns.iter().any(|path| &**path == wanted);
     assert!(has("/tmp/.X*-lock") && has("/run/lock/LCK..*") && has("/var/lib/pacman/db.lck"));
+    assert!(!has("/var/lib/dpkg/lock") && !has("/**/.git/index.lock"));
+    let family = |path: &str| catalogue.family_at(Path::new(path));
+    assert_eq!(family("/srv/x/.git/index.lock"), Some("lockfile"));
+    assert_eq!(family("/tmp/.X0-lock"), Some("pidfile"));
+    assert_eq!(family("/var/lib/dpkg/lock"), None);
+    assert_eq!(family("/srv/x/.git/index~pid.lock"), None);
     assert!(!catalogue.places().is_empty());
     assert!(catalogue.places().iter().all(|path| !path.to_str().unwrap().contains('*')));
 }
