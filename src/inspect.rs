@@ -9,7 +9,10 @@ use crate::diagnose::{self, diagnose};
 use crate::error::Error;
 use crate::families::{self, Families};
 use crate::ledger::Ledger;
-use crate::model::{FileId, Lock, LockId, PathBytes, Pid, Snapshot, Target, harmless_bytes};
+use crate::model::{
+    FileId, Lock, LockFacts, LockId, Look, Mechanism, PathBytes, Pid, Snapshot, Target,
+    harmless_bytes,
+};
 use crate::sources::{Candidate, Files, Kernel, Scope, Source};
 use crate::system::locking::is_absent;
 use crate::system::{Resolved, System};
@@ -61,7 +64,12 @@ impl Inspector {
     fn of(system: System) -> Result<Self, Error> {
         let families = Families::new()?;
         let ledger = Ledger::new(system.host());
-        let scope = Scope { places: families.well_known_places(), ..Scope::default() };
+        let scope = Scope {
+            places: families.well_known_places(),
+            habitat: Some(families.habitat()),
+            everywhere: true,
+            ..Scope::default()
+        };
         Ok(Self {
             system,
             families,
@@ -78,9 +86,14 @@ impl Inspector {
     /// kernel tells only numbers, a lock there gets its name back.
     pub fn expect_at(&mut self, targets: &[Target], folders: Folders) {
         self.last = None;
+        let is_anywhere = |target: &Target| matches!(target, Target::Id(_) | Target::Pid(_));
+        self.scope.everywhere = targets.is_empty() || targets.iter().any(is_anywhere);
         for target in targets {
             let path = match target {
-                Target::Path(path) => path,
+                Target::Path(path) => {
+                    self.expect_known(path);
+                    path
+                }
                 Target::Family { family, path } if families::lies_on_disk(family) => {
                     self.expect_on_disk(path, family);
                     continue;
@@ -96,6 +109,19 @@ impl Inspector {
             } else {
                 self.scope.places.push(path);
             }
+        }
+    }
+
+    /// Where something is that is known to lock by existing.
+    fn expect_known(&mut self, path: &Path) {
+        let (Resolved::Found { path, .. } | Resolved::Missing { path }) =
+            self.system.resolve_name(path)
+        else {
+            return;
+        };
+        let family = self.scope.habitat.as_ref().and_then(|habitat| habitat.family_at(&path));
+        if let Some(family) = family {
+            self.scope.candidates.push(Candidate { path, family });
         }
     }
 
@@ -183,8 +209,14 @@ impl Inspector {
             self.families.interpret(&mut look, &self.system);
             looks.push(look);
         }
+        if let Some(first) = looks.first_mut() {
+            first.notes.extend_from_slice(self.families.notes());
+        }
         let kept: HashSet<LockId> =
             looks.iter().flat_map(|look| &look.kept).map(|kept| kept.id.clone()).collect();
+        let is_kept = |lock: &&Lock| kept.contains(&lock.id);
+        let kept_files = last.iter().flat_map(|last| last.locks.iter().filter(is_kept));
+        self.list_each_once(&mut looks, kept_files.filter_map(|lock| lock.file).collect());
         let mut snapshot = diagnose(self.ledger.enter(self.system.now(), looks));
         if let Some(last) = last.filter(|_| !kept.is_empty()) {
             self.kept += kept.len() as u64;
@@ -198,6 +230,21 @@ impl Inspector {
             snapshot.sort();
         }
         Ok(snapshot)
+    }
+
+    /// What lies on disk and is locked by the kernel too is one lock, unless somebody has named it as
+    /// what lies there.
+    fn list_each_once(&self, looks: &mut [Look], mut locked: HashSet<FileId>) {
+        let is_on_disk = |lock: &LockFacts| lock.mechanism == Mechanism::Exists;
+        let locks = looks.iter().flat_map(|look| &look.locks);
+        locked.extend(locks.filter(|lock| !is_on_disk(lock)).filter_map(|lock| lock.file));
+        for look in looks {
+            look.locks.retain(|lock| {
+                let is_twice = is_on_disk(lock) && lock.file.is_some_and(|at| locked.contains(&at));
+                let path = lock.path.as_ref().map(PathBytes::as_path);
+                !is_twice || path.is_some_and(|path| self.scope.names(path))
+            });
+        }
     }
 
     /// For how long the looks so far have held up everybody's locks: the system takes a lock of its
@@ -280,7 +327,11 @@ impl Inspector {
             Resolved::Missing { path: absolute } => {
                 let is_last_name =
                     |lock: &Lock| lock.path.as_ref().is_some_and(|last| last.as_path() == absolute);
-                if !snapshot.locks.iter().any(is_last_name) {
+                let lies_on_disk = || {
+                    let habitat = self.scope.habitat.as_ref();
+                    habitat.is_some_and(|habitat| habitat.family_at(&absolute).is_some())
+                };
+                if !snapshot.locks.iter().any(is_last_name) && !lies_on_disk() {
                     return Err(Error::usage(format!("{} does not exist", show(path))));
                 }
                 Place { path: absolute, file: None, below: false }

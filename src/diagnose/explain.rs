@@ -80,7 +80,7 @@ fn sentences(lock: &Lock, snapshot: &Snapshot, people: &People<'_>) -> Vec<Strin
     let is_plain = why.is_empty() || holders.iter().any(|holder| why == keeps(holder));
     let mut sentences: Vec<String> = Vec::new();
     sentences.extend((!is_plain).then(|| judgement(lock, why)));
-    sentences.extend(holders.iter().map(|holder| held_by(holder, snapshot)));
+    sentences.extend(holders.iter().map(|holder| held_by(holder, lock)));
     match lock.holders.len() {
         0 if lock.verdict == Verdict::Stale => sentences.push("Nobody has it.".into()),
         0 => sentences.push("Who holds it could not be seen.".into()),
@@ -131,7 +131,7 @@ fn keeps(holder: &Holder) -> String {
 }
 
 /// `Held by rsync (pid 3244) through descriptor 9, run by backup, …`.
-fn held_by(holder: &Holder, snapshot: &Snapshot) -> String {
+fn held_by(holder: &Holder, lock: &Lock) -> String {
     let verb = match holder.certainty {
         Certainty::Proven => "Held by",
         Certainty::Likely => "Probably held by",
@@ -141,8 +141,8 @@ fn held_by(holder: &Holder, snapshot: &Snapshot) -> String {
         Certainty::Recorded => "; whether it really keeps the lock could not be checked",
         _ => "",
     };
-    let elsewhere = holder.host.as_deref().filter(|host| *host != &*snapshot.host.name);
-    let on_host = elsewhere.map_or_else(String::new, |host| format!(" on {}", harmless(host)));
+    let on_host =
+        lock.elsewhere(holder).map_or_else(String::new, |host| format!(" on {}", harmless(host)));
     format!(
         "{verb} {}{on_host}{}{}{checked}.",
         phrase::name(&holder.process),

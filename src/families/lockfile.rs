@@ -1,18 +1,21 @@
 //! `lockfile:` and `pidfile:`: files, symbolic links and folders that lock by existing.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::catalogue::{Catalogue, Entry};
 use super::evidence::{Finding, Inquiry, Manners};
+use super::owner::Reader;
 use crate::acquire::mechanism::existing::Existing;
 use crate::acquire::{Pending, Want};
 use crate::error::Error;
 use crate::model::{
-    Content, Evidence, LockFacts, LockId, Look, Mechanism, OnDisk, Owner, Pid, ProcessId, Taker,
+    Evidence, LockFacts, LockId, Look, Mechanism, OnDisk, Owner, Pid, ProcessId, Taker,
 };
 use crate::system::System;
+use crate::system::on_disk::Found;
 
 /// A request for a lock that locks by existing.
 pub(super) fn open(path: PathBuf, want: Want) -> Result<Box<dyn Pending>, Error> {
@@ -36,7 +39,7 @@ struct Past {
 
 impl Findings {
     /// Says who has the locks of a look that lie on disk.
-    pub(super) fn interpret(&mut self, look: &mut Look, system: &System) {
+    pub(super) fn interpret(&mut self, look: &mut Look, system: &System, catalogue: &Catalogue) {
         let mut inquiry = None;
         let mut now = HashMap::new();
         let at = look.at;
@@ -44,7 +47,8 @@ impl Findings {
             let (Some(there), Some(path)) = (lock.on_disk.clone(), lock.path.clone()) else {
                 continue;
             };
-            let owner = owner(&there);
+            let known = catalogue.find(path.as_path());
+            let owner = owner(path.as_path(), &there, known, system);
             let past = self.0.remove(&lock.id).filter(|past| {
                 past.there == there
                     && at.uptime.saturating_sub(past.at) < STANDS
@@ -54,8 +58,15 @@ impl Findings {
                 Some(past) => (past.finding, past.at),
                 None => {
                     let inquiry = inquiry.get_or_insert_with(|| Inquiry::begin(system, at));
-                    let manners = Manners::default();
-                    let found = inquiry.find_out(path.as_path(), &there, owner.clone(), &manners);
+                    let manners = known.map_or_else(Manners::default, |known| Manners {
+                        programs: &known.programs,
+                        idle: &known.idle,
+                        workplace: known
+                            .worktree
+                            .as_ref()
+                            .and_then(|worktree| worktree.of(path.as_path())),
+                    });
+                    let found = inquiry.find_out(&there, owner.clone(), &manners);
                     (Arc::new(found), at.uptime)
                 }
             };
@@ -75,9 +86,19 @@ fn is_still(system: &System, id: ProcessId) -> bool {
     system.is_alive(id.pid) && system.stat(id.pid).is_ok_and(|stat| stat.start == id.start)
 }
 
-fn owner(there: &OnDisk) -> Result<Owner, String> {
-    match &there.content {
-        Content::Unread { why, .. } => Err(why.clone()),
+/// Whom it names, or the file beside it does that is there for that.
+fn owner(
+    path: &Path,
+    there: &OnDisk,
+    known: Option<&Entry>,
+    system: &System,
+) -> Result<Owner, String> {
+    let reader = known.map_or(Reader::Text, Entry::reader);
+    let Some(beside) = known.and_then(|known| known.beside(path)) else {
+        return reader.read(path, &there.content);
+    };
+    match system.examine(vec![(beside.clone(), None)]).pop() {
+        Some((_, Found::There(note))) => reader.read(&beside, &note.content),
         _ => Err("it does not say whose it is".into()),
     }
 }

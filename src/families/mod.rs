@@ -5,14 +5,13 @@ mod evidence;
 mod kernel;
 mod lockfile;
 mod open;
-#[cfg_attr(not(test), expect(dead_code, reason = "what lies on disk is about to be read"))]
 mod owner;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::Error;
-use crate::model::{LockFacts, Look, Mechanism, Note, PathBytes};
+use crate::model::{Detail, LockFacts, Look, Mechanism, Note, PathBytes};
 use crate::sources::Habitat;
 use crate::system::System;
 use catalogue::Catalogue;
@@ -20,16 +19,16 @@ pub(crate) use open::open;
 
 /// Whether locks of that family lie on disk: they are there, or they are free.
 pub(crate) fn lies_on_disk(family: &str) -> bool {
-    matches!(family, "lockfile" | "pidfile")
+    catalogue::Family::ALL.iter().any(|known| known.word() == family && known.is_on_disk())
 }
 
 /// Reads meaning into what sources saw.
 #[derive(Debug)]
 pub(crate) struct Families {
     catalogue: Arc<Catalogue>,
-    /// What of it cannot be used.
-    notes: Vec<Note>,
     findings: lockfile::Findings,
+    /// What every look is to tell besides.
+    notes: Vec<Note>,
 }
 
 impl Families {
@@ -39,18 +38,15 @@ impl Families {
     /// When the embedded catalogue is damaged.
     pub(crate) fn new() -> Result<Self, Error> {
         let (catalogue, notes) = Catalogue::load()?;
-        let findings = lockfile::Findings::default();
-        Ok(Self { catalogue: Arc::new(catalogue), notes, findings })
+        Ok(Self { catalogue: Arc::new(catalogue), findings: lockfile::Findings::default(), notes })
     }
 
-    #[expect(dead_code, reason = "locks on disk are about to be looked for everywhere")]
-    /// Where well-known locks lie on disk.
+    /// Where locks on disk can lie.
     pub(crate) fn habitat(&self) -> Arc<dyn Habitat> {
-        Arc::clone(&self.catalogue) as _
+        Arc::<Catalogue>::clone(&self.catalogue)
     }
 
-    #[expect(dead_code, reason = "the notes of a look are joined elsewhere")]
-    /// What cannot be used of what people have added to the catalogue.
+    /// What a reader has to know of the catalogue.
     pub(crate) fn notes(&self) -> &[Note] {
         &self.notes
     }
@@ -60,7 +56,7 @@ impl Families {
         for lock in &mut look.locks {
             self.name(lock);
         }
-        self.findings.interpret(look, system);
+        self.findings.interpret(look, system, &self.catalogue);
     }
 
     fn name(&self, lock: &mut LockFacts) {
@@ -70,6 +66,9 @@ impl Families {
             _ => None,
         };
         let known = path.and_then(|path| self.catalogue.find(path));
+        if let Some(breaking) = known.and_then(|known| known.breaking.clone()) {
+            lock.details.insert("breaking", Detail::Text(breaking));
+        }
         lock.name = match (known, bytes) {
             (Some(known), Some(bytes)) => Some(format!("{}: {}", known.name, bytes.name).into()),
             (Some(known), None) => Some(Arc::clone(&known.name)),
@@ -82,5 +81,16 @@ impl Families {
     /// Where well-known locks are, for locks whose holders may not be asked.
     pub(crate) fn well_known_places(&self) -> Vec<PathBuf> {
         self.catalogue.places()
+    }
+}
+
+impl Habitat for Catalogue {
+    fn family_at(&self, path: &Path) -> Option<&'static str> {
+        let family = self.find(path)?.family;
+        family.is_on_disk().then(|| family.word())
+    }
+
+    fn patterns(&self) -> Vec<Arc<str>> {
+        self.lock_files_to_look_at().into_iter().map(|(pattern, _)| pattern).collect()
     }
 }

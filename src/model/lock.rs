@@ -390,6 +390,15 @@ impl Lock {
         tree
     }
 
+    /// The machine that a holder of it runs on, where that is another one, as only locks that lie on
+    /// disk tell.
+    #[must_use]
+    pub fn elsewhere<'a>(&self, holder: &'a Holder) -> Option<&'a str> {
+        let is_elsewhere =
+            self.mechanism == Mechanism::Exists && holder.certainty == Certainty::Recorded;
+        holder.host.as_deref().filter(|_| is_elsewhere)
+    }
+
     /// The longest wait for it, by lower bounds.
     #[must_use]
     pub fn longest_wait(&self) -> Option<&Span> {

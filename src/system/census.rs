@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -40,7 +41,7 @@ impl System {
     }
 
     /// The living processes whose command is one of these, or begins with one and a hyphen.
-    pub(crate) fn running(&self, programs: &[String]) -> io::Result<Vec<(Pid, Stat)>> {
+    pub(crate) fn running(&self, programs: &[Arc<str>]) -> io::Result<Vec<(Pid, Stat)>> {
         let stats = self.pids()?.into_iter().filter_map(|pid| Some((pid, self.stat(pid).ok()?)));
         let lives = |stat: &Stat| {
             !matches!(stat.state, Some(State::Zombie | State::Dead)) && !stat.kernel_thread
@@ -119,7 +120,7 @@ impl System {
 }
 
 /// Whether a command is one of these programs, or begins with one and a hyphen.
-pub(crate) fn is_one_of(programs: &[String], command: &[u8]) -> bool {
+pub(crate) fn is_one_of(programs: &[Arc<str>], command: &[u8]) -> bool {
     programs.iter().any(|program| {
         // The kernel keeps 15 bytes of a name.
         let program = program.as_bytes();
@@ -154,7 +155,7 @@ mod tests {
 
     #[test]
     fn programs_are_told_by_their_names() {
-        let programs = ["git".to_owned(), "a-very-long-name-indeed".to_owned()];
+        let programs = ["git".into(), "a-very-long-name-indeed".into()];
         for command in ["git", "git-remote-http", "a-very-long-nam"] {
             assert!(is_one_of(&programs, command.as_bytes()), "{command}");
         }

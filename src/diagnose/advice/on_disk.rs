@@ -2,7 +2,7 @@
 
 use super::{AT_ONCE, Advice, ask, end_all, resume};
 use crate::diagnose::phrase;
-use crate::model::{Detail, Holder, Lock, Process, Snapshot, Verdict, harmless};
+use crate::model::{Detail, Lock, Process, Snapshot, Verdict, harmless};
 
 /// Least harm first.
 pub(super) fn advice(lock: &Lock, snapshot: &Snapshot) -> Vec<Advice> {
@@ -11,7 +11,7 @@ pub(super) fn advice(lock: &Lock, snapshot: &Snapshot) -> Vec<Advice> {
     match lock.verdict {
         Verdict::Stale => next.push(remove(lock)),
         Verdict::Unknown => {
-            next.extend(see_elsewhere(lock, snapshot));
+            next.extend(see_elsewhere(lock));
             next.push(wait(lock));
             next.push(insist(lock));
         }
@@ -55,11 +55,9 @@ fn insist(lock: &Lock) -> Advice {
 }
 
 /// Whoever is named there can be asked about there.
-fn see_elsewhere(lock: &Lock, snapshot: &Snapshot) -> Option<Advice> {
-    let is_elsewhere =
-        |holder: &&Holder| holder.host.as_deref().is_some_and(|host| host != &*snapshot.host.name);
-    let holder = lock.holders.iter().find(is_elsewhere)?;
-    let host = holder.host.as_deref().unwrap_or_default();
+fn see_elsewhere(lock: &Lock) -> Option<Advice> {
+    let (holder, host) =
+        lock.holders.iter().find_map(|holder| Some((holder, lock.elsewhere(holder)?)))?;
     let command = match (phrase::quoted(host), holder.process.pid) {
         (Some(host), Some(pid)) if !host.starts_with('\'') => Some(format!("ssh {host} ps {pid}")),
         _ => None,

@@ -14,7 +14,6 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::model::{Note, Range};
-use crate::sources::Habitat;
 pub use entry::{Bytes, Entry, Family, Origin, Worktree};
 use pattern::Index;
 
@@ -179,18 +178,13 @@ impl Catalogue {
         let paths = kernels.flat_map(|entry| &entry.path).filter(|path| pattern::is_exact(path));
         paths.map(|path| PathBuf::from(&**path)).collect()
     }
-}
 
-impl Habitat for Catalogue {
-    fn family_at(&self, path: &Path) -> Option<&'static str> {
-        let family = self.find(path)?.family;
-        family.is_on_disk().then(|| family.word())
-    }
-
-    /// Those whose every `*` is within one folder.
-    fn patterns(&self) -> Vec<Arc<str>> {
+    /// Where well-known locks on disk may be, for whoever looks at everything: paths, and patterns
+    /// whose every `*` is within one folder.
+    pub(crate) fn lock_files_to_look_at(&self) -> Vec<(Arc<str>, &Entry)> {
         let on_disk = self.entries().filter(|entry| entry.family.is_on_disk());
-        let paths = on_disk.flat_map(|entry| &entry.path);
-        paths.filter(|path| pattern::is_bounded(path)).cloned().collect()
+        let all = on_disk.flat_map(|entry| entry.path.iter().map(move |path| (path, entry)));
+        let few = all.filter(|(path, _)| pattern::is_bounded(path));
+        few.map(|(path, entry)| (Arc::clone(path), entry)).collect()
     }
 }

@@ -4,6 +4,7 @@ use std::fs;
 use super::samples::{SAMPLES, UNKNOWN};
 use super::*;
 use crate::model::Form;
+use crate::sources::Habitat as _;
 
 fn embedded() -> Catalogue {
     Catalogue::embedded().unwrap()

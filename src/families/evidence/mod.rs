@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::model::{Elsewhere, FileId, Moment, OnDisk, Owner, Pid, Process, Sharer};
+use crate::model::{Elsewhere, Moment, OnDisk, Owner, Pid, Process, Sharer};
 use crate::system::System;
 use crate::system::census::number_of_folder;
 use weigh::weigh;
@@ -31,11 +31,11 @@ const FRESH: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub(super) struct Manners<'a> {
     /// The programs that make it; empty: any.
-    pub(super) programs: &'a [String],
+    pub(super) programs: &'a [Arc<str>],
     /// Words in the command lines of such programs that never make it.
-    pub(super) idle: &'a [String],
-    /// The folder in which they work, from the one that the lock is in; `None`: that is not known.
-    pub(super) workplace: Option<&'a str>,
+    pub(super) idle: &'a [Arc<str>],
+    /// The folder in which they work; `None`: that is not known.
+    pub(super) workplace: Option<&'a Path>,
 }
 
 /// What was found out about a lock.
@@ -127,17 +127,16 @@ impl<'a> Inquiry<'a> {
     /// What speaks for and against whom.
     pub(super) fn find_out(
         &self,
-        path: &Path,
         there: &OnDisk,
         owner: Result<Owner, String>,
         manners: &Manners<'_>,
     ) -> Finding {
         let owner =
             owner.unwrap_or_else(|why| Owner { purpose: Some(why.into()), ..Owner::default() });
-        weigh(there, manners, self.hear(path, there, &owner, manners))
+        weigh(there, manners, self.hear(there, &owner, manners))
     }
 
-    fn hear(&self, path: &Path, there: &OnDisk, owner: &Owner, manners: &Manners<'_>) -> Testimony {
+    fn hear(&self, there: &OnDisk, owner: &Owner, manners: &Manners<'_>) -> Testimony {
         let is_ours = owner.host.as_deref().map(|host| is_same_host(host, &self.host));
         let shared = (there.shared_with_others && is_ours != Some(true))
             .then(|| "its file system is shared with other machines".to_owned());
@@ -153,7 +152,7 @@ impl<'a> Inquiry<'a> {
         };
         if !matches!(testimony.named, Named::Alive { .. } | Named::Elsewhere(_)) {
             self.hear_writers(there, &mut testimony);
-            self.hear_programs(path, there, manners, &mut testimony);
+            self.hear_programs(there, manners, &mut testimony);
         }
         testimony
     }
@@ -220,13 +219,7 @@ impl<'a> Inquiry<'a> {
         }
     }
 
-    fn hear_programs(
-        &self,
-        path: &Path,
-        there: &OnDisk,
-        manners: &Manners<'_>,
-        testimony: &mut Testimony,
-    ) {
+    fn hear_programs(&self, there: &OnDisk, manners: &Manners<'_>, testimony: &mut Testimony) {
         if manners.programs.is_empty() {
             return;
         }
@@ -238,7 +231,7 @@ impl<'a> Inquiry<'a> {
             }
         };
         let pids: Vec<Pid> = running.iter().map(|(pid, _)| *pid).collect();
-        let workplace = manners.workplace.and_then(|to| workplace(path, to));
+        let workplace = manners.workplace.and_then(|folder| number_of_folder(folder).ok());
         for suspect in self.suspects(&pids) {
             if suspect.is_idle(manners.idle)
                 || suspect.came_after(there.birth.unwrap_or(there.changed))
@@ -271,9 +264,9 @@ impl Suspect {
         self.process.started_at.is_some_and(|started| started.duration_since(moment) > CLOCKS)
     }
 
-    fn is_idle(&self, words: &[String]) -> bool {
+    fn is_idle(&self, words: &[Arc<str>]) -> bool {
         let line = self.process.cmdline.as_deref().unwrap_or_default();
-        line.iter().any(|word| words.iter().any(|idle| word.to_str() == Some(idle)))
+        line.iter().any(|word| words.iter().any(|idle| word.to_str() == Some(&**idle)))
     }
 
     /// Whether its user can have made a file of that one. The administrator makes files for anybody,
@@ -281,12 +274,6 @@ impl Suspect {
     fn can_have_made(&self, there: &OnDisk) -> bool {
         there.uid == 0 || self.users.is_none_or(|users| users.contains(&there.uid))
     }
-}
-
-/// The folder in which those work who make a lock.
-fn workplace(path: &Path, to: &str) -> Option<FileId> {
-    let folder = path.parent()?.join(to);
-    number_of_folder(&folder).ok()
 }
 
 /// `web-01` and `web-01.example.org` are the same where one of them has no domain.

@@ -69,7 +69,7 @@ fn of(testimony: Testimony) -> Finding {
 
 /// Whose it is where only git makes such locks.
 fn of_git(testimony: Testimony) -> Finding {
-    let programs = ["git".to_owned()];
+    let programs = ["git".into()];
     let manners = Manners { programs: &programs, ..Manners::default() };
     weigh(&lock(), &manners, testimony)
 }

@@ -83,7 +83,7 @@ fn alive(
     } else if !suspect.can_have_made(there) {
         Some(format!("{who} runs as another user than the one whose {form} it is"))
     } else if is_known == Some(false) {
-        let programs = phrase::list(manners.programs.iter().cloned(), NAMED);
+        let programs = phrase::list(manners.programs.iter().map(ToString::to_string), NAMED);
         Some(format!("{who} is not {programs}"))
     } else if number == 1 && is_known.is_none() {
         Some(format!("{who} is the first process, and in a container others have that number"))
@@ -141,7 +141,7 @@ fn unnamed(manners: &Manners<'_>, why: &str, heard: &Testimony) -> Finding {
         ));
         return finding;
     }
-    let programs = phrase::list(manners.programs.iter().cloned(), NAMED);
+    let programs = phrase::list(manners.programs.iter().map(ToString::to_string), NAMED);
     let strays: Vec<&Suspect> = heard.strays.iter().collect();
     let reason = if manners.programs.is_empty() {
         Some("nobody was seen to have it open".into())
