@@ -52,6 +52,12 @@ fn form<S: Serializer>(form: &Form, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(key_of(*form))
 }
 
+/// A path that is no UTF-8 is as near to it as that can be.
+#[expect(clippy::ref_option, reason = "serde's signature")]
+fn lossy<S: Serializer>(path: &Option<Arc<Path>>, serializer: S) -> Result<S::Ok, S::Error> {
+    path.as_ref().map(|path| path.to_string_lossy()).serialize(serializer)
+}
+
 /// The word for it in the catalogue.
 pub(super) fn key_of(form: Form) -> &'static str {
     match form {
@@ -156,6 +162,7 @@ impl Serialize for Worktree {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Origin {
     /// The file; `None` for what comes with the program.
+    #[serde(serialize_with = "lossy")]
     pub file: Option<Arc<Path>>,
     /// The line in it, from 1.
     pub line: usize,

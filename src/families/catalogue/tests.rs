@@ -4,6 +4,7 @@ use std::fs;
 use super::samples::{SAMPLES, UNKNOWN};
 use super::*;
 use crate::model::Form;
+use crate::sources::Habitat as _;
 
 fn embedded() -> Catalogue {
     Catalogue::embedded().unwrap()
@@ -95,6 +96,7 @@ fn sentences_have_an_end() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn a_name_that_is_no_text_hides_no_lock() {
     use std::ffi::OsStr;
@@ -137,10 +139,16 @@ fn bytes_tell_what_sqlite_and_qemu_do() {
 #[test]
 fn what_is_looked_for_is_bounded() {
     let catalogue = embedded();
-    let places = catalogue.lock_files_to_look_at();
-    assert!(places.iter().all(|(path, entry)| entry.family.is_on_disk() && !path.contains("**")));
-    let has = |wanted: &str| places.iter().any(|(path, _)| &**path == wanted);
+    let patterns = catalogue.patterns();
+    assert!(patterns.iter().all(|path| !path.contains("**")));
+    let has = |wanted: &str| patterns.iter().any(|path| &**path == wanted);
     assert!(has("/tmp/.X*-lock") && has("/run/lock/LCK..*") && has("/var/lib/pacman/db.lck"));
+    assert!(!has("/var/lib/dpkg/lock") && !has("/**/.git/index.lock"));
+    let family = |path: &str| catalogue.family_at(Path::new(path));
+    assert_eq!(family("/srv/x/.git/index.lock"), Some("lockfile"));
+    assert_eq!(family("/tmp/.X0-lock"), Some("pidfile"));
+    assert_eq!(family("/var/lib/dpkg/lock"), None);
+    assert_eq!(family("/srv/x/.git/index~pid.lock"), None);
     assert!(!catalogue.places().is_empty());
     assert!(catalogue.places().iter().all(|path| !path.to_str().unwrap().contains('*')));
 }
