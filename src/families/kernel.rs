@@ -60,8 +60,8 @@ pub(super) fn usual(path: PathBuf, mut want: Want) -> Result<Box<dyn Pending>, E
     if want.range.is_some() {
         return Posix.open(path, want);
     }
-    if let Some((family, form)) = known(&path)? {
-        want.form = want.form.or(form);
+    if let Some(Known { family, form }) = known(&path)? {
+        want.form = want.form.or(Some(form));
         return family.open(path, want);
     }
     if let Some(family) = of_repository(&path) {
@@ -72,9 +72,15 @@ pub(super) fn usual(path: PathBuf, mut want: Want) -> Result<Box<dyn Pending>, E
     if request.meets_records() { Posix.open(path, want) } else { Ok(Box::new(request)) }
 }
 
-/// What the catalogue says of it, wherever links lead: its family, and what it is made as. Most files
-/// are none that it could know.
-fn known(path: &Path) -> Result<Option<(&'static dyn Family, Option<Form>)>, Error> {
+/// What the catalogue says of a path.
+struct Known {
+    family: &'static dyn Family,
+    /// What it is made as, where it locks by existing.
+    form: Form,
+}
+
+/// What the catalogue says of it, wherever links lead. Most files are none that it could know.
+fn known(path: &Path) -> Result<Option<Known>, Error> {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Ok(None) };
     // Where that leads nowhere, opening the file says why.
     let path = folder.canonicalize().map_or_else(|_| path.to_owned(), |folder| folder.join(name));
@@ -86,7 +92,8 @@ fn known(path: &Path) -> Result<Option<(&'static dyn Family, Option<Form>)>, Err
         error.after("cannot tell how it is locked ('flock:PATH' or 'posix:PATH' says so)")
     })?;
     let entry = catalogue.find(&path);
-    Ok(entry.and_then(|entry| Some((named(entry.family.word())?, Some(entry.take)))))
+    Ok(entry
+        .and_then(|entry| Some(Known { family: named(entry.family.word())?, form: entry.take })))
 }
 
 #[cfg(test)]
@@ -131,7 +138,7 @@ mod tests {
 
     #[test]
     fn well_known_locks_are_what_they_are_known_for() {
-        let known = |path: &str| known(Path::new(path)).unwrap().map(|(family, _)| family.word());
+        let known = |path: &str| known(Path::new(path)).unwrap().map(|known| known.family.word());
         assert_eq!(known("/var/lib/dpkg/lock"), Some("posix"));
         assert_eq!(known("/var/lib/dpkg/nothing"), None);
         assert_eq!(known("/nowhere/lock"), None);

@@ -3,6 +3,7 @@
 pub mod catalogue;
 mod evidence;
 mod family;
+mod findings;
 mod kernel;
 mod lockfile;
 mod open;
@@ -17,13 +18,14 @@ use crate::sources::Habitat;
 use crate::system::System;
 use catalogue::Catalogue;
 pub(crate) use family::{Territory, named};
+use findings::Findings;
 pub(crate) use open::open;
 
 /// Reads meaning into what sources saw.
 #[derive(Debug)]
 pub(crate) struct Families {
     catalogue: Arc<Catalogue>,
-    findings: lockfile::Findings,
+    findings: Findings,
     /// What every look is to tell besides.
     notes: Vec<Note>,
 }
@@ -35,7 +37,7 @@ impl Families {
     /// When the embedded catalogue is damaged.
     pub(crate) fn new() -> Result<Self, Error> {
         let (catalogue, notes) = Catalogue::load()?;
-        Ok(Self { catalogue: Arc::new(catalogue), findings: lockfile::Findings::default(), notes })
+        Ok(Self { catalogue: Arc::new(catalogue), findings: Findings::default(), notes })
     }
 
     /// Where locks on disk can lie.
