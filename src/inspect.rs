@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::diagnose::{self, diagnose};
 use crate::error::Error;
-use crate::families::{self, Families, Territory};
+use crate::families::{self, Families, Family, Territory};
 use crate::ledger::Ledger;
 use crate::model::{
     FileId, Lock, LockFacts, LockId, Look, Mechanism, PathBytes, Pid, Snapshot, Target,
@@ -97,7 +97,11 @@ impl Inspector {
                 Target::Family { family, path } => {
                     match families::named(family) {
                         Some(known) if known.lies_on_disk() => self.expect_on_disk(path, family),
-                        Some(known) => self.expect_place(known.place(path.clone())),
+                        Some(known) => {
+                            // What has no absolute path is nowhere.
+                            let path = std::path::absolute(path).unwrap_or_default();
+                            self.expect_place(known.place(path));
+                        }
                         None => {}
                     }
                     continue;
@@ -106,21 +110,25 @@ impl Inspector {
             };
             self.expect_place(match folders {
                 Folders::Themselves => Territory::At(path.clone()),
-                Folders::Below => Territory::Below(path.clone()),
+                Folders::Below => Territory::Below { folder: path.clone(), elsewhere: Vec::new() },
             });
         }
     }
 
     fn expect_place(&mut self, place: Territory) {
-        let (path, below) = match place {
-            Territory::At(path) => (path, false),
-            Territory::Below(path) => (path, true),
+        let (path, elsewhere) = match place {
+            Territory::At(path) => (path, None),
+            Territory::Below { folder, elsewhere } => (folder, Some(elsewhere)),
         };
-        let Resolved::Found { path, is_folder, .. } = self.system.resolve(&path) else { return };
-        if is_folder && below {
-            self.scope.folders.push(path);
-        } else {
-            self.scope.places.push(path);
+        if let Resolved::Found { path, is_folder, .. } = self.system.resolve(&path) {
+            if is_folder && elsewhere.is_some() {
+                self.scope.folders.push(path);
+            } else {
+                self.scope.places.push(path);
+            }
+        }
+        for path in elsewhere.into_iter().flatten() {
+            self.expect_place(Territory::At(path));
         }
     }
 
@@ -293,27 +301,45 @@ impl Inspector {
             Target::Pid(pid) if self.system.is_alive(*pid) => Ok(Pick::Pid(*pid)),
             Target::Pid(pid) => Err(Error::gone(format!("no process {pid} is alive"))),
             Target::Family { family, path } => match families::named(family) {
-                Some(known) if known.lies_on_disk() => self.pick_on_disk(path, family),
-                Some(known) => match known.place(path.clone()) {
-                    Territory::At(path) => {
-                        self.pick_path(snapshot, &path, Some(family), Folders::Themselves)
-                    }
-                    Territory::Below(path) => {
-                        self.pick_path(snapshot, &path, Some(family), Folders::Below)
-                    }
-                },
+                Some(known) if known.lies_on_disk() => self.pick_on_disk(path, known),
+                Some(known) => self.pick_place(snapshot, known, path),
                 None => Err(Error::usage(format!("'{family}:' locks are not known"))),
             },
             Target::Path(path) => self.pick_path(snapshot, path, None, folders),
         }
     }
 
-    fn pick_on_disk(&self, path: &Path, family: &'static str) -> Result<Pick, Error> {
+    fn pick_place(
+        &self,
+        snapshot: &Snapshot,
+        family: &'static dyn Family,
+        path: &Path,
+    ) -> Result<Pick, Error> {
+        let path = std::path::absolute(path).map_err(|error| Error::io("look up", path, error))?;
+        let (path, folders, elsewhere) = match family.place(path) {
+            Territory::At(path) => (path, Folders::Themselves, Vec::new()),
+            Territory::Below { folder, elsewhere } => (folder, Folders::Below, elsewhere),
+        };
+        let mut pick = self.pick_path(snapshot, &path, Some(family), folders)?;
+        if let Pick::Places { places, .. } = &mut pick {
+            // What belongs to it need not be there.
+            places.extend(elsewhere.into_iter().map(|path| match self.system.resolve(&path) {
+                Resolved::Found { path, stat, .. } => {
+                    let in_table = self.system.number_in_table(&stat);
+                    Place { path, file: Some((stat.file, in_table)), below: false }
+                }
+                _ => Place { path, file: None, below: false },
+            }));
+        }
+        Ok(pick)
+    }
+
+    fn pick_on_disk(&self, path: &Path, family: &'static dyn Family) -> Result<Pick, Error> {
         match self.system.resolve_name(path) {
             // What is not there is free.
             Resolved::Found { path, .. } | Resolved::Missing { path } => {
                 let place = Place { path, file: None, below: false };
-                Ok(Pick::Place { place, family: Some(family) })
+                Ok(Pick::Places { places: vec![place], family: Some(family) })
             }
             Resolved::Failed(error) if is_absent(&error) => {
                 Err(Error::usage(format!("the folder of {} does not exist", show(path))))
@@ -330,7 +356,7 @@ impl Inspector {
         &self,
         snapshot: &Snapshot,
         path: &Path,
-        family: Option<&'static str>,
+        family: Option<&'static dyn Family>,
         folders: Folders,
     ) -> Result<Pick, Error> {
         let place = match self.system.resolve(path) {
@@ -363,7 +389,7 @@ impl Inspector {
                 )));
             }
         };
-        Ok(Pick::Place { place, family })
+        Ok(Pick::Places { places: vec![place], family })
     }
 }
 
@@ -381,7 +407,7 @@ pub struct Selection {
 enum Pick {
     Id(LockId),
     Pid(Pid),
-    Place { place: Place, family: Option<&'static str> },
+    Places { places: Vec<Place>, family: Option<&'static dyn Family> },
 }
 
 #[derive(Debug, Clone)]
@@ -432,12 +458,20 @@ impl Pick {
                 let holds = lock.holders.iter().any(|holder| holder.process.pid == Some(*pid));
                 holds || lock.waiters.iter().any(|waiter| waiter.process.pid == Some(*pid))
             }
-            Self::Place { place, family } => {
-                family.is_none_or(|family| lock.family == family || lock.mechanism.word() == family)
-                    && place.contains(lock)
+            Self::Places { places, family } => {
+                family.is_none_or(|family| is_of(lock, family))
+                    && places.iter().any(|place| place.contains(lock))
             }
         }
     }
+}
+
+/// Also where nobody but the user knows what a place is.
+fn is_of(lock: &Lock, family: &dyn Family) -> bool {
+    let word = family.word();
+    lock.family == word
+        || lock.mechanism.word() == word
+        || family.mechanisms().contains(&lock.mechanism)
 }
 
 impl Place {

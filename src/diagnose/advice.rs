@@ -10,8 +10,8 @@ use std::collections::{HashMap, HashSet};
 use serde::Serialize;
 
 use crate::model::{
-    Certainty, Deadlock, Lock, LockId, Mechanism, Member, Moment, Pid, Process, Range, Snapshot,
-    State, Verdict, harmless,
+    Certainty, Deadlock, Detail, Lock, LockId, Mechanism, Member, Moment, Pid, Process, Range,
+    Snapshot, State, Verdict, harmless,
 };
 
 use super::phrase;
@@ -78,8 +78,18 @@ pub(super) fn for_lock(lock: &Lock, snapshot: &Snapshot) -> Vec<Advice> {
             next.extend(end(lock, &processes, snapshot));
         }
     }
+    let is_wanted = !lock.waiters.is_empty() || lock.verdict != Verdict::Held;
+    next.extend(breaking(lock).filter(|_| is_wanted));
     next.extend(hands_off(lock));
     next
+}
+
+/// What to know before somebody breaks it.
+fn breaking(lock: &Lock) -> Option<Advice> {
+    match lock.details.get("breaking") {
+        Some(Detail::Text(text)) => Some(Advice::plain(harmless(text).into_owned())),
+        _ => None,
+    }
 }
 
 /// What can be done about processes that their own state keeps from going on.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::model::{
-    Blocker, Certainty, Deadlock, Holder, How, Lock, LockId, Moment, Pid, Process, Snapshot, Span,
-    Verdict, Waiter, harmless, short,
+    Blocker, Certainty, Deadlock, Detail, Holder, How, Lock, LockId, Moment, Pid, Process,
+    Snapshot, Span, Verdict, Waiter, harmless, short,
 };
 
 use super::advice::{self, Advice};
@@ -97,6 +97,9 @@ fn sentences(lock: &Lock, snapshot: &Snapshot, people: &People<'_>) -> Vec<Strin
     });
     if lock.normal {
         sentences.push("To hold it for long is by design.".into());
+    }
+    if let Some(Detail::Text(meaning)) = lock.details.get("meaning") {
+        sentences.push(harmless(meaning).into_owned());
     }
     if lock.deleted {
         sentences.push("Its file has been removed from that path, but is still locked.".into());

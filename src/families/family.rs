@@ -1,13 +1,16 @@
 //! What a kind of lock means, and the list of all kinds that this version knows.
 
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::kernel::{Flock, Ofd, Posix};
 use super::lockfile::{Lockfile, Pidfile};
+use super::nerdctl::Nerdctl;
 use crate::acquire::{Pending, Want};
 use crate::error::Error;
-use crate::model::{LockFacts, Mechanism};
+use crate::model::{Content, LockFacts, Mechanism, OnDisk, Pid, Process};
 use crate::system::System;
 
 /// What a kind of lock means: where it is, how it is taken, and what there is to say of it. Adding one
@@ -43,8 +46,32 @@ pub(crate) trait Family: Debug + Sync {
     /// When it cannot be had so.
     fn open(&self, at: PathBuf, want: Want) -> Result<Box<dyn Pending>, Error>;
 
+    /// The file that says more of the lock at a path, where there may be one: it is read for
+    /// [`Family::enrich`].
+    fn beside(&self, _path: &Path) -> Option<PathBuf> {
+        None
+    }
+
     /// Says what there is to say of a lock that the catalogue knows as one of this kind.
-    fn enrich(&self, _lock: &mut LockFacts, _system: &System) {}
+    fn enrich(&self, _lock: &mut LockFacts, _beside: &Beside<'_>) {}
+}
+
+/// What else there is to know of a lock.
+#[derive(Debug)]
+pub(crate) struct Beside<'a> {
+    #[expect(dead_code, reason = "for families that ask more of it")]
+    pub(crate) system: &'a System,
+    /// Those who hold and wait.
+    pub(crate) processes: &'a BTreeMap<Pid, Arc<Process>>,
+    /// What lies at the paths that [`Family::beside`] named.
+    pub(super) files: &'a HashMap<PathBuf, Arc<OnDisk>>,
+}
+
+impl Beside<'_> {
+    /// What is there to be read, if anything is.
+    pub(super) fn content(&self, path: &Path) -> Option<&Content> {
+        self.files.get(path).map(|there| &there.content)
+    }
 }
 
 /// Where locks are that somebody means.
@@ -52,11 +79,11 @@ pub(crate) trait Family: Debug + Sync {
 pub(crate) enum Territory {
     /// One place.
     At(PathBuf),
-    /// All that is below a folder, and the folder itself.
-    Below(PathBuf),
+    /// All that is below a folder, the folder itself, and what belongs to it elsewhere.
+    Below { folder: PathBuf, elsewhere: Vec<PathBuf> },
 }
 
-static ALL: [&dyn Family; 5] = [&Flock, &Posix, &Ofd, &Lockfile, &Pidfile];
+static ALL: [&dyn Family; 6] = [&Flock, &Posix, &Ofd, &Lockfile, &Pidfile, &Nerdctl];
 
 /// The family of that name.
 pub(crate) fn named(word: &str) -> Option<&'static dyn Family> {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::catalogue::Catalogue;
 use super::family::{Family, Territory, named, of_repository};
+use super::open::several;
 use crate::acquire::mechanism::flock;
 use crate::acquire::mechanism::record::Record;
 use crate::acquire::{Pending, Want};
@@ -65,8 +66,10 @@ pub(super) fn usual(path: PathBuf, mut want: Want) -> Result<Box<dyn Pending>, E
         return family.open(path, want);
     }
     if let Some(family) = of_repository(&path) {
-        let (Territory::At(place) | Territory::Below(place)) = family.place(path);
-        return family.open(place, want);
+        return match family.place(path) {
+            Territory::At(place) => family.open(place, want),
+            Territory::Below { folder, .. } => Err(several(family.word(), &folder)),
+        };
     }
     let request = flock::Flock::open(path.clone(), want.clone())?;
     if request.meets_records() { Posix.open(path, want) } else { Ok(Box::new(request)) }

@@ -7,22 +7,28 @@ mod findings;
 mod ids;
 mod kernel;
 mod lockfile;
+mod nerdctl;
 mod open;
 mod owner;
 
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::Error;
-use crate::model::{Detail, LockFacts, Look, Mechanism, Note, PathBytes};
+use crate::model::{Detail, LockFacts, Look, Mechanism, Note, OnDisk, PathBytes};
 use crate::sources::Habitat;
 use crate::system::System;
+use crate::system::on_disk::Found;
 use catalogue::Catalogue;
-use family::Family;
-pub(crate) use family::{Territory, named};
+use family::Beside;
+pub(crate) use family::{Family, Territory, named};
 use findings::Findings;
 use ids::Ids;
 pub(crate) use open::open;
+
+/// So much of what lies beside locks is remembered.
+const MOST_BESIDE: usize = 4096;
 
 /// Reads meaning into what sources saw.
 #[derive(Debug)]
@@ -30,6 +36,8 @@ pub(crate) struct Families {
     catalogue: Arc<Catalogue>,
     ids: Ids,
     findings: Findings,
+    /// What lay beside locks, as [`Family::beside`] says.
+    beside: HashMap<PathBuf, Arc<OnDisk>>,
     /// What every look is to tell besides.
     notes: Vec<Note>,
 }
@@ -41,12 +49,9 @@ impl Families {
     /// When the embedded catalogue is damaged.
     pub(crate) fn new() -> Result<Self, Error> {
         let (catalogue, notes) = Catalogue::load()?;
-        Ok(Self {
-            catalogue: Arc::new(catalogue),
-            ids: Ids::default(),
-            findings: Findings::default(),
-            notes,
-        })
+        let catalogue = Arc::new(catalogue);
+        let (ids, findings, beside) = (Ids::default(), Findings::default(), HashMap::new());
+        Ok(Self { catalogue, ids, findings, beside, notes })
     }
 
     /// Where locks on disk can lie.
@@ -62,15 +67,45 @@ impl Families {
     /// Names and enriches what was seen.
     pub(crate) fn interpret(&mut self, look: &mut Look, system: &System) {
         let mut adopted = Vec::new();
-        for lock in &mut look.locks {
+        let mut known = Vec::new();
+        for (at, lock) in look.locks.iter_mut().enumerate() {
             self.name(lock);
             if let Some(family) = self.family_of(lock) {
                 adopted.extend(Ids::adopt(family, lock));
-                family.enrich(lock, system);
+                known.push((at, family));
             }
         }
         self.ids.renew(look, adopted);
+        self.read_beside(look, &known, system);
+        let beside = Beside { system, processes: &look.processes, files: &self.beside };
+        for (at, family) in known {
+            family.enrich(&mut look.locks[at], &beside);
+        }
         self.findings.interpret(look, system, &self.catalogue);
+    }
+
+    /// Reads what says more of these locks: all of it together, and nothing again that has not changed.
+    fn read_beside(&mut self, look: &Look, known: &[(usize, &dyn Family)], system: &System) {
+        let of_lock = |(at, family): &(usize, &dyn Family)| {
+            family.beside(look.locks.get(*at)?.path.as_ref()?.as_path())
+        };
+        let paths: BTreeSet<PathBuf> = known.iter().filter_map(of_lock).collect();
+        if paths.is_empty() {
+            return;
+        }
+        // Of locks that are kept nothing is asked: what was read of them stays, within limits.
+        if self.beside.len() > MOST_BESIDE {
+            self.beside.clear();
+        }
+        let asks = paths.into_iter().map(|path| {
+            let read = self.beside.remove(&path);
+            (path, read)
+        });
+        for (path, found) in system.examine(asks.collect()) {
+            if let Found::There(there) = found {
+                self.beside.insert(path, there);
+            }
+        }
     }
 
     fn name(&self, lock: &mut LockFacts) {

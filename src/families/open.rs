@@ -25,10 +25,7 @@ pub(crate) fn open(target: &Target, want: Want) -> Result<Box<dyn Pending>, Erro
             };
             match family.place(absolute(path)?) {
                 Territory::At(path) => family.open(path, want),
-                Territory::Below(path) => Err(Error::usage(format!(
-                    "{} has several locks: name the one to take",
-                    harmless_bytes(path.as_os_str().as_encoded_bytes())
-                ))),
+                Territory::Below { folder, .. } => Err(several(family.word(), &folder)),
             }
         }
         Target::Id(id) => by_id(id, want),
@@ -36,6 +33,14 @@ pub(crate) fn open(target: &Target, want: Want) -> Result<Box<dyn Pending>, Erro
             "pid:{pid} is a process and no lock; 'locktop ls pid:{pid}' prints what it holds"
         ))),
     }
+}
+
+pub(super) fn several(family: &str, folder: &Path) -> Error {
+    let folder = harmless_bytes(folder.as_os_str().as_encoded_bytes());
+    Error::usage(format!(
+        "{folder} has several locks: name the one that is meant ('locktop ls {family}:{folder}' prints \
+         those that are held; 'flock:{folder}' is the folder's own)"
+    ))
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, Error> {

@@ -102,6 +102,38 @@ fn what_rests_is_kept_while_others_come_and_go() {
 }
 
 #[test]
+fn what_is_kept_stays_in_its_family() {
+    let mut machine = Machine::new();
+    let name = ".local/share/nerdctl/1935db59/names/default";
+    fs::create_dir_all(machine.file(name).parent().unwrap()).unwrap();
+    machine.process(10, 1, 10);
+    machine.keeps(10, 3, name, 10);
+    machine.locks(10, name);
+    machine.settles();
+    let mut bustle = Bustle::on(machine);
+    let id = |seen: &Snapshot| {
+        let mut locks = seen.locks.iter().filter(|lock| lock.family == "nerdctl");
+        locks.next().unwrap().id.clone()
+    };
+    for times in 4..8 {
+        let (seen, kept) = bustle.look(times);
+        assert_eq!(kept, 1);
+        assert!(id(&seen).as_str().starts_with("@nerdctl:"), "{}", id(&seen));
+        assert!(seen.locks.iter().all(|lock| lock.age.times_seen().is_none()));
+        // To whoever sees less, it has another id.
+        let plain = LockId::from_text(&id(&seen).as_str().replace("nerdctl", "flock"));
+        let other = LockId::from_text(&id(&seen).as_str().replace("nerdctl", "posix"));
+        assert_eq!(seen.lock(&plain).map(|lock| &lock.id), Some(&id(&seen)));
+        assert_eq!(seen.lock(&other).map(|lock| &lock.id), None);
+        let mut unseen = seen.lock(&id(&seen)).unwrap().clone();
+        unseen.id = plain;
+        assert!(!unseen.is_called(&id(&seen)));
+        unseen.path = None;
+        assert!(unseen.is_called(&id(&seen)) && !unseen.is_called(&other));
+    }
+}
+
+#[test]
 fn a_keeper_that_has_run_is_not_kept() {
     let mut bustle = Bustle::new();
     bustle.0.closes(10, 3);

@@ -15,7 +15,7 @@ pub const FAMILIES: [(&str, bool); 9] = [
     ("lockfile", true),
     ("pidfile", true),
     ("ipfs", false),
-    ("nerdctl", false),
+    ("nerdctl", true),
     ("borg", false),
     ("borg2", false),
 ];

@@ -39,7 +39,6 @@ impl Flock {
     }
 
     /// The same as a lock of another family.
-    #[expect(dead_code, reason = "the families that need it come")]
     pub(crate) fn of_family(self, family: &'static str) -> Self {
         Self { family, ..self }
     }

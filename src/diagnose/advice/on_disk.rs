@@ -1,8 +1,8 @@
 //! What can be done about a lock that lies on disk.
 
-use super::{AT_ONCE, Advice, ask, end_all, resume};
+use super::{AT_ONCE, Advice, ask, breaking, end_all, resume};
 use crate::diagnose::phrase;
-use crate::model::{Detail, Lock, Process, Snapshot, Verdict, harmless};
+use crate::model::{Lock, Process, Snapshot, Verdict, harmless};
 
 /// Least harm first.
 pub(super) fn advice(lock: &Lock, snapshot: &Snapshot) -> Vec<Advice> {
@@ -79,14 +79,6 @@ fn end(lock: &Lock, processes: &[&Process]) -> Option<Advice> {
     }
     let release = |_| Some(format!("locktop release {} --method terminate", target(lock)?));
     Some(Advice::new(text, command.and_then(release)))
-}
-
-/// What to know before.
-fn breaking(lock: &Lock) -> Option<Advice> {
-    match lock.details.get("breaking") {
-        Some(Detail::Text(text)) => Some(Advice::plain(harmless(text).into_owned())),
-        _ => None,
-    }
 }
 
 fn form(lock: &Lock) -> &'static str {

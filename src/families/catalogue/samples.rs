@@ -159,6 +159,8 @@ pub(super) const SAMPLES: &[(&str, &[&str])] = &[
     (
         "nerdctl hosts",
         &[
+            "/var/lib/nerdctl/1935db59/etchosts",
+            "/home/alice/.local/share/nerdctl/1935db59/etchosts",
             "/var/lib/nerdctl/1935db59/etchosts/default",
             "/home/alice/.local/share/nerdctl/1935db59/etchosts/default",
         ],
@@ -185,8 +187,19 @@ pub(super) const SAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "nerdctl manifests",
+        &["/var/lib/nerdctl/manifests", "/home/alice/.local/share/nerdctl/manifests"],
+    ),
+    (
         "container networks",
-        &["/etc/cni/net.d", "/etc/cni/net.d/.nerdctl.lock", "/etc/cni/net.d/.cni-concurrency.lock"],
+        &[
+            "/etc/cni/net.d",
+            "/etc/cni/net.d/.nerdctl.lock",
+            "/etc/cni/net.d/.cni-concurrency.lock",
+            "/home/alice/.config/cni/net.d",
+            "/home/alice/.config/cni/net.d/.nerdctl.lock",
+            "/home/alice/.config/cni/net.d/.cni-concurrency.lock",
+        ],
     ),
     (
         "IPFS repository",
