@@ -366,7 +366,7 @@ impl<'a> Act<'a> {
     fn unlock(&self, file: &File) -> Result<(), Error> {
         let range = self.plan.grounds.range.unwrap_or(Range::WHOLE);
         let done = match self.plan.grounds.mechanism {
-            Mechanism::Flock => fs4::FileExt::unlock(file),
+            Mechanism::Flock => locking::flock::unlock(file),
             Mechanism::Ofd => locking::record::unlock(file, range),
             Mechanism::Lease => locking::lease::unlock(file),
             _ => Err(io::ErrorKind::Unsupported.into()),

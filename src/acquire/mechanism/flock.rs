@@ -5,14 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fs4::{FileExt, TryLockError};
-
 use super::opened::Opened;
 use super::queue::{self, Request};
 use crate::acquire::{Blocked, Held, Pending, Place, Stop, Want};
 use crate::error::Error;
 use crate::model::{LockId, Mechanism, Mode, Range};
-use crate::system::locking::{self, Access, record};
+use crate::system::locking::{self, Access, flock, record};
 
 /// A request for a flock(2) lock.
 #[derive(Debug)]
@@ -65,23 +63,11 @@ impl Request for Flock {
     }
 
     fn try_lock(&self) -> io::Result<bool> {
-        let file = &*self.open.file;
-        let tried = match self.want.mode {
-            Mode::Shared => FileExt::try_lock_shared(file),
-            Mode::Exclusive => FileExt::try_lock(file),
-        };
-        match tried {
-            Ok(()) => Ok(true),
-            Err(TryLockError::WouldBlock) => Ok(false),
-            Err(TryLockError::Error(error)) => Err(error),
-        }
+        flock::try_lock(&self.open.file, self.want.mode)
     }
 
     fn lock(&self) -> io::Result<()> {
-        match self.want.mode {
-            Mode::Shared => FileExt::lock_shared(&*self.open.file),
-            Mode::Exclusive => FileExt::lock(&*self.open.file),
-        }
+        flock::lock(&self.open.file, self.want.mode)
     }
 
     fn is_named(&self) -> Result<bool, Error> {
@@ -147,7 +133,7 @@ struct HeldFlock {
 
 impl Held for HeldFlock {
     fn give_back(self: Box<Self>) -> Result<(), Error> {
-        FileExt::unlock(&*self.file).map_err(|error| Error::io("unlock", &self.place.path, error))
+        flock::unlock(&self.file).map_err(|error| Error::io("unlock", &self.place.path, error))
     }
 
     fn place(&self) -> Place {

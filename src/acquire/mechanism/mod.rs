@@ -7,6 +7,8 @@ use crate::error::Error;
 use crate::model::harmless_bytes;
 use crate::system::locking;
 
+#[cfg(test)]
+mod exclusion;
 pub(crate) mod existing;
 pub(crate) mod flock;
 mod opened;

@@ -1,9 +1,10 @@
-//! Locks as the system gives them: lock files opened safely, record locks, and the signal that ends
-//! a blocked wait.
+//! Locks as the system gives them, for all who take any: lock files opened safely, locks of open files,
+//! record locks, and the signal that ends a blocked wait.
 
 use std::io;
 
 pub(crate) mod existing;
+pub(crate) mod flock;
 pub(crate) mod lease;
 mod open;
 pub(crate) mod record;
