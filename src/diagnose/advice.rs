@@ -2,6 +2,8 @@
 //!
 //! The file of a kernel lock is never to be removed: that frees nothing and lets a second holder in.
 
+mod on_disk;
+
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
@@ -39,6 +41,9 @@ impl Advice {
 
 /// What can be done about a lock.
 pub(super) fn for_lock(lock: &Lock, snapshot: &Snapshot) -> Vec<Advice> {
+    if lock.mechanism == Mechanism::Exists {
+        return on_disk::advice(lock, snapshot);
+    }
     let mut next = Vec::new();
     let processes = processes_of(lock);
     match lock.verdict {

@@ -132,6 +132,8 @@ impl LockSketch {
             requests: Vec::new(),
             queue_cut: false,
             age: Span::default(),
+            on_disk: None,
+            abandoned: None,
             details: Details::default(),
         };
         Self { lock, path: path.into() }
@@ -159,6 +161,7 @@ impl LockSketch {
             recorded_pid,
             taker: recorded_pid.map_or(Taker::Unrecorded, |_| Taker::Holds),
             sharers: pids.iter().map(sharer).collect(),
+            elsewhere: None,
             remark: None,
         });
         self

@@ -39,9 +39,10 @@ pub(super) struct Judge<'a> {
 impl<'a> Judge<'a> {
     /// The rules, the most serious verdict first: the first that applies decides. Nothing that the
     /// kernel keeps can be stale.
-    const RULES: [(Verdict, Rule<'a>); 6] = [
+    const RULES: [(Verdict, Rule<'a>); 7] = [
         (Verdict::Deadlock, Self::deadlock),
         (Verdict::Split, Self::split),
+        (Verdict::Stale, Self::stale),
         (Verdict::Orphaned, Self::orphaned),
         (Verdict::Stuck, Self::stuck),
         (Verdict::Unknown, Self::unknown),
@@ -148,6 +149,11 @@ impl<'a> Judge<'a> {
                 self.keeping(lock)
             )
         })
+    }
+
+    #[expect(clippy::unused_self, reason = "as all rules")]
+    fn stale(&self, lock: &LockFacts) -> Option<String> {
+        lock.abandoned.as_deref().map(|proof| harmless(proof).into_owned())
     }
 
     fn orphaned(&self, lock: &LockFacts) -> Option<String> {

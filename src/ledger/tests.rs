@@ -137,11 +137,14 @@ fn lock(inode: u64, pid: Pid, taker: Taker, place: usize) -> LockFacts {
             recorded_pid: Some(pid),
             taker,
             sharers: vec![sharer],
+            elsewhere: None,
             remark: None,
         }],
         requests: Vec::new(),
         queue_cut: false,
         age: Span::default(),
+        on_disk: None,
+        abandoned: None,
         details: Details::default(),
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
-use super::{Details, FileId, Method, PathBytes, Pid, Process, Range, Span};
+use super::{Details, FileId, Method, OnDisk, PathBytes, Pid, Process, Range, Span};
 
 /// What makes a lock exclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -370,6 +370,9 @@ pub struct Lock {
     /// The ways to free it that `release --method` takes, least harm first; not all of them are
     /// permitted to everybody.
     pub methods: &'static [Method],
+    /// What it consists of, where it is a lock by existing.
+    #[serde(skip)]
+    pub on_disk: Option<Arc<OnDisk>>,
     /// The file, as `stat` numbers it where that is known.
     #[serde(skip)]
     pub file: Option<FileId>,
@@ -385,6 +388,15 @@ impl Lock {
         let mut tree: Vec<&Waiter> = self.waiters.iter().collect();
         tree.sort_by_key(|waiter| waiter.place);
         tree
+    }
+
+    /// The machine that a holder of it runs on, where that is another one, as only locks that lie on
+    /// disk tell.
+    #[must_use]
+    pub fn elsewhere<'a>(&self, holder: &'a Holder) -> Option<&'a str> {
+        let is_elsewhere =
+            self.mechanism == Mechanism::Exists && holder.certainty == Certainty::Recorded;
+        holder.host.as_deref().filter(|_| is_elsewhere)
     }
 
     /// The longest wait for it, by lower bounds.

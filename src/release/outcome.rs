@@ -7,9 +7,10 @@ use super::escrow::Escrow;
 use super::plan::{Plan, Victim};
 use crate::diagnose::phrase::{self, plural};
 use crate::error::Error;
-use crate::inspect::Inspector;
+use crate::inspect::{Folders, Inspector};
 use crate::model::{
-    Holder, Lock, LockId, Method, Pid, Process, ProcessId, Snapshot, State, is_halted,
+    Holder, Lock, LockId, Mechanism, Method, Pid, Process, ProcessId, Snapshot, State, Target,
+    is_halted,
 };
 
 /// What came of a plan.
@@ -55,6 +56,34 @@ pub(super) fn settled(lock: &LockId, has_queue: bool) -> Result<Snapshot, Error>
 }
 
 impl Plan {
+    /// A new inspector that sees the lock.
+    ///
+    /// # Errors
+    /// As [`Inspector::new`].
+    pub(super) fn inspector(&self) -> Result<Inspector, Error> {
+        let mut inspector = Inspector::new()?;
+        if let Some(path) = self.grounds.path.as_ref().filter(|_| !self.grounds.deleted) {
+            let path = path.as_path().to_path_buf();
+            let target = match self.grounds.mechanism {
+                Mechanism::Exists => Target::Family { family: self.family, path },
+                _ => Target::Path(path),
+            };
+            inspector.expect_at(&[target], Folders::Themselves);
+        }
+        Ok(inspector)
+    }
+
+    /// The lock as it is now: one that exists on disk is whatever lies there.
+    fn lock_now<'a>(&self, snapshot: &'a Snapshot) -> Option<&'a Lock> {
+        if self.grounds.mechanism != Mechanism::Exists {
+            return snapshot.lock(&self.lock);
+        }
+        snapshot
+            .locks
+            .iter()
+            .find(|lock| lock.mechanism == Mechanism::Exists && lock.path == self.grounds.path)
+    }
+
     /// Who has the lock through the very open file through which we keep it, unless he was to keep it:
     /// the holders were replaced by what they left behind.
     pub(super) fn who_shares_it_with_us(&self, snapshot: &Snapshot) -> Vec<ProcessId> {
@@ -75,7 +104,7 @@ impl Plan {
         escrow: Option<Escrow>,
         heirs: Vec<ProcessId>,
     ) -> Outcome {
-        let now = snapshot.lock(&self.lock);
+        let now = self.lock_now(snapshot);
         let kept = escrow.is_some();
         let after = After { plan: self, now, alive: &alive, kept, shared_with: heirs };
         let (freed, text, next) = after.tell();
@@ -152,6 +181,9 @@ impl After<'_> {
         if !still.is_empty() {
             return self.not_freed(&still);
         }
+        if let Some(left) = self.left_behind() {
+            return left;
+        }
         let lives_on = match self.alive {
             [] => String::new(),
             alive => {
@@ -188,6 +220,19 @@ impl After<'_> {
             )
         });
         (heirs.is_empty(), text, next)
+    }
+
+    /// Those who had a lock on disk have ended without removing it.
+    fn left_behind(&self) -> Option<(bool, String, Option<String>)> {
+        let now = self.now.filter(|now| now.mechanism == Mechanism::Exists)?;
+        if now.file != self.plan.grounds.file || self.plan.method == Method::Remove {
+            return None;
+        }
+        let form = now.on_disk.as_ref().map_or("file", |there| there.content.form().word());
+        let ended = self.plan.say("has ended, and has left", "have ended, and have left");
+        let text = format!("{} {ended} the {form} behind.", self.plan.whom());
+        let next = "remove it: release it once more, with '--method remove'";
+        Some((false, text, Some(next.into())))
     }
 
     fn not_freed(&self, still: &[&Holder]) -> (bool, String, Option<String>) {

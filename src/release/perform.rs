@@ -8,16 +8,18 @@ use std::time::{Duration, Instant};
 
 use super::audit::AuditLog;
 use super::escrow::Escrow;
-use super::outcome::{self, Outcome, look_anew};
-use super::plan::{Plan, Victim};
+use super::outcome::{self, Outcome};
+use super::plan::{Grounds, Plan, Victim};
 use crate::diagnose::phrase;
 use crate::error::Error;
-use crate::inspect::{Folders, Inspector};
+use crate::inspect::Inspector;
 use crate::model::{
-    Certainty, Lock, Mechanism, Method, Pid, ProcessId, Range, Snapshot, State, Target, is_halted,
+    Lock, Mechanism, Method, Pid, ProcessId, Range, Snapshot, State, Verdict, harmless,
+    harmless_bytes, is_halted,
 };
 use crate::system::escrow_mark::Mark;
 use crate::system::grip::{Grip, Told};
+use crate::system::locking::existing::{Removal, Slot};
 use crate::system::{self, System, locking};
 
 /// For how long holders are given to end after a signal.
@@ -117,11 +119,13 @@ struct Held<'a> {
 
 impl<'a> Act<'a> {
     fn begin(plan: &'a Plan, grace: Duration) -> Result<Self, Error> {
-        let mut inspector = Inspector::new()?;
-        if let Some(path) = plan.grounds.path.as_ref().filter(|_| !plan.grounds.deleted) {
-            inspector.expect_at(&[Target::Path(path.as_path().into())], Folders::Themselves);
-        }
-        Ok(Self { plan, grace, system: System::new(), inspector, has_queue: false })
+        Ok(Self {
+            plan,
+            grace,
+            system: System::new(),
+            inspector: plan.inspector()?,
+            has_queue: false,
+        })
     }
 
     fn carry_out(mut self, on: &mut dyn FnMut(&Progress)) -> Result<Outcome, Error> {
@@ -145,6 +149,7 @@ impl<'a> Act<'a> {
                 let files = self.share(&held)?;
                 files.iter().try_for_each(|file| self.unlock(file))?;
             }
+            Method::Remove => self.remove()?,
         }
         on(&Progress::Looking);
         let mut escrow = match kept {
@@ -199,11 +204,21 @@ impl<'a> Act<'a> {
         if lock.as_seen != plan.as_seen || lock.mode != grounds.mode {
             return Err(self.changed("it has other holders than before"));
         }
-        if lock.table_file != grounds.file
+        if lock.table_file.or(lock.file) != grounds.file
+            || lock.on_disk != grounds.on_disk
             || lock.deleted != grounds.deleted
             || lock.path != grounds.path
         {
             return Err(self.changed("its path names another file by now"));
+        }
+        if plan.method == Method::Remove
+            && plan.unproven.is_none()
+            && lock.verdict != Verdict::Stale
+        {
+            let why = lock.why.as_deref().map(harmless).unwrap_or_default();
+            return Err(
+                self.changed(&format!("it is not proven to be left behind any more: {why}"))
+            );
         }
         plan.victims.iter().try_for_each(|victim| self.check_holder(lock, victim))
     }
@@ -212,7 +227,7 @@ impl<'a> Act<'a> {
         let holds = lock.holders.iter().find(|holder| {
             holder.process.id() == Some(victim.id)
                 && holder.fds == victim.fds
-                && holder.certainty == Certainty::Proven
+                && Some(holder.certainty) == victim.certainty
         });
         let Some(holder) = holds else {
             return Err(self.changed(&format!("{} has it no more as it was seen", name(victim))));
@@ -235,6 +250,10 @@ impl<'a> Act<'a> {
     /// Whether the descriptors of those who are to end still have the lock: the last thing that is
     /// asked before anybody is touched.
     fn check_descriptors(&self) -> Result<(), Error> {
+        if self.plan.grounds.mechanism == Mechanism::Exists {
+            // Nobody has it through a descriptor.
+            return Ok(());
+        }
         for victim in &self.plan.victims {
             let Some(&fd) = victim.fds.first() else { continue };
             let gone = || self.changed(&format!("{} has closed descriptor {fd}", name(victim)));
@@ -357,6 +376,29 @@ impl<'a> Act<'a> {
         })
     }
 
+    /// What lies there, if it is what the plan was made for.
+    fn remove(&self) -> Result<(), Error> {
+        let Grounds { path, on_disk, .. } = &self.plan.grounds;
+        let (Some(path), Some(examined)) = (path, on_disk) else {
+            return Err(self.changed("where it lies is not known any more"));
+        };
+        let path = path.as_path();
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(self.changed("its path names no file"));
+        };
+        let removal = Slot::open(folder, name).and_then(|slot| slot.remove_examined(examined));
+        match removal.map_err(|error| Error::io("remove", path, error))? {
+            Removal::Done => Ok(()),
+            Removal::Lost => Err(self.changed("something else lies there by now")),
+            Removal::Aside(name) => Err(Error::changed(format!(
+                "{} was replaced twice while it was removed: what had come in its place first now \
+                 has the name {} in the same folder, and nothing was removed",
+                self.plan.name,
+                harmless_bytes(name.as_encoded_bytes())
+            ))),
+        }
+    }
+
     /// The lock in our keeping, if its holders have ended and it is still ours.
     fn escrow(&self, mark: Mark, kept: Vec<File>, alive: &[Pid]) -> Result<Option<Escrow>, Error> {
         if !alive.is_empty() {
@@ -377,6 +419,9 @@ impl<'a> Act<'a> {
         if self.plan.method == Method::Resume {
             return self.look_until_they_go_on();
         }
+        if self.plan.grounds.mechanism == Mechanism::Exists {
+            return self.plan.inspector()?.snapshot();
+        }
         let is_to_pass = self.has_queue && !is_kept && alive.is_empty();
         outcome::settled(&self.plan.lock, is_to_pass)
     }
@@ -384,7 +429,7 @@ impl<'a> Act<'a> {
     fn look_until_they_go_on(&self) -> Result<Snapshot, Error> {
         let begun = Instant::now();
         loop {
-            let snapshot = look_anew()?;
+            let snapshot = self.plan.inspector()?.snapshot()?;
             let mut holders =
                 snapshot.lock(&self.plan.lock).into_iter().flat_map(|lock| lock.holders.iter());
             let is_victim =

@@ -1,8 +1,10 @@
 //! What a plan does and may cost, in sentences; harmless to print.
 
+use std::ffi::OsString;
+
 use super::plan::Plan;
 use crate::diagnose::phrase::{self, plural};
-use crate::model::{Holder, Lock, State, harmless};
+use crate::model::{Content, Holder, Lock, PathBytes, State, Verdict, harmless};
 
 /// What a plan is about, and the words for one or for many of them.
 struct Them {
@@ -145,4 +147,45 @@ fn then(lock: &Lock, others: &[&Holder]) -> String {
         }
         None => "the lock is free; nobody waits in its queue".into(),
     }
+}
+
+/// The commands that remove what lies there.
+pub(super) fn removal(lock: &Lock) -> Vec<String> {
+    let Some(path) = &lock.path else { return Vec::new() };
+    let content = lock.on_disk.as_ref().map(|there| &there.content);
+    let Some(Content::Folder { names, .. }) = content else {
+        return vec![format!("rm {}", path.display())];
+    };
+    let entry =
+        |name: &OsString| format!("rm {}", PathBytes::new(path.as_path().join(name)).display());
+    let mut steps: Vec<String> = names.iter().map(entry).collect();
+    steps.push(format!("rmdir {}", path.display()));
+    steps
+}
+
+/// What removing it does, and costs.
+pub(super) fn removed(lock: &Lock) -> (String, String) {
+    let form = lock.on_disk.as_ref().map_or("file", |there| there.content.form().word());
+    let frees = format!("The {form} is gone, and with it the lock: whoever tries next has it.");
+    let names = phrase::list(lock.holders.iter().map(|by| phrase::name(&by.process)), 4);
+    let harm = match (lock.verdict, &*lock.holders) {
+        (Verdict::Stale, _) => format!(
+            "Should somebody alive rely on the {form} all the same, exclusion is broken for him. \
+             What whoever left it was doing may have stayed unfinished."
+        ),
+        (_, []) => format!(
+            "Should somebody rely on the {form}, he does not notice: exclusion is broken, and what \
+             he and the next one write can be destroyed."
+        ),
+        (_, holders) => format!(
+            "{names} {}: exclusion is broken, and what {} and the next one write can be destroyed.",
+            plural(
+                holders.len(),
+                "does not notice, and goes on as if it had the lock",
+                "do not notice, and go on as if they had the lock"
+            ),
+            plural(holders.len(), "it", "they")
+        ),
+    };
+    (frees, harm)
 }

@@ -10,6 +10,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use super::aside::{Questions, aside};
+use super::locking::is_absent;
 use super::{FileStat, platform};
 
 /// A user who names a path waits so long for its file system.
@@ -48,15 +49,40 @@ impl Places {
     }
 }
 
+impl Places {
+    /// The same for a name that can itself be a link: it is not followed.
+    pub(super) fn resolve_name(&self, path: &Path) -> Resolved {
+        let asked = path.to_path_buf();
+        // Another question than where the link leads.
+        match self.0.ask(&path.join("."), PATIENCE, move || resolve_name_now(&asked)) {
+            Ok(Some(answer)) => answer,
+            Ok(None) => Resolved::Hangs,
+            Err(error) => Resolved::Failed(error),
+        }
+    }
+}
+
+fn resolve_name_now(path: &Path) -> Resolved {
+    let Some(name) = path.file_name() else { return resolve_now(path) };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let path = match folder.unwrap_or(Path::new(".")).canonicalize() {
+        Ok(folder) => folder.join(name),
+        Err(error) => return Resolved::Failed(error),
+    };
+    match platform::stat_path(&path) {
+        Ok(stat) => Resolved::Found { is_folder: false, path, stat },
+        Err(error) if is_absent(&error) => Resolved::Missing { path },
+        Err(error) => Resolved::Failed(error),
+    }
+}
+
 fn resolve_now(path: &Path) -> Resolved {
     match path.canonicalize() {
         Ok(path) => match platform::stat_path(&path) {
             Ok(stat) => Resolved::Found { is_folder: path.is_dir(), path, stat },
             Err(error) => Resolved::Failed(error),
         },
-        Err(error)
-            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
-        {
+        Err(error) if is_absent(&error) => {
             Resolved::Missing { path: resolve_folder(path).unwrap_or_else(|| path.to_path_buf()) }
         }
         Err(error) => Resolved::Failed(error),

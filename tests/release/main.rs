@@ -13,6 +13,7 @@ mod killed;
 mod log;
 mod races;
 mod refusals;
+mod remove;
 mod terminal;
 mod theatre;
 mod tracer;

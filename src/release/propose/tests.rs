@@ -58,6 +58,7 @@ pub(in crate::release) fn lock(mechanism: Mechanism, holders: Vec<Holder>) -> Lo
         lease: None,
         fencing: None,
         details: Details::default(),
+        on_disk: None,
         file: Some(file),
         table_file: Some(file),
     }

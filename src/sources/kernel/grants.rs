@@ -73,6 +73,8 @@ fn sighting(mechanism: Mechanism, file: FileId, in_table: FileId, range: Range) 
         requests: Vec::new(),
         queue_cut: false,
         age: Span::default(),
+        on_disk: None,
+        abandoned: None,
         details: Details::default(),
     };
     Sighting { facts, keeper: None, birth: None, entries: Vec::with_capacity(1) }
@@ -108,7 +110,16 @@ fn grant(
         (_, taker) => taker,
     };
     let remark = sharers.is_empty().then(|| why_nobody(record, scan));
-    Grant { number, mode: record.mode, place, recorded_pid, taker, sharers, remark }
+    Grant {
+        number,
+        mode: record.mode,
+        place,
+        recorded_pid,
+        taker,
+        sharers,
+        elsewhere: None,
+        remark,
+    }
 }
 
 fn taker(system: &System, scan: &Scan, pid: Pid, keepers: &[Keeper]) -> Taker {

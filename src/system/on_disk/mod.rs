@@ -2,19 +2,26 @@
 //! anything: never through a link at the end of the path, and never a pipe or a device.
 
 #[cfg(unix)]
+mod removal;
+#[cfg(unix)]
 mod unix;
+#[cfg(unix)]
+pub(crate) use removal::may_remove;
 #[cfg(unix)]
 use unix as platform;
 #[cfg(unix)]
-pub(crate) use unix::examine_at;
+use unix::examine_at;
 #[cfg(not(unix))]
 mod without;
 #[cfg(not(unix))]
 use without as platform;
+#[cfg(not(unix))]
+pub(crate) use without::may_remove;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::aside::Questions;
@@ -25,7 +32,7 @@ use crate::model::OnDisk;
 #[derive(Debug)]
 pub(crate) enum Found {
     /// Something.
-    There(Box<OnDisk>),
+    There(Arc<OnDisk>),
     /// Nothing, which for a lock means that it is free.
     Nothing,
     /// It could not be looked at.
@@ -41,39 +48,40 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Debug, Default)]
 pub(super) struct Disks(Questions<Vec<(PathBuf, Found)>>);
 
+/// A path, and what lay there at the last look: that is not read again as long as nothing about it
+/// has changed.
+pub(crate) type Ask = (PathBuf, Option<Arc<OnDisk>>);
+
 impl Disks {
     /// What lies at these paths, in no order. One mount that hangs holds up the others once, and no
     /// longer than a person would wait.
-    pub(super) fn examine(&self, paths: Vec<PathBuf>, mounts: &[Mount]) -> Vec<(PathBuf, Found)> {
-        let mut by_mount: BTreeMap<PathBuf, Vec<PathBuf>> = BTreeMap::new();
-        for path in paths {
-            let point = Mount::of_path(mounts, &path).map(|mount| mount.point.clone());
-            by_mount.entry(point.unwrap_or_default()).or_default().push(path);
+    pub(super) fn examine(&self, asks: Vec<Ask>, mounts: &[Mount]) -> Vec<(PathBuf, Found)> {
+        let mut by_mount: BTreeMap<PathBuf, Vec<Ask>> = BTreeMap::new();
+        for ask in asks {
+            let point = Mount::of_path(mounts, &ask.0).map(|mount| mount.point.clone());
+            by_mount.entry(point.unwrap_or_default()).or_default().push(ask);
         }
         let mut found = Vec::new();
-        for (mount, paths) in by_mount {
-            let asked = paths.clone();
+        for (mount, asks) in by_mount {
+            let paths: Vec<PathBuf> = asks.iter().map(|(path, _)| path.clone()).collect();
             let mounts = mounts.to_vec();
             let question = move || {
-                let examine = |path: PathBuf| {
-                    let there = examine(&path, &mounts);
+                let examine = |(path, known): Ask| {
+                    let there = examine(&path, known, &mounts);
                     (path, there)
                 };
-                asked.into_iter().map(examine).collect::<Vec<_>>()
+                asks.into_iter().map(examine).collect::<Vec<_>>()
             };
             match self.0.ask(&mount, PATIENCE, question) {
-                // A late answer can be one to another question.
-                Ok(Some(mut answers)) => {
-                    answers.retain(|(path, _)| paths.contains(path));
-                    let unanswered = paths
-                        .iter()
-                        .filter(|path| !answers.iter().any(|(answered, _)| answered == *path));
-                    let hang: Vec<_> =
-                        unanswered.map(|path| (path.clone(), Found::Hangs)).collect();
-                    found.extend(answers);
-                    found.extend(hang);
+                Ok(answers) => {
+                    // A late answer can be one to another question.
+                    let mut answers: HashMap<PathBuf, Found> =
+                        answers.into_iter().flatten().collect();
+                    found.extend(paths.into_iter().map(|path| {
+                        let answer = answers.remove(&path).unwrap_or(Found::Hangs);
+                        (path, answer)
+                    }));
                 }
-                Ok(None) => found.extend(paths.into_iter().map(|path| (path, Found::Hangs))),
                 Err(error) => found.extend(paths.into_iter().map(|path| {
                     (path, Found::Failed(io::Error::new(error.kind(), error.to_string())))
                 })),
@@ -83,15 +91,16 @@ impl Disks {
     }
 }
 
-fn examine(path: &Path, mounts: &[Mount]) -> Found {
-    match platform::examine(path) {
-        Ok(Some((mut there, mount))) => {
+fn examine(path: &Path, known: Option<Arc<OnDisk>>, mounts: &[Mount]) -> Found {
+    match platform::examine(path, known.as_deref()) {
+        Ok(platform::Seen::Nothing) => Found::Nothing,
+        Ok(platform::Seen::AsKnown) => known.map_or(Found::Nothing, Found::There),
+        Ok(platform::Seen::There(mut there, mount)) => {
             let mount = mounts.iter().find(|known| Some(known.id) == mount);
             let mount = mount.or_else(|| Mount::of_path(mounts, path));
             there.shared_with_others = mount.is_some_and(Mount::may_hang);
-            Found::There(Box::new(there))
+            Found::There(there.into())
         }
-        Ok(None) => Found::Nothing,
         Err(error) => Found::Failed(error),
     }
 }

@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, fstat};
 use rustix::fs::{openat, readlinkat, statat};
 use rustix::io::Errno;
@@ -15,21 +15,56 @@ use rustix::io::Errno;
 use crate::model::{Content, Excerpt, Form, OnDisk};
 use crate::system::locking::file_id;
 
-/// What lies at a path, and the mount that it lies on; `None`: nothing does.
-pub(super) fn examine(path: &Path) -> io::Result<Option<(OnDisk, Option<u64>)>> {
+/// What lies at a path.
+pub(super) enum Seen {
+    Nothing,
+    /// What is known already: nothing about it has changed.
+    AsKnown,
+    /// With the mount that it lies on.
+    There(OnDisk, Option<u64>),
+}
+
+/// File systems count the time of a change in steps of up to so much: what was changed within one
+/// can change once more without a trace.
+const STEP: SignedDuration = SignedDuration::from_secs(1);
+
+/// What lies at a path.
+pub(super) fn examine(path: &Path, known: Option<&OnDisk>) -> io::Result<Seen> {
+    if let Some(known) = known.filter(|known| settled(known)) {
+        match stat_at(CWD, path)? {
+            None => return Ok(Seen::Nothing),
+            Some(stat) if is_unchanged(&stat, known) => return Ok(Seen::AsKnown),
+            Some(_) => {}
+        }
+    }
     let there = examine_at(CWD, path)?;
-    Ok(there.map(|there| (there, mount_of(path))))
+    Ok(there.map_or(Seen::Nothing, |there| Seen::There(there, mount_of(path))))
+}
+
+fn settled(known: &OnDisk) -> bool {
+    Timestamp::now().duration_since(known.changed) > STEP
+}
+
+fn is_unchanged(stat: &Stat, known: &OnDisk) -> bool {
+    file_id(stat) == known.file
+        && changed(stat) == known.changed
+        && modified(stat) == known.modified
+        && stat.st_size as u64 == known.size
+}
+
+fn stat_at(folder: impl AsFd, name: &Path) -> io::Result<Option<Stat>> {
+    match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT) {
+        Ok(stat) => Ok(Some(stat)),
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// What has that name in an open folder; `None`: nothing has. Whether other machines can have made
 /// it is not told.
 pub(crate) fn examine_at(folder: impl AsFd, name: &Path) -> io::Result<Option<OnDisk>> {
     let folder = folder.as_fd();
-    let stat = match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT) {
-        Ok(stat) => stat,
-        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
+    let Some(stat) = stat_at(folder, name)? else { return Ok(None) };
     let content = match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => read_file(folder, name, &stat),
         FileType::Symlink => readlinkat(folder, name, Vec::new())
@@ -55,8 +90,8 @@ pub(crate) fn examine_at(folder: impl AsFd, name: &Path) -> io::Result<Option<On
         file: file_id(&stat),
         content,
         birth: birth(folder, name),
-        modified: time(stat.st_mtime, stat.st_mtime_nsec as _),
-        changed: time(stat.st_ctime, stat.st_ctime_nsec as _),
+        modified: modified(&stat),
+        changed: changed(&stat),
         size: stat.st_size as u64,
         uid: stat.st_uid,
         shared_with_others: false,
@@ -106,6 +141,14 @@ fn read_folder(folder: impl AsFd, name: &Path, stat: &Stat) -> io::Result<Conten
     }
     names.sort_unstable_by(|a, b| a.as_bytes().cmp(b.as_bytes()));
     Ok(Content::Folder { names, cut })
+}
+
+fn modified(stat: &Stat) -> Timestamp {
+    time(stat.st_mtime, stat.st_mtime_nsec as _)
+}
+
+fn changed(stat: &Stat) -> Timestamp {
+    time(stat.st_ctime, stat.st_ctime_nsec as _)
 }
 
 /// What no clock can have said is the beginning of all time.

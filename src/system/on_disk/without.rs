@@ -5,7 +5,17 @@ use std::path::Path;
 
 use crate::model::OnDisk;
 
-pub(super) fn examine(_path: &Path) -> io::Result<Option<(OnDisk, Option<u64>)>> {
+pub(super) enum Seen {
+    Nothing,
+    AsKnown,
+    There(OnDisk, Option<u64>),
+}
+
+pub(super) fn examine(_path: &Path, _known: Option<&OnDisk>) -> io::Result<Seen> {
     let text = "this system does not number its files";
     Err(io::Error::new(io::ErrorKind::Unsupported, text))
+}
+
+pub(crate) fn may_remove(_path: &Path, _owner: u32) -> bool {
+    false
 }

@@ -94,6 +94,19 @@ impl Mount {
         FileId { device, inode: stat.file.inode }
     }
 
+    /// Whether `/proc` hides processes from those who are not allowed to see all.
+    pub(crate) fn hide_processes(mounts: &[Self]) -> bool {
+        let hides = |option: &str| {
+            matches!(option, "hidepid=1" | "hidepid=2" | "hidepid=4")
+                || matches!(option, "hidepid=noaccess" | "hidepid=invisible" | "hidepid=ptraceable")
+        };
+        mounts.iter().any(|mount| {
+            mount.filesystem == "proc"
+                && mount.point == Path::new("/proc")
+                && mount.super_options.split(',').any(hides)
+        })
+    }
+
     /// The mount that a path lies on: the one with the longest matching point, the latest of those.
     pub(crate) fn of_path<'a>(mounts: &'a [Self], path: &Path) -> Option<&'a Self> {
         mounts
