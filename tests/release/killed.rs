@@ -176,6 +176,8 @@ fn end_waiter() {
 /// Releases as often as it has steps, and once more: killed before each of them, and not at all.
 fn is_killed_everywhere(method: &Method) {
     let Some(theatre) = Theatre::with(&[]) else { return };
+    // The copy of the program is there from now on.
+    assert!(theatre.log().is_empty());
     let bystander = theatre.scene.actor();
     let mut steps = 0;
     loop {
