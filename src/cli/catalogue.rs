@@ -234,6 +234,14 @@ mod tests {
     }
 
     #[test]
+    fn a_path_keeps_its_end() {
+        let catalogue = Catalogue::embedded().unwrap();
+        let text = written(|out| print_all(out, &catalogue, &Page::terminal(70)));
+        let is_its = |line: &str| line.starts_with("containerd") && line.ends_with("meta.db");
+        assert!(text.lines().any(is_its), "{text}");
+    }
+
+    #[test]
     fn in_a_pipe_nothing_is_cut_and_every_line_is_whole() {
         let catalogue = Catalogue::embedded().unwrap();
         let text = written(|out| print_all(out, &catalogue, &Page::PIPE));
