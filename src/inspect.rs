@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::diagnose::{self, diagnose};
 use crate::error::Error;
-use crate::families::{self, Families};
+use crate::families::{self, Families, Territory};
 use crate::ledger::Ledger;
 use crate::model::{
     FileId, Lock, LockFacts, LockId, Look, Mechanism, PathBytes, Pid, Snapshot, Target,
@@ -94,21 +94,33 @@ impl Inspector {
                     self.expect_known(path);
                     path
                 }
-                Target::Family { family, path } if families::lies_on_disk(family) => {
-                    self.expect_on_disk(path, family);
+                Target::Family { family, path } => {
+                    match families::named(family) {
+                        Some(known) if known.lies_on_disk() => self.expect_on_disk(path, family),
+                        Some(known) => self.expect_place(known.place(path.clone())),
+                        None => {}
+                    }
                     continue;
                 }
-                Target::Family { path, .. } => path,
                 Target::Id(_) | Target::Pid(_) => continue,
             };
-            let Resolved::Found { path, is_folder, .. } = self.system.resolve(path) else {
-                continue;
-            };
-            if is_folder && folders == Folders::Below {
-                self.scope.folders.push(path);
-            } else {
-                self.scope.places.push(path);
-            }
+            self.expect_place(match folders {
+                Folders::Themselves => Territory::At(path.clone()),
+                Folders::Below => Territory::Below(path.clone()),
+            });
+        }
+    }
+
+    fn expect_place(&mut self, place: Territory) {
+        let (path, below) = match place {
+            Territory::At(path) => (path, false),
+            Territory::Below(path) => (path, true),
+        };
+        let Resolved::Found { path, is_folder, .. } = self.system.resolve(&path) else { return };
+        if is_folder && below {
+            self.scope.folders.push(path);
+        } else {
+            self.scope.places.push(path);
         }
     }
 
@@ -236,8 +248,8 @@ impl Inspector {
     /// what lies there.
     fn list_each_once(&self, looks: &mut [Look], mut locked: HashSet<FileId>) {
         let is_on_disk = |lock: &LockFacts| lock.mechanism == Mechanism::Exists;
-        let locks = looks.iter().flat_map(|look| &look.locks);
-        locked.extend(locks.filter(|lock| !is_on_disk(lock)).filter_map(|lock| lock.file));
+        let seen = looks.iter().flat_map(|look| &look.locks);
+        locked.extend(seen.filter(|lock| !is_on_disk(lock)).filter_map(|lock| lock.file));
         for look in looks {
             look.locks.retain(|lock| {
                 let is_twice = is_on_disk(lock) && lock.file.is_some_and(|at| locked.contains(&at));
@@ -280,12 +292,18 @@ impl Inspector {
             ))),
             Target::Pid(pid) if self.system.is_alive(*pid) => Ok(Pick::Pid(*pid)),
             Target::Pid(pid) => Err(Error::gone(format!("no process {pid} is alive"))),
-            Target::Family { family, path } if families::lies_on_disk(family) => {
-                self.pick_on_disk(path, family)
-            }
-            Target::Family { family, path } => {
-                self.pick_path(snapshot, path, Some(family), Folders::Themselves)
-            }
+            Target::Family { family, path } => match families::named(family) {
+                Some(known) if known.lies_on_disk() => self.pick_on_disk(path, family),
+                Some(known) => match known.place(path.clone()) {
+                    Territory::At(path) => {
+                        self.pick_path(snapshot, &path, Some(family), Folders::Themselves)
+                    }
+                    Territory::Below(path) => {
+                        self.pick_path(snapshot, &path, Some(family), Folders::Below)
+                    }
+                },
+                None => Err(Error::usage(format!("'{family}:' locks are not known"))),
+            },
             Target::Path(path) => self.pick_path(snapshot, path, None, folders),
         }
     }

@@ -160,9 +160,13 @@ impl Watcher {
         let place = self.place();
         let inspector = match &mut self.inspector {
             Some(inspector) => inspector,
-            none => none.insert(Inspector::new()?),
+            none => {
+                let mut inspector = Inspector::new()?;
+                let target = Target::Family { family: place.family, path: place.path.clone() };
+                inspector.expect_at(&[target], Folders::Themselves);
+                none.insert(inspector)
+            }
         };
-        inspector.expect_at(&[Target::Path(place.path.clone())], Folders::Themselves);
         let mut snapshot = inspector.snapshot()?;
         let circle = if self.watch.insists {
             None

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::handshake::Stop;
 use super::request::Pauses;
 use crate::error::Error;
-use crate::model::{FileId, Form, Lock, LockId, Mechanism, Mode, Range, harmless_bytes};
+use crate::model::{FileId, Form, Lock, LockId, Mechanism, Mode, PathBytes, Range, harmless_bytes};
 
 /// What is wanted of a lock.
 #[derive(Debug, Clone)]
@@ -66,6 +66,11 @@ impl Place {
 
     /// Whether a lock that a look saw is this one, or can be in its way.
     pub(crate) fn meets(&self, lock: &Lock) -> bool {
+        if lock.mechanism == Mechanism::Exists {
+            // Whatever lies there is the lock.
+            let is_there = |path: &PathBytes| path.as_path() == self.path;
+            return self.mechanism().is_none() && lock.path.as_ref().is_some_and(is_there);
+        }
         let same_file = self.file.is_some() && lock.file == self.file;
         same_file
             && self.mechanism().is_some_and(|mechanism| mechanism.conflicts_with(lock.mechanism))

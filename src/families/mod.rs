@@ -2,6 +2,8 @@
 
 pub mod catalogue;
 mod evidence;
+mod family;
+mod findings;
 mod kernel;
 mod lockfile;
 mod open;
@@ -15,18 +17,15 @@ use crate::model::{Detail, LockFacts, Look, Mechanism, Note, PathBytes};
 use crate::sources::Habitat;
 use crate::system::System;
 use catalogue::Catalogue;
+pub(crate) use family::{Territory, named};
+use findings::Findings;
 pub(crate) use open::open;
-
-/// Whether locks of that family lie on disk: they are there, or they are free.
-pub(crate) fn lies_on_disk(family: &str) -> bool {
-    catalogue::Family::ALL.iter().any(|known| known.word() == family && known.is_on_disk())
-}
 
 /// Reads meaning into what sources saw.
 #[derive(Debug)]
 pub(crate) struct Families {
     catalogue: Arc<Catalogue>,
-    findings: lockfile::Findings,
+    findings: Findings,
     /// What every look is to tell besides.
     notes: Vec<Note>,
 }
@@ -38,7 +37,7 @@ impl Families {
     /// When the embedded catalogue is damaged.
     pub(crate) fn new() -> Result<Self, Error> {
         let (catalogue, notes) = Catalogue::load()?;
-        Ok(Self { catalogue: Arc::new(catalogue), findings: lockfile::Findings::default(), notes })
+        Ok(Self { catalogue: Arc::new(catalogue), findings: Findings::default(), notes })
     }
 
     /// Where locks on disk can lie.
@@ -55,6 +54,7 @@ impl Families {
     pub(crate) fn interpret(&mut self, look: &mut Look, system: &System) {
         for lock in &mut look.locks {
             self.name(lock);
+            self.enrich(lock, system);
         }
         self.findings.interpret(look, system, &self.catalogue);
     }
@@ -76,6 +76,14 @@ impl Families {
             (None, None) => return,
         };
         lock.normal = known.is_some_and(|known| known.normal);
+    }
+
+    /// A lock of the kernel's that is known as one of another family belongs to that.
+    fn enrich(&self, lock: &mut LockFacts, system: &System) {
+        let known = lock.path.as_ref().and_then(|path| self.catalogue.find(path.as_path()));
+        if let Some(family) = known.and_then(|known| named(known.family.word())) {
+            family.enrich(lock, system);
+        }
     }
 
     /// Where well-known locks are, for locks whose holders may not be asked.

@@ -72,7 +72,7 @@ fn end(lock: &Lock, processes: &[&Process]) -> Option<Advice> {
     }
     let is_named = |process: &&Process| process.pid == lock.recorded_pid;
     let Advice { text, command } = end_all(processes);
-    if !processes.iter().all(|process| is_named(&process)) {
+    if !processes.iter().all(is_named) {
         return Some(Advice::plain(format!(
             "{text} That it is theirs is only likely: look at what they do before."
         )));

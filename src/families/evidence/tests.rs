@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use super::*;
-use crate::model::{Certainty, Content, Device, Excerpt};
+use crate::model::{Certainty, Content, Device, Excerpt, FileId};
 
 const LOCK: &str = "2026-11-21T12:00:00Z";
 

@@ -93,13 +93,12 @@ fn alive(
     } else {
         None
     };
-    match doubt {
-        Some(doubt) => finding.remark = Some(format!("{named}: {doubt}")),
-        None => {
-            finding.holders = vec![suspect.sharer(Certainty::Likely, Vec::new())];
-            finding.remark =
-                Some(format!("the {form} names it, and it started before that was last changed"));
-        }
+    if let Some(doubt) = doubt {
+        finding.remark = Some(format!("{named}: {doubt}"));
+    } else {
+        finding.holders = vec![suspect.sharer(Certainty::Likely, Vec::new())];
+        finding.remark =
+            Some(format!("the {form} names it, and it started before that was last changed"));
     }
     finding
 }
@@ -136,8 +135,7 @@ fn unnamed(manners: &Manners<'_>, why: &str, heard: &Testimony) -> Finding {
         let sharer = |by: &Suspect| by.sharer(Certainty::Likely, Vec::new());
         finding.holders = heard.at_work.iter().map(sharer).collect();
         finding.remark = Some(format!(
-            "{}, but such locks are made by what runs there, since before it was made",
-            why
+            "{why}, but such locks are made by what runs there, since before it was made"
         ));
         return finding;
     }
