@@ -32,7 +32,7 @@ pub enum Reader {
     Uucp,
     /// `pid N`, as git writes it beside its locks if it is told to.
     Git,
-    /// PostgreSQL's: the number, and in the third line when it started.
+    /// As in `postmaster.pid`: the number, and in the third line when it started.
     Postmaster,
     /// Terraform's JSON.
     Terraform,
