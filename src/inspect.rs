@@ -428,7 +428,7 @@ impl Selection {
 impl Pick {
     fn contains(&self, lock: &Lock) -> bool {
         match self {
-            Self::Id(id) => lock.id == *id,
+            Self::Id(id) => lock.is_called(id),
             Self::Pid(pid) => {
                 let holds = lock.holders.iter().any(|holder| holder.process.pid == Some(*pid));
                 holds || lock.waiters.iter().any(|waiter| waiter.process.pid == Some(*pid))

@@ -54,7 +54,7 @@ fn by_id(id: &LockId, want: Want) -> Result<Box<dyn Pending>, Error> {
         return Err(Error::usage(format!("{name} names its bytes already: leave the range away")));
     }
     let snapshot = Inspector::new()?.snapshot()?;
-    let Some(lock) = snapshot.locks.iter().find(|lock| lock.id == *id) else {
+    let Some(lock) = snapshot.lock(id) else {
         return Err(Error::gone(format!(
             "nobody holds {name} now, or it cannot be seen from here: name the lock by its path"
         )));
