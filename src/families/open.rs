@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::family::{Family as _, Territory, named};
 use super::kernel::{self, Flock, Posix};
+use super::lockfile::Lockfile;
 use crate::acquire::{Pending, Want};
 use crate::error::Error;
 use crate::inspect::Inspector;
@@ -71,6 +72,11 @@ fn of_lock(lock: &Lock, mut want: Want) -> Result<Box<dyn Pending>, Error> {
     let Some(path) = lock.path.as_ref().filter(|_| !lock.deleted) else {
         return Err(Error::usage(format!("{} has no path any more: it cannot be taken", lock.id)));
     };
+    if lock.mechanism == Mechanism::Exists {
+        // Whatever comes in its place is the same lock.
+        let family = named(&lock.family).unwrap_or(&Lockfile);
+        return family.open(path.as_path().to_owned(), want);
+    }
     // As it is there: none is made in its place.
     want.create = None;
     want.range = lock.range;

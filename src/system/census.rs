@@ -129,12 +129,12 @@ pub(crate) fn is_one_of(programs: &[Arc<str>], command: &[u8]) -> bool {
     })
 }
 
-impl System {
-    /// When the machine started, by today's clock.
-    pub(crate) fn booted_at(&self, at: Moment) -> Option<Timestamp> {
-        at.wall.checked_sub(SignedDuration::try_from(at.uptime).ok()?).ok()
-    }
+/// When the machine started, by today's clock.
+pub(crate) fn booted_at(at: Moment) -> Option<Timestamp> {
+    at.wall.checked_sub(SignedDuration::try_from(at.uptime).ok()?).ok()
+}
 
+impl System {
     /// Whether the clock was set forward since the machine started: the kernel made its folder of
     /// devices by the clock of then. `None` where that is not known.
     #[expect(clippy::unused_self, reason = "asks the file systems")]

@@ -15,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::model::{Elsewhere, Moment, OnDisk, Owner, Pid, Process, Sharer};
 use crate::system::System;
-use crate::system::census::number_of_folder;
+use crate::system::census::{booted_at, number_of_folder};
 use weigh::weigh;
 
 /// How far apart the clocks of processes and files can be.
@@ -160,7 +160,7 @@ impl<'a> Inquiry<'a> {
     /// Machines without a clock of their own start with an old one, which is set when they have
     /// reached another machine.
     fn clock_is_doubtful(&self, there: &OnDisk) -> bool {
-        let booted_at = self.system.booted_at(self.at).filter(|boot| there.changed < *boot);
+        let booted_at = booted_at(self.at).filter(|boot| there.changed < *boot);
         booted_at.is_some_and(|boot| self.system.clock_was_set(boot) != Some(false))
     }
 
