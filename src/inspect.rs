@@ -13,7 +13,8 @@ use crate::model::{
     FileId, Lock, LockFacts, LockId, Look, Mechanism, PathBytes, Pid, Snapshot, Target,
     harmless_bytes,
 };
-use crate::sources::{Candidate, Files, Kernel, Scope, Source};
+use crate::sources::{Candidate, Files, Habitat, Kernel, Scope, Source};
+use crate::system::discovery::Bell;
 use crate::system::locking::is_absent;
 use crate::system::{Resolved, System};
 
@@ -24,6 +25,15 @@ pub enum Folders {
     Themselves,
     /// Everything below.
     Below,
+}
+
+/// Where locks on disk come and go.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Nests {
+    /// In these folders; those first that matter most.
+    pub(crate) folders: Vec<PathBuf>,
+    /// At these paths, whatever is known of them.
+    pub(crate) named: Vec<PathBuf>,
 }
 
 /// Looks at the machine's locks, and remembers between looks what narrows their ages.
@@ -158,11 +168,15 @@ impl Inspector {
     /// # Errors
     /// When the system's lock table cannot be read.
     pub fn snapshot(&mut self) -> Result<Snapshot, Error> {
-        self.look().map(Arc::unwrap_or_clone)
+        self.scope.patient = true;
+        let seen = self.look();
+        self.scope.patient = false;
+        seen.map(Arc::unwrap_or_clone)
     }
 
     /// The same for whoever looks again and again: what one look has told is not made anew for the
-    /// next one where only time has passed.
+    /// next one where only time has passed. What lies below folders is told as it is found, and not
+    /// waited for.
     ///
     /// # Errors
     /// As [`snapshot`](Self::snapshot).
@@ -200,6 +214,33 @@ impl Inspector {
         self.scope.names_in_doubt = true;
     }
 
+    /// Has it called, from any thread, when there is something to be seen that no look has told yet.
+    pub(crate) fn ring_at_news(&mut self, ring: impl Fn() + Send + Sync + 'static) {
+        self.scope.bell = Some(Bell::new(ring));
+    }
+
+    /// Folders in which something can come or go that the next look would show.
+    pub(crate) fn nests(&self) -> Nests {
+        let nests = self.sources.iter().flat_map(|source| source.nests(&self.scope, &self.system));
+        let named = self.scope.candidates.iter().map(|place| place.path.clone());
+        Nests { folders: nests.collect(), named: named.collect() }
+    }
+
+    /// Has the next look see what has come or gone there.
+    pub(crate) fn spotted(&mut self, paths: &[PathBuf]) {
+        let Some(habitat) = &self.scope.habitat else { return };
+        for path in paths {
+            if let Some(family) = habitat.family_at(path) {
+                self.sources.iter_mut().for_each(|source| source.spotted(path, family));
+            }
+        }
+    }
+
+    /// Where locks can lie that nobody named.
+    pub(crate) fn habitat(&self) -> Option<Arc<dyn Habitat>> {
+        self.scope.habitat.clone()
+    }
+
     /// The last look's snapshot as of now, if only time has passed.
     fn glance(&mut self, last: &Snapshot) -> Result<Option<Snapshot>, Error> {
         if !diagnose::lasts(last) {
@@ -213,6 +254,9 @@ impl Inspector {
             }
         }
         let Some(at) = glances.iter().map(|glance| glance.at).max() else { return Ok(None) };
+        if !self.families.stand(&last.locks, at.uptime, &self.system) {
+            return Ok(None);
+        }
         let began = glances.iter().map(|glance| glance.at.uptime.saturating_sub(glance.cost)).min();
         let mut snapshot = last.clone();
         self.ledger.pass(began.unwrap_or(at.uptime), &mut snapshot, at);

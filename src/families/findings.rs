@@ -9,7 +9,8 @@ use super::catalogue::{Catalogue, Entry};
 use super::evidence::{Finding, Inquiry, Manners};
 use super::owner::Reader;
 use crate::model::{
-    Evidence, LockFacts, LockId, Look, Mechanism, OnDisk, Owner, Pid, ProcessId, Sharer, Taker,
+    Evidence, Holder, Lock, LockFacts, LockId, Look, Mechanism, OnDisk, Owner, Pid, ProcessId,
+    Sharer, Taker,
 };
 use crate::system::System;
 use crate::system::on_disk::Found;
@@ -32,6 +33,10 @@ struct Past {
 impl Findings {
     /// Says who has the locks of a look that lie on disk.
     pub(super) fn interpret(&mut self, look: &mut Look, system: &System, catalogue: &Catalogue) {
+        if !look.locks.iter().any(|lock| lock.mechanism == Mechanism::Exists) {
+            // Another source's, or there are none.
+            return;
+        }
         let mut inquiry = None;
         let mut now = HashMap::new();
         for lock in look.locks.iter_mut().filter(|lock| lock.mechanism == Mechanism::Exists) {
@@ -62,6 +67,24 @@ impl Findings {
             past.holders = past.finding.holders.iter().filter_map(id).collect();
         }
         self.0 = now;
+    }
+}
+
+impl Findings {
+    /// Whether all that was found out about these locks is so still, as far as that is seen without
+    /// asking again: those who have them do what they did, too.
+    pub(super) fn stand(&self, locks: &[Lock], now: Duration, system: &System) -> bool {
+        let mut on_disk =
+            locks.iter().filter_map(|lock| Some((&lock.id, lock.on_disk.as_ref()?, lock)));
+        let does_the_same = |holder: &Holder| {
+            let pid = holder.process.pid;
+            let state = pid.and_then(|pid| system.stat(pid).ok()).and_then(|stat| stat.state);
+            pid.is_none() || state == holder.process.state
+        };
+        on_disk.all(|(id, there, lock)| {
+            self.0.get(id).is_some_and(|past| past.stands(there, now, system))
+                && lock.holders.iter().filter(|by| lock.elsewhere(by).is_none()).all(does_the_same)
+        })
     }
 }
 

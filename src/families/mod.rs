@@ -14,9 +14,10 @@ mod owner;
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::error::Error;
-use crate::model::{Detail, LockFacts, Look, Mechanism, Note, OnDisk, PathBytes};
+use crate::model::{Detail, Lock, LockFacts, Look, Mechanism, Note, OnDisk, PathBytes};
 use crate::sources::Habitat;
 use crate::system::System;
 use crate::system::on_disk::Found;
@@ -82,6 +83,11 @@ impl Families {
             family.enrich(&mut look.locks[at], &beside);
         }
         self.findings.interpret(look, system, &self.catalogue);
+    }
+
+    /// Whether nothing has changed of what was found out about a look's locks on disk.
+    pub(crate) fn stand(&self, locks: &[Lock], now: Duration, system: &System) -> bool {
+        self.findings.stand(locks, now, system)
     }
 
     /// Reads what says more of these locks: all of it together, and nothing again that has not changed.

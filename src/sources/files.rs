@@ -4,11 +4,12 @@
 //! know its kind.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::discovered::Discovered;
 use super::{Glance, Scope, Source};
 use crate::error::Error;
 use crate::model::{
@@ -16,7 +17,6 @@ use crate::model::{
     Note, OnDisk, PathBytes, Range, Span, Taker, harmless_bytes,
 };
 use crate::system::System;
-use crate::system::discovery::Wanted;
 use crate::system::on_disk::{Ask, Found};
 
 /// A place where a lock can lie.
@@ -37,30 +37,18 @@ pub(crate) trait Habitat: std::fmt::Debug + Send + Sync {
     fn patterns(&self) -> Vec<Arc<str>>;
 }
 
-/// What was found once is looked for again after so long at the soonest, and seldom enough to cost no
-/// more than a hundredth of the time.
-const PAUSE: Duration = Duration::from_secs(10);
-
 /// The file systems of this machine.
 #[derive(Debug, Default)]
 pub(crate) struct Files {
     /// What lay there at the last look.
     known: HashMap<PathBuf, Arc<OnDisk>>,
-    discovered: Option<Discovered>,
-}
-
-/// Places that were looked for.
-#[derive(Debug)]
-struct Discovered {
-    places: Vec<Candidate>,
-    complete: bool,
-    next: Instant,
+    discovered: Discovered,
 }
 
 impl Source for Files {
     fn look(&mut self, scope: &Scope, system: &System) -> Result<Look, Error> {
         let clock = Instant::now();
-        self.discover(scope, system);
+        self.discovered.update(scope, system);
         let families = self.families(scope);
         let found = system.examine(self.asks(&families));
         let at = system.now();
@@ -91,63 +79,59 @@ impl Source for Files {
             }
         }
         self.known = known;
-        if self.discovered.as_ref().is_some_and(|discovered| !discovered.complete) {
+        if let Some(note) = self.discovered.note(scope.patient) {
             look.complete = false;
-            look.notes.push(cut_short());
+            look.notes.push(note);
         }
         look.cost = clock.elapsed();
         Ok(look)
     }
 
-    /// Nothing lies anywhere still; else who has it may have changed.
+    /// Where the same lies as at the last look; whether somebody has it still, others tell.
     fn glance(&mut self, scope: &Scope, system: &System) -> Result<Option<Glance>, Error> {
         let clock = Instant::now();
-        let is_due = |discovered: &Discovered| discovered.next <= clock;
-        if !self.known.is_empty() || self.discovered.as_ref().is_none_or(is_due) {
+        if self.discovered.update(scope, system) {
             return Ok(None);
         }
         let found = system.examine(self.asks(&self.families(scope)));
-        let nothing = found.iter().all(|(_, found)| matches!(found, Found::Nothing));
-        Ok(nothing.then(|| Glance { at: system.now(), cost: clock.elapsed() }))
+        let is_known = |(path, found): &(PathBuf, Found)| match (found, self.known.get(path)) {
+            // It has not even been read again.
+            (Found::There(there), Some(known)) => Arc::ptr_eq(there, known),
+            (Found::There(_), None) | (_, Some(_)) => false,
+            (_, None) => true,
+        };
+        let same = found.iter().all(is_known);
+        Ok(same.then(|| Glance { at: system.now(), cost: clock.elapsed() }))
     }
 
     fn can_be_kept(&self) -> bool {
         true
     }
+
+    fn spotted(&mut self, path: &Path, family: &'static str) {
+        self.discovered.add(path, family);
+    }
+
+    fn nests(&self, scope: &Scope, system: &System) -> Vec<PathBuf> {
+        let known = self.known.keys().chain(scope.candidates.iter().map(|place| &place.path));
+        let mut folders: Vec<&Path> = known.filter_map(|path| path.parent()).collect();
+        folders.sort_unstable();
+        folders.dedup();
+        let mut nests = system.near(folders);
+        nests.extend(self.discovered.folders().map(Path::to_owned));
+        let mut seen = HashSet::new();
+        nests.retain(|folder| seen.insert(folder.clone()));
+        nests
+    }
 }
 
 impl Files {
-    /// Looks for places, if it is time to.
-    fn discover(&mut self, scope: &Scope, system: &System) {
-        let began = Instant::now();
-        if self.discovered.as_ref().is_some_and(|discovered| discovered.next > began) {
-            return;
-        }
-        let mut discovered = Discovered { places: Vec::new(), complete: true, next: began + PAUSE };
-        if let Some(habitat) = &scope.habitat {
-            let patterns = if scope.everywhere { habitat.patterns() } else { Vec::new() };
-            let wanted: Wanted = {
-                let habitat = Arc::clone(habitat);
-                Arc::new(move |path: &Path| habitat.family_at(path).is_some())
-            };
-            let found = system.discover(patterns, scope.folders.clone(), &wanted);
-            discovered.complete = found.complete;
-            discovered.places.extend(found.found.into_iter().filter_map(|path| {
-                let family = habitat.family_at(&path)?;
-                Some(Candidate { path, family })
-            }));
-            let now = Instant::now();
-            discovered.next = now + PAUSE.max((now - began) * 100);
-        }
-        self.discovered = Some(discovered);
-    }
-
     /// All places, with what may lie there.
     fn families(&self, scope: &Scope) -> HashMap<PathBuf, &'static str> {
-        let discovered = self.discovered.iter().flat_map(|discovered| &discovered.places);
+        let named = scope.candidates.iter().map(|place| (&place.path, place.family));
         // What was named is what it was named.
-        let places = discovered.chain(&scope.candidates);
-        places.map(|place| (place.path.clone(), place.family)).collect()
+        let places = self.discovered.places().chain(named);
+        places.map(|(path, family)| (path.clone(), family)).collect()
     }
 
     fn asks(&self, families: &HashMap<PathBuf, &'static str>) -> Vec<Ask> {
@@ -161,16 +145,6 @@ impl Scope {
     /// Whether somebody named that path.
     pub(crate) fn names(&self, path: &Path) -> bool {
         self.candidates.iter().any(|place| place.path == path)
-    }
-}
-
-fn cut_short() -> Note {
-    Note {
-        code: "discovery_cut",
-        text: "not all folders could be searched to their end for locks on disk: some may be \
-               missing here"
-            .into(),
-        would_help: Some("run as root, or name the locks or smaller folders".into()),
     }
 }
 

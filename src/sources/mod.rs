@@ -1,15 +1,17 @@
 //! Where facts come from. A source looks, and says what it could not see.
 
+mod discovered;
 mod files;
 mod kernel;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Error;
 use crate::model::{Look, Moment};
 use crate::system::System;
+use crate::system::discovery::Bell;
 pub(crate) use files::{Candidate, Files, Habitat};
 pub(crate) use kernel::Kernel;
 
@@ -28,6 +30,10 @@ pub(crate) struct Scope {
     pub(crate) everywhere: bool,
     /// Files have been renamed or removed: what is known of names may not be relied on.
     pub(crate) names_in_doubt: bool,
+    /// Whether the look is to wait for what takes a while.
+    pub(crate) patient: bool,
+    /// Is rung when there is something more to be seen.
+    pub(crate) bell: Option<Bell>,
     /// Whether what the last look told of a lock is still at hand.
     pub(crate) may_keep: bool,
 }
@@ -51,6 +57,15 @@ pub(crate) trait Source: Send + std::fmt::Debug {
     ///
     /// Only after a look for which [`Source::can_be_kept`] was true.
     fn glance(&mut self, scope: &Scope, system: &System) -> Result<Option<Glance>, Error>;
+
+    /// Somebody has seen something come or go at a path, where that family's locks lie.
+    fn spotted(&mut self, _path: &Path, _family: &'static str) {}
+
+    /// Folders in which something can come or go that the next look would show, those first that
+    /// matter most; none on a file system that may not answer.
+    fn nests(&self, _scope: &Scope, _system: &System) -> Vec<PathBuf> {
+        Vec::new()
+    }
 
     /// Whether the next look can keep something of the last, or be a glance.
     fn can_be_kept(&self) -> bool;

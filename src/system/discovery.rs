@@ -1,111 +1,209 @@
-//! Places that nobody named: found by patterns, and below folders.
+//! Places that nobody named: found by patterns, and below folders, in a thread of its own.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
+use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use super::aside::aside;
 use super::platform;
 use super::procfs::mounts::Mount;
 
-/// Somebody who looks at all that is below a folder waits so long.
-const PATIENCE: Duration = Duration::from_secs(2);
-
 /// So many entries are looked at: more than that is no folder that anybody wants to see locks of.
 const MOST_ENTRIES: usize = 500_000;
+
+/// So many folders are told in which something can come or go.
+const MOST_FOLDERS: usize = 256;
+
+/// What is found is announced so often at most.
+const NEWS: Duration = Duration::from_millis(100);
 
 /// Whether somebody is interested in a path.
 pub(crate) type Wanted = Arc<dyn Fn(&Path) -> bool + Send + Sync>;
 
-/// What was found.
-#[derive(Debug, Default)]
+/// Has somebody come and see.
+#[derive(Clone)]
+pub(crate) struct Bell(Arc<dyn Fn() + Send + Sync>);
+
+impl Bell {
+    pub(crate) fn new(ring: impl Fn() + Send + Sync + 'static) -> Self {
+        Self(Arc::new(ring))
+    }
+}
+
+impl fmt::Debug for Bell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Bell")
+    }
+}
+
+/// What is to be searched.
+pub(crate) struct Quest {
+    pub(crate) patterns: Vec<Arc<str>>,
+    /// All that is below these, and wanted.
+    pub(crate) folders: Vec<PathBuf>,
+    pub(crate) wanted: Wanted,
+    /// Is rung when there is something to take in.
+    pub(crate) bell: Option<Bell>,
+}
+
+/// A search, from its beginning until what it found is forgotten.
+#[derive(Debug)]
 pub(crate) struct Discovery {
     pub(crate) found: BTreeSet<PathBuf>,
-    /// Whether everything was seen that was to be seen.
-    pub(crate) complete: bool,
+    /// Folders in which more can come, on file systems that answer: the uppermost.
+    pub(crate) folders: BTreeSet<PathBuf>,
+    pub(crate) state: State,
+    steps: Receiver<Step>,
+}
+
+/// How far it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    UnderWay,
+    /// It took so long. `complete`: everything was seen that was to be seen.
+    Done {
+        complete: bool,
+        took: Duration,
+    },
 }
 
 enum Step {
     Found(PathBuf),
-    Done { complete: bool },
+    Passed(PathBuf),
+    Done { complete: bool, took: Duration },
 }
 
-pub(super) fn discover(
-    patterns: Vec<Arc<str>>,
-    folders: Vec<PathBuf>,
-    wanted: &Wanted,
-    mounts: Vec<Mount>,
-) -> Discovery {
-    let mut discovery = Discovery::default();
-    let (sender, receiver) = channel();
-    let wanted = Arc::clone(wanted);
-    let work = move || {
-        let mut walk = Walk { mounts, wanted, entries: 0, complete: true, found: sender };
-        let all = patterns.iter().all(|pattern| walk.matching(pattern).is_some())
-            && folders.into_iter().all(|folder| walk.below(folder).is_some());
-        // Else nobody listens any more.
-        if all {
-            drop(walk.found.send(Step::Done { complete: walk.complete }));
-        }
-    };
-    if aside(work).is_err() {
-        return discovery;
+impl Discovery {
+    /// Begins a search.
+    ///
+    /// # Errors
+    /// When no thread can be had.
+    pub(super) fn begin(quest: Quest, mounts: Vec<Mount>) -> io::Result<Self> {
+        let (send, steps) = channel();
+        aside(move || {
+            let began = Instant::now();
+            let Quest { patterns, folders, wanted, bell } = quest;
+            let announcer = Announcer { steps: send, bell, last: None };
+            let mut walk =
+                Walk { mounts, wanted, entries: 0, passed: 0, complete: true, announcer };
+            let all = patterns.iter().all(|pattern| walk.matching(pattern).is_some())
+                && folders.into_iter().all(|folder| walk.below(folder).is_some());
+            // Else nobody listens any more.
+            if all {
+                let Walk { complete, mut announcer, .. } = walk;
+                announcer.last = None;
+                let _ = announcer.tell(Step::Done { complete, took: began.elapsed() });
+            }
+        })?;
+        let (found, folders) = (BTreeSet::new(), BTreeSet::new());
+        Ok(Self { found, folders, state: State::UnderWay, steps })
     }
-    let deadline = Instant::now() + PATIENCE;
-    while let Ok(step) = receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-        match step {
-            Step::Found(path) => _ = discovery.found.insert(path),
-            Step::Done { complete } => {
-                discovery.complete = complete;
-                break;
+
+    /// Takes in what is there by then, or until it has ended; whether that is anything.
+    pub(crate) fn gather(&mut self, until: Instant) -> bool {
+        let mut any = false;
+        while self.state == State::UnderWay {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.steps.recv_timeout(left) {
+                Ok(Step::Found(path)) => any |= self.found.insert(path),
+                Ok(Step::Passed(folder)) => _ = self.folders.insert(folder),
+                Ok(Step::Done { complete, took }) => {
+                    self.state = State::Done { complete, took };
+                    any = true;
+                }
+                Err(RecvTimeoutError::Timeout) => break,
+                // It ended without a word.
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.state = State::Done { complete: false, took: Duration::ZERO };
+                    any = true;
+                }
             }
         }
+        any
     }
-    discovery
+}
+
+/// Tells whoever began the search, who may have forgotten it.
+struct Announcer {
+    steps: Sender<Step>,
+    bell: Option<Bell>,
+    /// When the bell was rung last.
+    last: Option<Instant>,
+}
+
+impl Announcer {
+    /// `None`: nobody listens any more.
+    fn tell(&mut self, step: Step) -> Option<()> {
+        let is_news = !matches!(step, Step::Passed(_));
+        self.steps.send(step).ok()?;
+        let is_due = self.last.is_none_or(|last| last.elapsed() >= NEWS);
+        if let Some(Bell(ring)) = self.bell.as_ref().filter(|_| is_news && is_due) {
+            ring();
+            self.last = Some(Instant::now());
+        }
+        Some(())
+    }
 }
 
 struct Walk {
     mounts: Vec<Mount>,
     wanted: Wanted,
     entries: usize,
+    /// How many folders have been told.
+    passed: usize,
     complete: bool,
-    found: Sender<Step>,
+    announcer: Announcer,
 }
 
 /// `None`: nobody listens any more.
 impl Walk {
-    fn found(&self, path: PathBuf) -> Option<()> {
-        self.found.send(Step::Found(path)).ok()
+    fn may_hang(&self, path: &Path) -> bool {
+        Mount::of_path(&self.mounts, path).is_some_and(Mount::may_hang)
+    }
+
+    fn passes(&mut self, folder: &Path) -> Option<()> {
+        if self.passed == MOST_FOLDERS || self.may_hang(folder) {
+            return Some(());
+        }
+        self.passed += 1;
+        self.announcer.tell(Step::Passed(folder.to_owned()))
     }
 
     fn matching(&mut self, pattern: &str) -> Option<()> {
         // The folder before the first wildcard; what is not there matches nothing.
         let fixed = pattern.split(['*', '?', '[']).next().unwrap_or_default();
         let fixed = &fixed[..fixed.rfind('/').unwrap_or_default()];
-        if Mount::of_path(&self.mounts, Path::new(fixed)).is_some_and(Mount::may_hang) {
+        if self.may_hang(Path::new(fixed)) {
             return Some(());
+        }
+        let is_in_it = !pattern.get(fixed.len() + 1..).is_some_and(|name| name.contains('/'));
+        if is_in_it && Path::new(fixed).is_dir() {
+            self.passes(Path::new(fixed))?;
         }
         // What makes no pattern matches nothing, and what may not be read is not seen.
         for path in glob::glob(pattern).into_iter().flatten().flatten() {
-            self.found(path)?;
+            self.announcer.tell(Step::Found(path))?;
         }
         Some(())
     }
 
-    /// On the same mount only.
+    /// On the same mount only; those first that are nearest.
     fn below(&mut self, folder: PathBuf) -> Option<()> {
         let Ok(top) = platform::stat_path(&folder) else {
             self.complete = false;
             return Some(());
         };
-        let mut folders = vec![folder];
-        while let Some(folder) = folders.pop() {
+        let mut folders = VecDeque::from([folder]);
+        while let Some(folder) = folders.pop_front() {
             let Ok(entries) = std::fs::read_dir(&folder) else {
                 self.complete = false;
                 continue;
             };
+            self.passes(&folder)?;
             for entry in entries.flatten() {
                 self.entries += 1;
                 if self.entries > MOST_ENTRIES {
@@ -114,11 +212,11 @@ impl Walk {
                 }
                 let path = entry.path();
                 if (self.wanted)(&path) {
-                    self.found(path.clone())?;
+                    self.announcer.tell(Step::Found(path.clone()))?;
                 }
                 let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
                 if is_folder && platform::stat_path(&path).is_ok_and(|at| at.mount == top.mount) {
-                    folders.push(path);
+                    folders.push_back(path);
                 }
             }
         }
@@ -132,6 +230,43 @@ mod tests {
 
     use super::*;
 
+    /// Longer than anything takes, less than anybody's patience.
+    const SOON: Duration = Duration::from_secs(20);
+
+    fn discover(patterns: Vec<Arc<str>>, folders: Vec<PathBuf>, wanted: &Wanted) -> Discovery {
+        let quest = Quest { patterns, folders, wanted: Arc::clone(wanted), bell: None };
+        let mut discovery = Discovery::begin(quest, Vec::new()).unwrap();
+        assert!(discovery.gather(Instant::now() + SOON));
+        discovery
+    }
+
+    #[test]
+    fn nobody_waits_and_whoever_wants_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("x.lock"), "").unwrap();
+        let (go_on, gate) = channel::<()>();
+        let gate = std::sync::Mutex::new(gate);
+        let wanted: Wanted = Arc::new(move |_| gate.lock().unwrap().recv().is_ok());
+        let (ring, rung) = channel();
+        let ring = std::sync::Mutex::new(ring);
+        let bell = Bell::new(move || {
+            // The test may be over.
+            let _ = ring.lock().unwrap().send(());
+        });
+        let folders = vec![folder.path().to_owned()];
+        let quest = Quest { patterns: Vec::new(), folders, wanted, bell: Some(bell) };
+        let mut discovery = Discovery::begin(quest, Vec::new()).unwrap();
+        assert!(!discovery.gather(Instant::now()));
+        go_on.send(()).unwrap();
+        rung.recv_timeout(SOON).unwrap();
+        assert!(discovery.gather(Instant::now()));
+        assert_eq!(discovery.found.len(), 1);
+        while discovery.state == State::UnderWay {
+            rung.recv_timeout(SOON).unwrap();
+            discovery.gather(Instant::now());
+        }
+    }
+
     #[test]
     fn what_is_wanted_is_found_wherever_it_lies() {
         let folder = tempfile::tempdir().unwrap();
@@ -144,8 +279,10 @@ mod tests {
         let wanted: Wanted = Arc::new(|path| path.extension().is_some_and(|end| end == "lock"));
         let below = vec![path("a")];
         let pattern = format!("{}/.X*-lock", folder.path().display());
-        let all = discover(vec![pattern.into()], below, &wanted, Vec::new());
-        assert!(all.complete);
+        let all = discover(vec![pattern.into()], below, &wanted);
+        assert!(matches!(all.state, State::Done { complete: true, .. }));
+        let folders = [folder.path().to_owned(), path("a"), path("a/b")];
+        assert_eq!(all.folders, BTreeSet::from(folders));
         let all: Vec<PathBuf> = all.found.into_iter().collect();
         assert_eq!(
             all,
@@ -155,7 +292,8 @@ mod tests {
                 .chain([path("a/b/x.lock"), path("a/x.lock")])
                 .collect::<Vec<_>>()
         );
-        let nowhere = discover(Vec::new(), vec![path("nowhere")], &wanted, Vec::new());
-        assert!(!nowhere.complete && nowhere.found.is_empty());
+        let nowhere = discover(Vec::new(), vec![path("nowhere")], &wanted);
+        assert!(matches!(nowhere.state, State::Done { complete: false, .. }));
+        assert!(nowhere.found.is_empty());
     }
 }

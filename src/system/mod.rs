@@ -41,7 +41,7 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -410,15 +410,21 @@ impl System {
         self.disks.examine(asks, &self.mounts(None))
     }
 
-    /// Looks for places that somebody is interested in: all that match these patterns, and all below
-    /// these folders that are `wanted`, on no file system that could wait for others.
-    pub(crate) fn discover(
-        &self,
-        patterns: Vec<Arc<str>>,
-        folders: Vec<PathBuf>,
-        wanted: &discovery::Wanted,
-    ) -> Discovery {
-        discovery::discover(patterns, folders, wanted, self.mounts(None))
+    /// Begins to look for places that somebody is interested in: all that match patterns, on no file
+    /// system that could wait for others, and all below folders that are wanted.
+    ///
+    /// # Errors
+    /// When no thread can be had.
+    pub(crate) fn discover(&self, quest: discovery::Quest) -> io::Result<Discovery> {
+        Discovery::begin(quest, self.mounts(None))
+    }
+
+    /// Those of these folders that lie on no file system that could wait for others.
+    pub(crate) fn near(&self, folders: Vec<&Path>) -> Vec<PathBuf> {
+        let mounts = if folders.is_empty() { Vec::new() } else { self.mounts(None) };
+        let is_near =
+            |folder: &&Path| !Mount::of_path(&mounts, folder).is_some_and(Mount::may_hang);
+        folders.into_iter().filter(is_near).map(Path::to_owned).collect()
     }
 
     /// Whether the entries of a folder may be read.

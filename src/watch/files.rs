@@ -16,7 +16,7 @@ use notify::{Config, ErrorKind, Event, EventKind, EventKindMask, RecommendedWatc
 use notify::{RecursiveMode, WatchPathConfig, Watcher as _};
 
 use super::Wakes;
-use crate::model::{FileId, Lock, Note, Snapshot};
+use crate::model::{FileId, Lock, Mechanism, Note, Snapshot};
 
 /// So many files at most.
 const LIMIT: usize = 512;
@@ -44,8 +44,20 @@ enum Order {
 }
 
 impl Files {
+    /// Watches lock files.
     pub(super) fn new(wakes: Arc<Wakes>) -> Self {
-        let trouble = Trouble::default();
+        Self::start(wakes.trouble.clone(), lock_files(), move |event| {
+            wakes.touch(concerns_names(event));
+            true
+        })
+    }
+
+    /// Watches for events of some kinds; `matters` is told of each, and whether it does counts.
+    pub(super) fn start(
+        trouble: Trouble,
+        kinds: EventKindMask,
+        mut matters: impl FnMut(&notify::Result<Event>) -> bool + Send + 'static,
+    ) -> Self {
         let (send, receive) = sync_channel(256);
         let send = Arc::new(send);
         // Weak, so that the thread ends with this end and not with its own event handler.
@@ -54,13 +66,14 @@ impl Files {
         let thread = thread::Builder::new().name("lock files".into()).spawn(move || {
             let mut events = Events::default();
             let handler = move |event: notify::Result<Event>| {
-                wakes.touch(concerns_names(&event));
-                if let (Some(order), Some(back)) = (events.order(event), back.upgrade()) {
+                let matters = matters(&event);
+                if let (Some(order), Some(back)) = (events.order(event, matters), back.upgrade()) {
                     // When the thread is behind, the next event says the same.
                     let _ = back.try_send(order);
                 }
             };
-            match RecommendedWatcher::new(handler, config()) {
+            let config = Config::default().with_event_kinds(kinds);
+            match RecommendedWatcher::new(handler, config) {
                 Ok(watcher) => Keeper::new(watcher, for_thread).run(&receive),
                 Err(error) => for_thread.set(&error),
             }
@@ -77,9 +90,17 @@ impl Files {
 
     /// Watches the lock files of a snapshot.
     pub(super) fn follow(&mut self, snapshot: &Snapshot) {
-        let Some(orders) = &self.orders else { return };
         let files = snapshot.locks.iter().filter_map(watchable).take(LIMIT);
-        let files = files.map(|(path, file)| (path.to_owned(), file)).collect();
+        self.keep(files.map(|(path, file)| (path.to_owned(), file)).collect());
+    }
+
+    /// Watches these folders.
+    pub(super) fn follow_folders(&mut self, folders: Vec<PathBuf>) {
+        self.keep(folders.into_iter().take(LIMIT).map(|path| (path, None)).collect());
+    }
+
+    fn keep(&mut self, files: Vec<(PathBuf, Option<FileId>)>) {
+        let Some(orders) = &self.orders else { return };
         // When the thread is behind, the next look says the same or better.
         let _ = orders.try_send(Order::Follow(files));
     }
@@ -92,20 +113,22 @@ impl Files {
 
 /// Tells what can become of a lock: somebody comes, goes, or replaces its file. (Where a file is
 /// still open, its removal is no more than a change of its number of names.)
-fn config() -> Config {
-    Config::default().with_event_kinds(
-        EventKindMask::ACCESS_OPEN
-            | EventKindMask::ACCESS_CLOSE
-            | EventKindMask::ACCESS_CLOSE_NOWRITE
-            | EventKindMask::CREATE
-            | EventKindMask::REMOVE
-            | EventKindMask::MODIFY_META
-            | EventKindMask::MODIFY_NAME,
-    )
+fn lock_files() -> EventKindMask {
+    EventKindMask::ACCESS_OPEN
+        | EventKindMask::ACCESS_CLOSE
+        | EventKindMask::ACCESS_CLOSE_NOWRITE
+        | EventKindMask::CREATE
+        | EventKindMask::REMOVE
+        | EventKindMask::MODIFY_META
+        | EventKindMask::MODIFY_NAME
 }
 
-/// The path of a lock file that can be looked up without waiting for anybody.
+/// The path of a lock file that can be looked up without waiting for anybody. What locks by existing
+/// is watched by its folder, and is no matter of who opens it.
 fn watchable(lock: &Lock) -> Option<(&Path, Option<FileId>)> {
+    if lock.mechanism == Mechanism::Exists {
+        return None;
+    }
     let path = lock.path.as_ref()?.as_path();
     let answers = lock.details.get("remote").is_some_and(|remote| *remote == false);
     (answers && !lock.deleted && path.is_absolute()).then_some((path, lock.file))
@@ -126,13 +149,16 @@ struct Events {
 }
 
 impl Events {
-    fn order(&mut self, event: notify::Result<Event>) -> Option<Order> {
+    /// What follows from an event. Those that do not matter are too many when they are too many of one
+    /// folder.
+    fn order(&mut self, event: notify::Result<Event>, matters: bool) -> Option<Order> {
         // What an error lost, the look that it woke finds.
         let event = event.ok()?;
         let path = event.paths.into_iter().next()?;
         if matches!(event.kind, EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_))) {
             return Some(Order::Gone(path));
         }
+        let path = if matters { path } else { path.parent()?.to_owned() };
         let now = Instant::now();
         if self.since.is_none_or(|since| now - since > Duration::from_secs(1)) {
             self.since = Some(now);
@@ -144,16 +170,16 @@ impl Events {
     }
 }
 
-/// What keeps files from being watched, for the reports.
+/// What keeps files and folders from being watched, for the reports.
 #[derive(Debug, Clone, Default)]
-struct Trouble(Arc<Mutex<Option<String>>>);
+pub(super) struct Trouble(Arc<Mutex<Option<String>>>);
 
 impl Trouble {
     fn set(&self, error: &notify::Error) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
     }
 
-    fn note(&self) -> Option<Note> {
+    pub(super) fn note(&self) -> Option<Note> {
         let error = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         error.as_ref().map(|error| Note {
             code: "no_file_events",
@@ -287,7 +313,10 @@ mod tests {
             let path = folder.path().join("lock");
             let (send, events) = channel();
             let handler = move |event: notify::Result<Event>| drop(send.send(event.unwrap()));
-            let watcher = RecommendedWatcher::new(handler, config()).unwrap();
+            let watcher = {
+                let config = Config::default().with_event_kinds(lock_files());
+                RecommendedWatcher::new(handler, config).unwrap()
+            };
             let keeper = Keeper::new(watcher, Trouble::default());
             let mut desk = Self { _folder: folder, path, keeper, events };
             File::create(&desk.path).unwrap();
@@ -332,7 +361,7 @@ mod tests {
         let mut desk = Desk::new();
         std::fs::remove_file(&desk.path).unwrap();
         let mut events = Events::default();
-        let gone = (0..3).find_map(|_| events.order(Ok(desk.event())));
+        let gone = (0..3).find_map(|_| events.order(Ok(desk.event()), true));
         assert!(matches!(gone, Some(Order::Gone(path)) if path == desk.path));
         desk.keeper.forget(&desk.path.clone());
         File::create(&desk.path).unwrap();
@@ -356,7 +385,7 @@ mod tests {
         let mut events = Events::default();
         let order = (0..).find_map(|_| {
             drop(File::open(&desk.path).unwrap());
-            events.order(Ok(desk.event()))
+            events.order(Ok(desk.event()), true)
         });
         assert!(matches!(order, Some(Order::Busy(path)) if path == desk.path));
         desk.keeper.rest(&desk.path.clone());

@@ -22,10 +22,12 @@
 //! ```
 
 mod files;
+mod nests;
 mod pace;
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -35,11 +37,15 @@ use crate::error::Error;
 use crate::inspect::{Folders, Inspector, Selection};
 use crate::model::{Note, Snapshot, Target};
 use crate::system::{cpu_time, give_memory_back};
-use files::Files;
+use files::{Files, Trouble};
+use nests::Nests;
 use pace::{Asked, Pace};
 
 /// How long a look that hangs may delay [`Watcher`]'s drop.
 const PATIENCE: Duration = Duration::from_millis(300);
+
+/// So many places are noted between two looks; what is beyond that the next search finds.
+const SPOTTED: usize = 1_000;
 
 /// After a look in full at so many locks there is memory worth giving back.
 const MANY: usize = 1_000;
@@ -88,25 +94,33 @@ impl Watcher {
         deliver: impl FnMut(Report) + Send + 'static,
     ) -> Result<Self, Error> {
         let mut inspector = Inspector::new()?;
+        let wakes = Arc::new(Wakes::default());
+        let rung = Arc::clone(&wakes);
+        inspector.ring_at_news(move || rung.touch(false));
+        let mut nests = Nests::new(Arc::clone(&wakes), inspector.habitat());
+        let spotted = Arc::clone(&wakes);
         let mut is_first = true;
         let look = move |wishes: Asked| {
             if wishes.names {
                 inspector.doubt_names();
             }
+            inspector.spotted(&spotted.take_spotted());
             // Looks places up, which can take a while: not in the caller's thread.
             if std::mem::take(&mut is_first) {
                 inspector.expect_at(&targets, folders);
             }
-            look(&mut inspector, &targets, folders)
+            let seen = look(&mut inspector, &targets, folders);
+            nests.follow(inspector.nests());
+            seen
         };
-        Self::start_with(look, deliver)
+        Self::start_with(wakes, look, deliver)
     }
 
     fn start_with(
+        wakes: Arc<Wakes>,
         look: impl FnMut(Asked) -> Result<Seen, Error> + Send + 'static,
         deliver: impl FnMut(Report) + Send + 'static,
     ) -> Result<Self, Error> {
-        let wakes = Arc::new(Wakes::default());
         let (end, ended) = sync_channel(1);
         let shared = Arc::clone(&wakes);
         thread::Builder::new()
@@ -207,11 +221,14 @@ fn fingerprint_of(snapshot: &Snapshot) -> u64 {
 struct Wakes {
     wishes: Mutex<Wishes>,
     changed: Condvar,
+    trouble: Trouble,
 }
 
 #[derive(Debug, Default)]
 struct Wishes {
     asked: Asked,
+    /// Where something has come or gone.
+    spotted: Vec<PathBuf>,
     paused: bool,
     stop: bool,
 }
@@ -225,6 +242,21 @@ impl Wakes {
             wishes.asked.touched = Some(Instant::now());
             self.changed.notify_one();
         }
+    }
+
+    /// Locks have come or gone at these paths.
+    fn spot(&self, paths: Vec<PathBuf>) {
+        if !paths.is_empty() {
+            let mut wishes = self.lock();
+            let room = SPOTTED.saturating_sub(wishes.spotted.len());
+            wishes.spotted.extend(paths.into_iter().take(room));
+            drop(wishes);
+            self.touch(false);
+        }
+    }
+
+    fn take_spotted(&self) -> Vec<PathBuf> {
+        std::mem::take(&mut self.lock().spotted)
     }
 
     fn change(&self, change: impl FnOnce(&mut Wishes)) {

@@ -66,7 +66,8 @@ fn seen() -> Seen {
 #[test]
 fn it_looks_at_once_and_again() {
     let (send, reports) = channel();
-    let _watcher = Watcher::start_with(|_| Ok(seen()), move |report| drop(send.send(report)));
+    let _watcher =
+        Watcher::start_with(Arc::default(), |_| Ok(seen()), move |report| drop(send.send(report)));
     for _ in 0..3 {
         assert!(reports.recv_timeout(SOON).unwrap().outcome.is_ok());
     }
@@ -80,7 +81,7 @@ fn errors_are_reported_and_looking_goes_on() {
         looks += 1;
         if looks == 1 { Err(Error::usage("not yet")) } else { Ok(seen()) }
     };
-    let _watcher = Watcher::start_with(look, move |report| drop(send.send(report)));
+    let _watcher = Watcher::start_with(Arc::default(), look, move |report| drop(send.send(report)));
     assert!(reports.recv_timeout(SOON).unwrap().outcome.is_err());
     assert!(reports.recv_timeout(SOON).unwrap().outcome.is_ok());
 }
@@ -88,7 +89,8 @@ fn errors_are_reported_and_looking_goes_on() {
 #[test]
 fn dropping_ends_it() {
     let (send, reports) = channel();
-    let watcher = Watcher::start_with(|_| Ok(seen()), move |report| drop(send.send(report)));
+    let watcher =
+        Watcher::start_with(Arc::default(), |_| Ok(seen()), move |report| drop(send.send(report)));
     reports.recv_timeout(SOON).unwrap();
     drop(watcher);
     // The channel closes when the thread lets go of its end.
@@ -106,7 +108,7 @@ fn a_look_that_hangs_does_not_keep_anybody() {
         let _ = held.recv();
         Ok(seen())
     };
-    let watcher = Watcher::start_with(look, |_| {}).unwrap();
+    let watcher = Watcher::start_with(Arc::default(), look, |_| {}).unwrap();
     looking.recv_timeout(SOON).unwrap();
     let dropped = Instant::now();
     drop(watcher);
@@ -125,7 +127,7 @@ fn gated() -> (Watcher, Sender<()>, Receiver<()>, Arc<AtomicUsize>) {
         count.fetch_add(1, Ordering::SeqCst);
         Ok(seen())
     };
-    (Watcher::start_with(look, |_| {}).unwrap(), go, looking, looks)
+    (Watcher::start_with(Arc::default(), look, |_| {}).unwrap(), go, looking, looks)
 }
 
 #[test]
