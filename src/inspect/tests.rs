@@ -1,6 +1,7 @@
 //! Looks at a machine that is made up, with real files: when a glance is enough, and when it is not.
 
 mod machine;
+mod on_disk;
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,0 +1,132 @@
+//! Locks on disk: when they appear, and when a glance is enough.
+
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Instant;
+
+use super::*;
+
+/// Longer than anything takes, less than anybody's patience.
+const SOON: Duration = Duration::from_secs(20);
+
+/// A machine whose folder `files` is looked at.
+fn machine() -> Machine {
+    let mut machine = Machine::new();
+    let target = Target::Path(machine.file("").components().collect());
+    machine.inspector.expect_at(&[target], Folders::Below);
+    machine
+}
+
+fn make(machine: &Machine, name: &str, text: &str) -> PathBuf {
+    let path = machine.file(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, text).unwrap();
+    path
+}
+
+fn has(seen: &Snapshot, path: &Path) -> bool {
+    seen.locks.iter().any(|lock| lock.path.as_ref().is_some_and(|of| of.as_path() == path))
+}
+
+/// Looks until it is a glance.
+fn settle(machine: &mut Machine) -> Arc<Snapshot> {
+    let (begun, before) = (Instant::now(), machine.inspector.glances());
+    loop {
+        let seen = machine.look();
+        if machine.inspector.glances() > before {
+            return seen;
+        }
+        assert!(begun.elapsed() < SOON, "no glance");
+    }
+}
+
+#[test]
+fn what_comes_is_seen_once_it_is_spotted_and_what_goes_at_once() {
+    let mut machine = machine();
+    let old = make(&machine, "one/.git/index.lock", "");
+    assert!(has(&machine.inspector.snapshot().unwrap(), &old));
+    let new = make(&machine, "two/.git/index.lock", "");
+    // It is not yet time to search again.
+    assert!(!has(&machine.look(), &new));
+    let other = machine.file("two/nothing");
+    machine.inspector.spotted(&[new.clone(), other]);
+    let seen = machine.look();
+    assert!(has(&seen, &old) && has(&seen, &new) && seen.locks.len() == 2);
+    fs::remove_file(&old).unwrap();
+    let seen = machine.look();
+    assert!(!has(&seen, &old) && has(&seen, &new));
+    let nests = machine.inspector.nests().folders;
+    for folder in ["", "one/.git", "two/.git"] {
+        let folder: PathBuf = machine.file(folder).components().collect();
+        assert!(nests.contains(&folder), "{folder:?}: {nests:?}");
+    }
+}
+
+#[test]
+fn a_glance_is_enough_as_long_as_nothing_happens_to_lock_and_holder() {
+    let mut machine = machine();
+    machine.process(10, 1, 10);
+    let path = make(&machine, "l", "10\n");
+    let target = Target::Family { family: "lockfile", path: path.clone() };
+    machine.inspector.expect_at(&[target], Folders::Themselves);
+    let seen = settle(&mut machine);
+    assert_eq!(keepers(&seen), [(10, vec![])]);
+    // Its holder is stopped: that is no glance, and another verdict.
+    machine.stat(10, 1, 10, 'T');
+    let seen = machine.looks_anew();
+    assert_eq!(seen.locks[0].verdict, Verdict::Stuck);
+    settle(&mut machine);
+    fs::write(&path, "11\n").unwrap();
+    let seen = machine.looks_anew();
+    assert_ne!(keepers(&seen), [(10, vec![])]);
+    settle(&mut machine);
+    fs::remove_file(&path).unwrap();
+    assert!(machine.looks_anew().locks.is_empty());
+}
+
+/// Where nobody says what is a lock until he is told to.
+#[derive(Debug)]
+struct Slow(Mutex<Receiver<()>>);
+
+impl Habitat for Slow {
+    fn family_at(&self, path: &Path) -> Option<&'static str> {
+        // For good, once nobody holds up anything any more.
+        let _ = self.0.lock().unwrap().recv();
+        path.ends_with("l").then_some("lockfile")
+    }
+
+    fn patterns(&self) -> Vec<Arc<str>> {
+        Vec::new()
+    }
+}
+
+#[test]
+fn whoever_looks_again_and_again_waits_for_no_search() {
+    let mut machine = Machine::new();
+    let path = make(&machine, "l", "");
+    let (go_on, gate) = channel();
+    machine.inspector.scope.habitat = Some(Arc::new(Slow(Mutex::new(gate))));
+    machine.inspector.scope.everywhere = false;
+    machine.inspector.scope.folders = vec![machine.file("").components().collect()];
+    let (ring, rung) = channel();
+    let ring = Mutex::new(ring);
+    machine.inspector.ring_at_news(move || {
+        // The test may be over.
+        let _ = ring.lock().unwrap().send(());
+    });
+    let seen = machine.look();
+    assert!(!has(&seen, &path) && !seen.complete);
+    assert_eq!(seen.notes.last().map(|note| note.code), Some("discovery_under_way"));
+    drop(go_on);
+    rung.recv_timeout(SOON).unwrap();
+    let begun = Instant::now();
+    loop {
+        let seen = machine.look();
+        if seen.complete {
+            assert!(has(&seen, &path));
+            break;
+        }
+        assert!(begun.elapsed() < SOON);
+    }
+}
