@@ -143,6 +143,13 @@ impl Plan {
         self.obstacle.is_none()
     }
 
+    /// Whether being wrong about it can destroy something, so that whoever agrees has to type its
+    /// method's word.
+    #[must_use]
+    pub fn wants_word(&self) -> bool {
+        self.method.is_drastic()
+    }
+
     /// Carries it out even where it ends what we run in. Other obstacles stay.
     #[must_use]
     pub fn insist(mut self) -> Self {
