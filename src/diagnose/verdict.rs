@@ -156,6 +156,7 @@ impl<'a> Judge<'a> {
             lock.mechanism == Mechanism::Flock
                 && grant.taker == Taker::Gone
                 && !grant.sharers.is_empty()
+                && !self.is_escrow(&grant.sharers)
                 && grant.sharers.iter().all(|by| self.process(by.pid).is_some_and(abandoned))
         })?;
         Some(format!(
@@ -259,8 +260,20 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// Whether only this program keeps it: it does so for others, as `release` does between a holder
+    /// that was ended and the next one.
+    fn is_escrow(&self, sharers: &[Sharer]) -> bool {
+        let is_ours = |by: &Sharer| {
+            self.process(by.pid).is_some_and(|it| it.command.as_deref() == Some("locktop"))
+        };
+        !sharers.is_empty() && sharers.iter().all(is_ours)
+    }
+
     /// Why a lock whose taker has ended is in order all the same.
     fn in_charge(&self, lock: &LockFacts, sharers: &[Sharer]) -> Option<String> {
+        if self.is_escrow(sharers) {
+            return Some(": escrow by locktop, until that hands it over".into());
+        }
         let processes = || sharers.iter().filter_map(|sharer| self.process(sharer.pid));
         let service = processes().find(|process| in_service(process));
         if let Some(unit) = service.and_then(|process| process.unit.as_deref()) {

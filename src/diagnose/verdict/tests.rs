@@ -114,6 +114,27 @@ fn somebody_in_charge_is_no_orphan() {
 }
 
 #[test]
+fn our_own_escrow_is_held() {
+    let ours = |process: &mut Process| {
+        process.command = Some("locktop".into());
+        process.group_leader_alive = Some(false);
+    };
+    let lock = judged(Sketch::new().lock(left_behind()).process(3244, ours));
+    assert_eq!(lock.verdict, Verdict::Held);
+    assert_eq!(
+        why(&lock),
+        "whoever took it (pid 3246) has ended: escrow by locktop, until that hands it over; locktop \
+         (pid 3244) keeps it through descriptor 9"
+    );
+    let shared = left_behind().grant(|grant| {
+        let other = grant.sharers[0].clone();
+        grant.sharers.push(Sharer { pid: 3250, ..other });
+    });
+    let shared = Sketch::new().lock(shared).process(3244, ours).process(3250, rsync);
+    assert_eq!(judged(shared).verdict, Verdict::Orphaned);
+}
+
+#[test]
 fn only_flock_can_be_left_behind() {
     let ofd = left_behind().with(|lock| lock.mechanism = Mechanism::Ofd);
     assert_eq!(judged(Sketch::new().lock(ofd).process(3244, rsync)).verdict, Verdict::Held);
