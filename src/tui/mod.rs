@@ -108,7 +108,8 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
         let _ = send.send(Event::Report(report));
     })?;
     let state = State::new(std::process::id(), options.read_only);
-    let mut dashboard = Dashboard { state, theme, watcher, jobs };
+    let asked = Instant::now();
+    let mut dashboard = Dashboard { state, theme, watcher, jobs, asked };
     let end = dashboard.run(&mut terminal, &events);
     dashboard.decline_what_is_asked();
     dashboard.jobs.end();
@@ -124,6 +125,8 @@ struct Dashboard {
     theme: Theme,
     watcher: Watcher,
     jobs: Jobs,
+    /// When a look was last asked for since somebody decides.
+    asked: Instant,
 }
 
 impl Dashboard {
@@ -171,8 +174,19 @@ impl Dashboard {
                 }
             }
         }
-        self.state.tick(Instant::now());
+        let now = Instant::now();
+        self.state.tick(now);
+        self.keep_up(now);
         Ok(None)
+    }
+
+    /// While somebody decides what is done to a lock, it is looked more often than a picture wants.
+    fn keep_up(&mut self, now: Instant) {
+        let is_open = self.state.dialog().is_some_and(Dialog::is_open);
+        if is_open && now.saturating_duration_since(self.asked) >= TICK {
+            self.asked = now;
+            self.watcher.look_now();
+        }
     }
 
     fn take(&mut self, event: Event, terminal: &mut Terminal) -> Result<Option<End>, Failure> {

@@ -78,6 +78,7 @@ impl Dialog {
     pub(super) fn hear(&mut self, number: Number, found: Vec<Found>) {
         if self.number == number && self.stage == Stage::Looking {
             self.offers = Offer::all(found);
+            self.at = self.at.and_then(|at| Some(at.min(self.offers.len().checked_sub(1)?)));
             self.stage = Stage::Choosing;
         }
     }
@@ -94,6 +95,11 @@ impl Dialog {
                 Some(_) => None,
             };
         }
+    }
+
+    /// Whether somebody still decides: then it has to be known what is so.
+    pub(super) fn is_open(&self) -> bool {
+        !matches!(self.stage, Stage::Acting(_))
     }
 
     /// Whether what is shown is not so any more.

@@ -11,6 +11,9 @@ use crate::tui::mine::{Number, Stage as Progress};
 use crate::tui::release::{Dialog, Found, Offer, Stage, Subject};
 use crate::tui::state::{Overlay, State, View};
 
+/// So many offers are about a page.
+const PAGE: usize = 4;
+
 /// Why nothing was done, for the log.
 const NO: &str = "the answer was no";
 const CHANGED: &str = "the lock changed before anybody agreed";
@@ -108,15 +111,17 @@ fn declined(plans: Vec<Plan>, reason: &'static str) -> Option<Effect> {
 
 /// Moves among what can be chosen; to touch nothing stands first.
 pub(super) fn step(dialog: &mut Dialog, step: Step) {
-    let count = dialog.offers.len() + 1;
+    // Whoever is faster than the search moves among what it will find.
+    let is_looking = dialog.stage == Stage::Looking;
+    let count = if is_looking { usize::MAX } else { dialog.offers.len() + 1 };
     match &mut dialog.stage {
-        Stage::Choosing => {
-            let at = step.from(dialog.at.map_or(0, |at| at + 1), count, count);
+        Stage::Looking | Stage::Choosing => {
+            let at = step.from(dialog.at.map_or(0, |at| at.saturating_add(1)), count, PAGE);
             dialog.at = at.checked_sub(1);
             dialog.scroll = None;
         }
         Stage::Asking { yes } => *yes = step.from(usize::from(*yes), 2, 2) == 1,
-        Stage::Looking | Stage::Typing { .. } | Stage::Acting(_) => {}
+        Stage::Typing { .. } | Stage::Acting(_) => {}
     }
 }
 
@@ -138,6 +143,8 @@ pub(super) fn accept(state: &mut State, now: Instant) -> Option<Effect> {
     let dialog = state.dialog_mut()?;
     let word = dialog.offer().and_then(Offer::word);
     match &mut dialog.stage {
+        // Nobody has seen yet what that is.
+        Stage::Looking if dialog.at.is_some() => None,
         Stage::Choosing if dialog.at.is_some() => {
             take(state, now);
             None

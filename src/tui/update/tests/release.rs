@@ -71,9 +71,24 @@ fn the_default_is_to_touch_nothing() {
     // Before anything was found, too.
     let mut desk = desk();
     desk.press(Action::Release);
-    desk.press(Action::Move(Step::Lines(1)));
     assert_eq!(desk.press(Action::Accept), None);
     assert_eq!(desk.state.mode(), Mode::List);
+}
+
+#[test]
+fn whoever_is_faster_than_the_search_agrees_to_nothing_unseen() {
+    let mut desk = desk();
+    let effect = desk.press(Action::Release);
+    desk.press(Action::Move(Step::Lines(1)));
+    assert_eq!(desk.press(Action::Accept), None);
+    assert_eq!(desk.press(Action::Agree), None);
+    desk.finds(effect);
+    assert_eq!((desk.state.mode(), desk.state.dialog().unwrap().at), (Mode::Release, Some(0)));
+    desk.press(Action::Back);
+    let effect = desk.press(Action::Release);
+    desk.press(Action::Move(Step::Last));
+    desk.finds(effect);
+    assert_eq!(desk.state.dialog().unwrap().offer().unwrap().plans[0].method.word(), "end-waiter");
 }
 
 #[test]
