@@ -235,7 +235,7 @@ fn a_lock_is_kept_until_it_is_handed_over_and_whatever_ends_us_hands_it_over() {
             terminal.shows("─ Mine ─");
             terminal.shows("kept");
             terminal.press("x");
-            terminal.shows("handed over");
+            terminal.shows("has it now");
             next.answer();
             terminal.leaves();
             next.ends();
@@ -291,7 +291,7 @@ fn who_waits_can_be_ended() {
     terminal.takes_method("end-waiter");
     terminal.shows("▸ no, touch nothing");
     terminal.press("y");
-    terminal.shows("waits no more");
+    terminal.shows("waits no more.");
     has_ended(waiter.pid);
     assert!(lives(holder.pid));
     terminal.press("\r");
@@ -367,6 +367,7 @@ fn another_users_holder_is_shown_with_what_would_help() {
     terminal.press(&format!("{DOWN}\r"));
     terminal.shows("that cannot be done here");
     terminal.press(ESCAPE);
+    terminal.hides("cancel: touch nothing");
     terminal.leaves();
     assert!(lives(holder.pid));
 }
