@@ -58,6 +58,12 @@ impl Error {
         self
     }
 
+    /// In other words, made of these.
+    pub(crate) fn reworded(mut self, words: impl FnOnce(&str) -> String) -> Self {
+        self.text = words(&self.text);
+        self
+    }
+
     /// With what it means for what was to be done.
     pub(crate) fn after(mut self, meaning: &str) -> Self {
         self.text = format!("{meaning}: {}", self.text);

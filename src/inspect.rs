@@ -7,10 +7,14 @@ use std::time::Duration;
 
 use crate::diagnose::{self, diagnose};
 use crate::error::Error;
-use crate::families::Families;
+use crate::families::{self, Families, Territory};
 use crate::ledger::Ledger;
-use crate::model::{FileId, Lock, LockId, PathBytes, Pid, Snapshot, Target, harmless_bytes};
-use crate::sources::{Kernel, Scope, Source};
+use crate::model::{
+    FileId, Lock, LockFacts, LockId, Look, Mechanism, PathBytes, Pid, Snapshot, Target,
+    harmless_bytes,
+};
+use crate::sources::{Candidate, Files, Kernel, Scope, Source};
+use crate::system::locking::is_absent;
 use crate::system::{Resolved, System};
 
 /// Whether a bare folder names itself or everything below it.
@@ -60,11 +64,16 @@ impl Inspector {
     fn of(system: System) -> Result<Self, Error> {
         let families = Families::new()?;
         let ledger = Ledger::new(system.host());
-        let scope = Scope { places: families.well_known_places(), ..Scope::default() };
+        let scope = Scope {
+            places: families.well_known_places(),
+            habitat: Some(families.habitat()),
+            everywhere: true,
+            ..Scope::default()
+        };
         Ok(Self {
             system,
             families,
-            sources: vec![Box::<Kernel>::default()],
+            sources: vec![Box::<Kernel>::default(), Box::<Files>::default()],
             ledger,
             scope,
             last: None,
@@ -77,19 +86,62 @@ impl Inspector {
     /// kernel tells only numbers, a lock there gets its name back.
     pub fn expect_at(&mut self, targets: &[Target], folders: Folders) {
         self.last = None;
-        let paths = targets.iter().filter_map(|target| match target {
-            Target::Path(path) | Target::Family { path, .. } => Some(path),
-            Target::Id(_) | Target::Pid(_) => None,
-        });
-        for path in paths {
-            let Resolved::Found { path, is_folder, .. } = self.system.resolve(path) else {
-                continue;
+        let is_anywhere = |target: &Target| matches!(target, Target::Id(_) | Target::Pid(_));
+        self.scope.everywhere = targets.is_empty() || targets.iter().any(is_anywhere);
+        for target in targets {
+            let path = match target {
+                Target::Path(path) => {
+                    self.expect_known(path);
+                    path
+                }
+                Target::Family { family, path } => {
+                    match families::named(family) {
+                        Some(known) if known.lies_on_disk() => self.expect_on_disk(path, family),
+                        Some(known) => self.expect_place(known.place(path.clone())),
+                        None => {}
+                    }
+                    continue;
+                }
+                Target::Id(_) | Target::Pid(_) => continue,
             };
-            if is_folder && folders == Folders::Below {
-                self.scope.folders.push(path);
-            } else {
-                self.scope.places.push(path);
-            }
+            self.expect_place(match folders {
+                Folders::Themselves => Territory::At(path.clone()),
+                Folders::Below => Territory::Below(path.clone()),
+            });
+        }
+    }
+
+    fn expect_place(&mut self, place: Territory) {
+        let (path, below) = match place {
+            Territory::At(path) => (path, false),
+            Territory::Below(path) => (path, true),
+        };
+        let Resolved::Found { path, is_folder, .. } = self.system.resolve(&path) else { return };
+        if is_folder && below {
+            self.scope.folders.push(path);
+        } else {
+            self.scope.places.push(path);
+        }
+    }
+
+    /// Where something is that is known to lock by existing.
+    fn expect_known(&mut self, path: &Path) {
+        let (Resolved::Found { path, .. } | Resolved::Missing { path }) =
+            self.system.resolve_name(path)
+        else {
+            return;
+        };
+        let family = self.scope.habitat.as_ref().and_then(|habitat| habitat.family_at(&path));
+        if let Some(family) = family {
+            self.scope.candidates.push(Candidate { path, family });
+        }
+    }
+
+    fn expect_on_disk(&mut self, path: &Path, family: &'static str) {
+        if let Resolved::Found { path, .. } | Resolved::Missing { path } =
+            self.system.resolve_name(path)
+        {
+            self.scope.candidates.push(Candidate { path, family });
         }
     }
 
@@ -166,11 +218,17 @@ impl Inspector {
         let mut looks = Vec::with_capacity(self.sources.len());
         for source in &mut self.sources {
             let mut look = source.look(&self.scope, &self.system)?;
-            self.families.interpret(&mut look);
+            self.families.interpret(&mut look, &self.system);
             looks.push(look);
+        }
+        if let Some(first) = looks.first_mut() {
+            first.notes.extend_from_slice(self.families.notes());
         }
         let kept: HashSet<LockId> =
             looks.iter().flat_map(|look| &look.kept).map(|kept| kept.id.clone()).collect();
+        let is_kept = |lock: &&Lock| kept.contains(&lock.id);
+        let kept_files = last.iter().flat_map(|last| last.locks.iter().filter(is_kept));
+        self.list_each_once(&mut looks, kept_files.filter_map(|lock| lock.file).collect());
         let mut snapshot = diagnose(self.ledger.enter(self.system.now(), looks));
         if let Some(last) = last.filter(|_| !kept.is_empty()) {
             self.kept += kept.len() as u64;
@@ -184,6 +242,22 @@ impl Inspector {
             snapshot.sort();
         }
         Ok(snapshot)
+    }
+
+    /// What lies on disk and is locked by the kernel too is one lock, unless somebody has named it as
+    /// what lies there.
+    fn list_each_once(&self, looks: &mut [Look], mut locked: HashSet<FileId>) {
+        let is_on_disk = |lock: &LockFacts| lock.mechanism == Mechanism::Exists;
+        let seen = looks.iter().flat_map(|look| &look.locks);
+        locked.extend(seen.filter(|lock| !is_on_disk(lock)).filter_map(|lock| lock.file));
+        for look in looks {
+            look.locks.retain(|lock| {
+                let path = lock.path.as_ref().map(PathBytes::as_path);
+                let is_named = path.is_some_and(|path| self.scope.names(path));
+                // It can have two paths as well.
+                !is_on_disk(lock) || lock.file.is_none_or(|file| locked.insert(file)) || is_named
+            });
+        }
     }
 
     /// For how long the looks so far have held up everybody's locks: the system takes a lock of its
@@ -219,15 +293,37 @@ impl Inspector {
             ))),
             Target::Pid(pid) if self.system.is_alive(*pid) => Ok(Pick::Pid(*pid)),
             Target::Pid(pid) => Err(Error::gone(format!("no process {pid} is alive"))),
-            Target::Family { family: "lockfile", path } => Err(Error::usage(format!(
-                "this version cannot look at locks that lock by existing, such as {}: it can take \
-                 them, and wait for them",
+            Target::Family { family, path } => match families::named(family) {
+                Some(known) if known.lies_on_disk() => self.pick_on_disk(path, family),
+                Some(known) => match known.place(path.clone()) {
+                    Territory::At(path) => {
+                        self.pick_path(snapshot, &path, Some(family), Folders::Themselves)
+                    }
+                    Territory::Below(path) => {
+                        self.pick_path(snapshot, &path, Some(family), Folders::Below)
+                    }
+                },
+                None => Err(Error::usage(format!("'{family}:' locks are not known"))),
+            },
+            Target::Path(path) => self.pick_path(snapshot, path, None, folders),
+        }
+    }
+
+    fn pick_on_disk(&self, path: &Path, family: &'static str) -> Result<Pick, Error> {
+        match self.system.resolve_name(path) {
+            // What is not there is free.
+            Resolved::Found { path, .. } | Resolved::Missing { path } => {
+                let place = Place { path, file: None, below: false };
+                Ok(Pick::Place { place, family: Some(family) })
+            }
+            Resolved::Failed(error) if is_absent(&error) => {
+                Err(Error::usage(format!("the folder of {} does not exist", show(path))))
+            }
+            Resolved::Failed(error) => Err(Error::io("look up", path, error)),
+            Resolved::Hangs => Err(Error::unreachable(format!(
+                "cannot look up {}: its file system does not answer",
                 show(path)
             ))),
-            Target::Family { family, path } => {
-                self.pick_path(snapshot, path, Some(family), Folders::Themselves)
-            }
-            Target::Path(path) => self.pick_path(snapshot, path, None, folders),
         }
     }
 
@@ -250,7 +346,11 @@ impl Inspector {
             Resolved::Missing { path: absolute } => {
                 let is_last_name =
                     |lock: &Lock| lock.path.as_ref().is_some_and(|last| last.as_path() == absolute);
-                if !snapshot.locks.iter().any(is_last_name) {
+                let lies_on_disk = || {
+                    let habitat = self.scope.habitat.as_ref();
+                    habitat.is_some_and(|habitat| habitat.family_at(&absolute).is_some())
+                };
+                if !snapshot.locks.iter().any(is_last_name) && !lies_on_disk() {
                     return Err(Error::usage(format!("{} does not exist", show(path))));
                 }
                 Place { path: absolute, file: None, below: false }
@@ -328,7 +428,7 @@ impl Selection {
 impl Pick {
     fn contains(&self, lock: &Lock) -> bool {
         match self {
-            Self::Id(id) => lock.id == *id,
+            Self::Id(id) => lock.is_called(id),
             Self::Pid(pid) => {
                 let holds = lock.holders.iter().any(|holder| holder.process.pid == Some(*pid));
                 holds || lock.waiters.iter().any(|waiter| waiter.process.pid == Some(*pid))

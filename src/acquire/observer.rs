@@ -160,9 +160,17 @@ impl Watcher {
         let place = self.place();
         let inspector = match &mut self.inspector {
             Some(inspector) => inspector,
-            none => none.insert(Inspector::new()?),
+            none => {
+                let mut inspector = Inspector::new()?;
+                let path = place.path.clone();
+                let target = match place.mechanism {
+                    Some(_) => Target::Path(path),
+                    None => Target::Family { family: place.family, path },
+                };
+                inspector.expect_at(&[target], Folders::Themselves);
+                none.insert(inspector)
+            }
         };
-        inspector.expect_at(&[Target::Path(place.path.clone())], Folders::Themselves);
         let mut snapshot = inspector.snapshot()?;
         let circle = if self.watch.insists {
             None

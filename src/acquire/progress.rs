@@ -207,6 +207,7 @@ mod tests {
             fencing: None,
             details: crate::model::Details::default(),
             methods: &[],
+            on_disk: None,
             file: None,
             table_file: None,
         }

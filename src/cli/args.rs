@@ -1,6 +1,7 @@
 //! The command line as types. What is listed here works.
 
 mod acquire;
+mod catalogue;
 mod release;
 
 use std::ffi::{OsStr, OsString};
@@ -11,6 +12,7 @@ use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 use super::columns::Column;
 use super::demo::Role;
 pub(crate) use acquire::{Creation, Hold, Run, Telling, Terms, Wait};
+pub(crate) use catalogue::Catalogue;
 pub(crate) use release::{Audit, Release};
 
 /// Who really holds a lock, for how long, who waits, and what to do about it.
@@ -85,6 +87,8 @@ pub(crate) enum Command {
     Release(Release),
     /// Tell what was force-released, by whom, on what grounds, and what came of it
     Audit(Audit),
+    /// Print the well-known locks that are called by name, or what is known of some paths
+    Catalogue(Catalogue),
     /// Watch real processes contend for real locks in a temporary folder; leaves nothing behind
     Demo,
     /// Owns the folder and the processes of the demo.
@@ -263,6 +267,7 @@ mod tests {
         insta::assert_snapshot!("help_hold", answer("locktop hold -h"));
         insta::assert_snapshot!("help_release", answer("locktop release -h"));
         insta::assert_snapshot!("help_audit", answer("locktop audit -h"));
+        insta::assert_snapshot!("help_catalogue", answer("locktop catalogue -h"));
     }
 
     #[test]

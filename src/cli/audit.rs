@@ -44,7 +44,9 @@ pub(crate) fn run(audit: &Audit, global: Global) -> Result<Status, Failure> {
         }
     }
     if unread > 0 {
-        stderr::error(&format!("{unread} lines of {} make no sense", harmless(&path)));
+        let (lines, make) = if unread == 1 { ("line", "makes") } else { ("lines", "make") };
+        let path = harmless(&path);
+        stderr::error(&format!("{unread} {lines} of {path} {make} no sense: left out here"));
         return Ok(Status::Unreadable);
     }
     Ok(Status::Done)
@@ -66,7 +68,7 @@ fn print(out: &mut impl Write, entries: &[Entry], page: &Page) -> io::Result<()>
         writeln!(out, "{}", page.paint(&page.line(&format!("  {}", whom(entry))), FAINT))?;
         let came = match entry.stage {
             Stage::Begun => {
-                "begun, and what came of it is not known: locktop ended meanwhile".into()
+                "begun, and what came of it is not known: locktop is still at it, or ended meanwhile".into()
             }
             stage => format!("{}: {}", stage.word(), harmless(entry.came_of_it())),
         };

@@ -153,8 +153,12 @@ pub(crate) fn kind_of(lock: &Lock) -> String {
 
 fn holder_of(lock: &Lock) -> Cell {
     let Some(first) = lock.holders.first() else {
-        return "nobody seen".to_owned().into();
+        let is_stale = lock.verdict == locktop::model::Verdict::Stale;
+        return if is_stale { "nobody" } else { "nobody seen" }.to_owned().into();
     };
+    if let Some(host) = lock.elsewhere(first) {
+        return format!("{} on {}", without_user(first), harmless(host)).into();
+    }
     let more = match lock.holders.len() {
         1 => String::new(),
         holders => format!(" +{}", holders - 1),

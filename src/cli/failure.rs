@@ -36,7 +36,7 @@ impl Status {
         match cause {
             Cause::Method => Self::Usage,
             Cause::Permission => Self::NotPermitted,
-            Cause::Ourselves => Self::No,
+            Cause::Ourselves | Cause::Unproven => Self::No,
         }
     }
 

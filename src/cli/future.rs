@@ -3,8 +3,8 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-const WORDS: [&str; 9] =
-    ["watch", "check", "catalogue", "history", "record", "metrics", "config", "completions", "man"];
+const WORDS: [&str; 8] =
+    ["watch", "check", "history", "record", "metrics", "config", "completions", "man"];
 
 /// The promised command that stands in a command's place, unless a file has that name: then it is a
 /// target.

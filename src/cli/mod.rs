@@ -3,6 +3,7 @@
 
 mod args;
 mod audit;
+mod catalogue;
 mod cell;
 mod columns;
 mod demo;
@@ -75,6 +76,7 @@ fn obey(arguments: &[OsString]) -> Result<Status, Failure> {
         Some(Command::Hold(hold)) => hold::run(&hold, args.global),
         Some(Command::Release(release)) => release::run(&release, args.global),
         Some(Command::Audit(audit)) => audit::run(&audit, args.global),
+        Some(Command::Catalogue(catalogue)) => catalogue::run(&catalogue, args.global),
         Some(Command::DemoJanitor { folder }) => demo::keep_house(&folder),
         Some(Command::DemoActor { name, role, files }) => demo::act(&name, role, &files),
         None => show(args.targets, args.read_only, args.global),

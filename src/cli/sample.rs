@@ -112,6 +112,7 @@ pub(crate) fn lock(id: &str, path: &str, verdict: Verdict) -> Lock {
         fencing: None,
         details: Details::default(),
         methods: &[Method::Terminate, Method::Kill],
+        on_disk: None,
         file: None,
         table_file: None,
     }

@@ -2,6 +2,8 @@
 //!
 //! The file of a kernel lock is never to be removed: that frees nothing and lets a second holder in.
 
+mod on_disk;
+
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
@@ -39,6 +41,9 @@ impl Advice {
 
 /// What can be done about a lock.
 pub(super) fn for_lock(lock: &Lock, snapshot: &Snapshot) -> Vec<Advice> {
+    if lock.mechanism == Mechanism::Exists {
+        return on_disk::advice(lock, snapshot);
+    }
     let mut next = Vec::new();
     let processes = processes_of(lock);
     match lock.verdict {
@@ -156,7 +161,7 @@ fn wait(lock: &Lock) -> Advice {
     if let Some(command) = wait_command(lock) {
         let text = match lock.mechanism {
             Mechanism::Flock => {
-                "Wait in the queue: this returns when the lock was free, having had it for an instant."
+                "Wait in the queue: this takes the lock for an instant when its turn comes, and returns."
             }
             _ => "Wait: this returns when the lock is free, and takes nothing.",
         };
@@ -164,8 +169,8 @@ fn wait(lock: &Lock) -> Advice {
     }
     match lock.mechanism {
         Mechanism::Lease => Advice::new(
-            "Wait: the kernel takes a lease away by itself, so many seconds after somebody else \
-             opened the file.",
+            "Wait: the kernel takes a lease away by itself, this many seconds after somebody else \
+             opens the file.",
             Some("cat /proc/sys/fs/lease-break-time".into()),
         ),
         _ => Advice::plain("Wait until its holder is done."),
@@ -255,7 +260,7 @@ pub(super) fn end_all(processes: &[&Process]) -> Advice {
             "End {} with SIGTERM, which leaves time to clean up; what was under way stays unfinished.",
             names(processes)
         )),
-        (processes.len() > 1).then(|| "The lock goes when the last of them has gone.".into()),
+        (processes.len() > 1).then(|| "The lock is free once all of them have ended.".into()),
         any(State::Stopped)
             .then(|| "A stopped process takes the signal when it is continued.".into()),
         any(State::Frozen).then(|| "A frozen process takes the signal when it is thawed.".into()),

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::model::{
-    Blocker, Deadlock, Facts, Grant, Holder, Lock, LockFacts, Mechanism, Method, Naming, PathBytes,
-    Pid, Process, Request, Snapshot, Verdict, Waiter,
+    Blocker, Certainty, Deadlock, Facts, Grant, Holder, Lock, LockFacts, Mechanism, Method, Naming,
+    PathBytes, Pid, Process, Request, Snapshot, Verdict, Waiter,
 };
 
 use super::graph::Graph;
@@ -79,20 +79,34 @@ impl People {
             lease: None,
             fencing: None,
             details,
+            on_disk: lock.on_disk,
             file: lock.file,
             table_file: lock.table_file,
         }
     }
 
     fn holders(&self, grant: Grant) -> impl Iterator<Item = Holder> {
-        grant.sharers.into_iter().map(move |sharer| Holder {
+        let elsewhere = grant.elsewhere.map(|other| Holder {
+            process: Arc::new(Process {
+                pid: other.pid,
+                user: other.user.map(|user| user.as_ref().to_owned()),
+                ..Process::default()
+            }),
+            host: Some(other.host),
+            certainty: Certainty::Recorded,
+            grant: grant.number,
+            fds: Vec::new(),
+            token: None,
+        });
+        let here = grant.sharers.into_iter().map(move |sharer| Holder {
             process: self.process(Some(sharer.pid)),
             host: Some(Arc::clone(&self.host)),
             certainty: sharer.certainty,
             grant: grant.number,
             fds: sharer.fds,
             token: None,
-        })
+        });
+        here.chain(elsewhere)
     }
 
     fn waiters(

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::model::{
     Blocker, Certainty, Deadlock, Holder, How, Lock, LockId, Moment, Pid, Process, Snapshot, Span,
-    Waiter, harmless, short,
+    Verdict, Waiter, harmless, short,
 };
 
 use super::advice::{self, Advice};
@@ -80,15 +80,21 @@ fn sentences(lock: &Lock, snapshot: &Snapshot, people: &People<'_>) -> Vec<Strin
     let is_plain = why.is_empty() || holders.iter().any(|holder| why == keeps(holder));
     let mut sentences: Vec<String> = Vec::new();
     sentences.extend((!is_plain).then(|| judgement(lock, why)));
-    sentences.extend(holders.iter().map(held_by));
+    sentences.extend(holders.iter().map(|holder| held_by(holder, lock)));
     match lock.holders.len() {
+        0 if lock.verdict == Verdict::Stale => sentences.push("Nobody has it.".into()),
         0 => sentences.push("Who holds it could not be seen.".into()),
         count if count > HOLDERS => {
             sentences.push(format!("{} more hold it with them.", count - HOLDERS));
         }
         _ => {}
     }
-    sentences.push(since(&lock.age));
+    sentences.push(match &lock.on_disk {
+        Some(there) if lock.holders.is_empty() => {
+            there_since(&lock.age, there.content.form().word())
+        }
+        _ => since(&lock.age),
+    });
     if lock.normal {
         sentences.push("To hold it for long is by design.".into());
     }
@@ -125,7 +131,7 @@ fn keeps(holder: &Holder) -> String {
 }
 
 /// `Held by rsync (pid 3244) through descriptor 9, run by backup, …`.
-fn held_by(holder: &Holder) -> String {
+fn held_by(holder: &Holder, lock: &Lock) -> String {
     let verb = match holder.certainty {
         Certainty::Proven => "Held by",
         Certainty::Likely => "Probably held by",
@@ -135,8 +141,10 @@ fn held_by(holder: &Holder) -> String {
         Certainty::Recorded => "; whether it really keeps the lock could not be checked",
         _ => "",
     };
+    let on_host =
+        lock.elsewhere(holder).map_or_else(String::new, |host| format!(" on {}", harmless(host)));
     format!(
-        "{verb} {}{}{}{checked}.",
+        "{verb} {}{on_host}{}{}{checked}.",
         phrase::name(&holder.process),
         phrase::through(&holder.fds),
         portrait::circumstances(&holder.process)
@@ -153,6 +161,14 @@ fn since(age: &Span) -> String {
         format!("; seen {times} times, and it may have been released and retaken in between")
     });
     format!("{span}{}.", seen.unwrap_or_default())
+}
+
+/// `The file has been there for 3h02m.`
+fn there_since(age: &Span, form: &str) -> String {
+    match age.sentence() {
+        Some(span) => format!("The {form} has been there for {span}."),
+        None => format!("How long the {form} has been there could not be told."),
+    }
 }
 
 /// `rsync (pid 3244) sleeps in do_select, last ran 2.0s ago.`, unless the reason says so.

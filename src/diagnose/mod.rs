@@ -47,7 +47,12 @@ fn believe_the_record(facts: &mut Facts) {
     let grants = facts.locks.iter_mut().flat_map(|lock| &mut lock.grants);
     for grant in grants.filter(|grant| grant.sharers.is_empty()) {
         if let (Taker::Unreadable | Taker::Holds, Some(pid)) = (grant.taker, grant.recorded_pid) {
-            grant.sharers.push(Sharer { pid, fds: Vec::new(), certainty: Certainty::Recorded });
+            grant.sharers.push(Sharer {
+                pid,
+                fds: Vec::new(),
+                certainty: Certainty::Recorded,
+                is_escrow: false,
+            });
         }
     }
 }

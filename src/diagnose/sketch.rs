@@ -132,6 +132,8 @@ impl LockSketch {
             requests: Vec::new(),
             queue_cut: false,
             age: Span::default(),
+            on_disk: None,
+            abandoned: None,
             details: Details::default(),
         };
         Self { lock, path: path.into() }
@@ -149,7 +151,8 @@ impl LockSketch {
 
     fn granted(mut self, mode: Mode, pids: &[Pid]) -> Self {
         let place = self.lock.grants.len();
-        let sharer = |&pid| Sharer { pid, fds: vec![9], certainty: Certainty::Proven };
+        let sharer =
+            |&pid| Sharer { pid, fds: vec![9], certainty: Certainty::Proven, is_escrow: false };
         let recorded_pid = pids.first().copied().filter(|_| self.lock.mechanism != Mechanism::Ofd);
         self.lock.grants.push(Grant {
             number: place as u32 + 1,
@@ -158,6 +161,7 @@ impl LockSketch {
             recorded_pid,
             taker: recorded_pid.map_or(Taker::Unrecorded, |_| Taker::Holds),
             sharers: pids.iter().map(sharer).collect(),
+            elsewhere: None,
             remark: None,
         });
         self

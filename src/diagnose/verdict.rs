@@ -14,6 +14,9 @@ use super::stuck::Stuck;
 /// So many are told by name, the others by their number.
 const NAMED: usize = 3;
 
+/// A lock that was left to somebody who hands it over.
+const ESCROW: &str = "escrow by locktop";
+
 /// A circle of at most so many is told step by step.
 pub(super) const STEPS: usize = 4;
 
@@ -36,9 +39,10 @@ pub(super) struct Judge<'a> {
 impl<'a> Judge<'a> {
     /// The rules, the most serious verdict first: the first that applies decides. Nothing that the
     /// kernel keeps can be stale.
-    const RULES: [(Verdict, Rule<'a>); 6] = [
+    const RULES: [(Verdict, Rule<'a>); 7] = [
         (Verdict::Deadlock, Self::deadlock),
         (Verdict::Split, Self::split),
+        (Verdict::Stale, Self::stale),
         (Verdict::Orphaned, Self::orphaned),
         (Verdict::Stuck, Self::stuck),
         (Verdict::Unknown, Self::unknown),
@@ -79,6 +83,7 @@ impl<'a> Judge<'a> {
         let (verdict, mut why) = decided.unwrap_or_else(|| (Verdict::Held, self.keeping(lock)));
         let asides = [
             remark(lock).filter(|_| verdict != Verdict::Unknown),
+            self.escrow(lock).filter(|_| !why.contains(ESCROW)),
             self.other_half(lock),
             unsure_name(lock),
             self.waits_for_itself(lock),
@@ -146,25 +151,30 @@ impl<'a> Judge<'a> {
         })
     }
 
+    #[expect(clippy::unused_self, reason = "as all rules")]
+    fn stale(&self, lock: &LockFacts) -> Option<String> {
+        lock.abandoned.as_deref().map(|proof| harmless(proof).into_owned())
+    }
+
     fn orphaned(&self, lock: &LockFacts) -> Option<String> {
         let abandoned = |process: &Process| {
             process.group_leader_alive == Some(false)
                 && process.container.is_none()
                 && !in_service(process)
         };
-        let grant = lock.grants.iter().find(|grant| {
-            lock.mechanism == Mechanism::Flock
-                && grant.taker == Taker::Gone
-                && !grant.sharers.is_empty()
-                && !self.is_escrow(&grant.sharers)
-                && grant.sharers.iter().all(|by| self.process(by.pid).is_some_and(abandoned))
-        })?;
-        Some(format!(
-            "{} has ended; {}, left behind, {}",
-            taker(grant),
-            self.names(&grant.sharers),
-            keeps(&grant.sharers)
-        ))
+        let is_left =
+            |grant: &&Grant| lock.mechanism == Mechanism::Flock && grant.taker == Taker::Gone;
+        lock.grants.iter().filter(is_left).find_map(|grant| {
+            // Who keeps it in escrow does not make up for those that were left behind with it.
+            let sharers = grant.sharers.iter().filter(|by| !by.is_escrow);
+            let heirs: Vec<Sharer> = sharers.cloned().collect();
+            let is_abandoned = |by: &Sharer| self.process(by.pid).is_some_and(abandoned);
+            if heirs.is_empty() || !heirs.iter().all(is_abandoned) {
+                return None;
+            }
+            let (taker, names, keep) = (taker(grant), self.names(&heirs), keeps(&heirs));
+            Some(format!("{taker} has ended; {names}, left behind, {keep}"))
+        })
     }
 
     fn stuck(&self, lock: &LockFacts) -> Option<String> {
@@ -179,8 +189,11 @@ impl<'a> Judge<'a> {
         let more = grant.sharers.len() - reasons.len();
         Some(match (reasons.len(), more) {
             (1, 0) => reasons.concat(),
-            (_, 0) => format!("none who keep it can go on: {}", reasons.join("; ")),
-            _ => format!("none who keep it can go on: {}; and {more} more", reasons.join("; ")),
+            (_, 0) => format!("none of those who keep it can go on: {}", reasons.join("; ")),
+            _ => format!(
+                "none of those who keep it can go on: {}; and {more} more",
+                reasons.join("; ")
+            ),
         })
     }
 
@@ -244,6 +257,13 @@ impl<'a> Judge<'a> {
         if sharers.is_empty() {
             return "nobody was seen to keep it".into();
         }
+        if sharers.iter().all(|sharer| sharer.is_escrow) {
+            let taken = match grant.taker {
+                Taker::Gone => format!("; {} has ended", taker(grant)),
+                _ => String::new(),
+            };
+            return format!("{ESCROW}: {names} {keeps} for whoever is next{taken}");
+        }
         if sharers.iter().all(|sharer| sharer.certainty == Certainty::Recorded) {
             return format!("the kernel names {names}, whose descriptors could not be read");
         }
@@ -260,20 +280,16 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Whether only this program keeps it: it does so for others, as `release` does between a holder
-    /// that was ended and the next one.
-    fn is_escrow(&self, sharers: &[Sharer]) -> bool {
-        let is_ours = |by: &Sharer| {
-            self.process(by.pid).is_some_and(|it| it.command.as_deref() == Some("locktop"))
-        };
-        !sharers.is_empty() && sharers.iter().all(is_ours)
+    /// Who keeps it for somebody else.
+    fn escrow(&self, lock: &LockFacts) -> Option<String> {
+        let sharers = lock.grants.iter().flat_map(|grant| &grant.sharers);
+        let keepers: Vec<Sharer> = sharers.filter(|by| by.is_escrow).cloned().collect();
+        let (names, keep) = (self.names(&keepers), keeps(&keepers));
+        (!keepers.is_empty()).then(|| format!("{ESCROW}: {names} {keep} for whoever is next"))
     }
 
     /// Why a lock whose taker has ended is in order all the same.
     fn in_charge(&self, lock: &LockFacts, sharers: &[Sharer]) -> Option<String> {
-        if self.is_escrow(sharers) {
-            return Some(": escrow by locktop, until that hands it over".into());
-        }
         let processes = || sharers.iter().filter_map(|sharer| self.process(sharer.pid));
         let service = processes().find(|process| in_service(process));
         if let Some(unit) = service.and_then(|process| process.unit.as_deref()) {

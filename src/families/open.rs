@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{kernel, lockfile};
+use super::family::{Family as _, Territory, named};
+use super::kernel::{self, Flock, Posix};
+use super::lockfile::Lockfile;
 use crate::acquire::{Pending, Want};
 use crate::error::Error;
 use crate::inspect::Inspector;
-use crate::model::{Lock, LockId, Mechanism, PathBytes, Target, harmless};
+use crate::model::{Lock, LockId, Mechanism, PathBytes, Target, harmless, harmless_bytes};
 
 /// A request for the lock that a target names.
 ///
@@ -17,14 +19,17 @@ pub(crate) fn open(target: &Target, want: Want) -> Result<Box<dyn Pending>, Erro
     match target {
         Target::Path(path) => kernel::usual(absolute(path)?, want),
         Target::Family { family, path } => {
-            let path = absolute(path)?;
-            match *family {
-                "flock" => kernel::flock(path, want),
-                "posix" | "ofd" => kernel::record(path, want),
-                "lockfile" => lockfile::open(path, want),
-                family => {
-                    Err(Error::usage(format!("this version cannot take '{family}:' locks yet")))
-                }
+            let Some(family) = named(family) else {
+                return Err(Error::usage(format!(
+                    "this version cannot take '{family}:' locks yet"
+                )));
+            };
+            match family.place(absolute(path)?) {
+                Territory::At(path) => family.open(path, want),
+                Territory::Below(path) => Err(Error::usage(format!(
+                    "{} has several locks: name the one to take",
+                    harmless_bytes(path.as_os_str().as_encoded_bytes())
+                ))),
             }
         }
         Target::Id(id) => by_id(id, want),
@@ -49,7 +54,7 @@ fn by_id(id: &LockId, want: Want) -> Result<Box<dyn Pending>, Error> {
         return Err(Error::usage(format!("{name} names its bytes already: leave the range away")));
     }
     let snapshot = Inspector::new()?.snapshot()?;
-    let Some(lock) = snapshot.locks.iter().find(|lock| lock.id == *id) else {
+    let Some(lock) = snapshot.lock(id) else {
         return Err(Error::gone(format!(
             "nobody holds {name} now, or it cannot be seen from here: name the lock by its path"
         )));
@@ -62,13 +67,18 @@ fn of_lock(lock: &Lock, mut want: Want) -> Result<Box<dyn Pending>, Error> {
     let Some(path) = lock.path.as_ref().filter(|_| !lock.deleted) else {
         return Err(Error::usage(format!("{} has no path any more: it cannot be taken", lock.id)));
     };
+    if lock.mechanism == Mechanism::Exists {
+        // Whatever comes in its place is the same lock.
+        let family = named(&lock.family).unwrap_or(&Lockfile);
+        return family.open(path.as_path().to_owned(), want);
+    }
     // As it is there: none is made in its place.
     want.create = None;
     want.range = lock.range;
     let path_as_seen = path.as_path().to_owned();
     let pending = match lock.mechanism {
-        Mechanism::Flock => kernel::flock(path_as_seen, want)?,
-        Mechanism::Posix | Mechanism::Ofd => kernel::record(path_as_seen, want)?,
+        Mechanism::Flock => Flock.open(path_as_seen, want)?,
+        Mechanism::Posix | Mechanism::Ofd => Posix.open(path_as_seen, want)?,
         Mechanism::Lease | Mechanism::Exists | Mechanism::Server => {
             let kind = lock.mechanism.word();
             return Err(Error::usage(format!("{} is a {kind}: it cannot be taken", lock.id)));

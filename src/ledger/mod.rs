@@ -161,6 +161,10 @@ impl Ledger {
             }
         }
         for ((lock, glimpse), gap) in facts.locks.iter_mut().zip(glimpses).zip(gaps) {
+            if lock.mechanism == Mechanism::Exists {
+                // How long it has been there its file tells.
+                continue;
+            }
             let before = self.held.remove(&lock.id);
             let absent = self.last.as_ref().is_some_and(|last| last.proves_absence_of(lock));
             let mut tenure = self.continue_tenure(before, gap, facts.at, &lock.age, absent);
@@ -308,7 +312,9 @@ fn join(host: Host, at: Moment, looks: Vec<Look>) -> Facts {
         facts.at_once &= look.absence_is_proof;
         facts.notes.extend(look.notes);
         facts.locks.extend(look.locks);
-        facts.processes.extend(look.processes);
+        for (pid, process) in look.processes {
+            facts.processes.entry(pid).or_insert(process);
+        }
     }
     facts
 }
@@ -327,6 +333,11 @@ fn as_seen(lock: &LockFacts, processes: &BTreeMap<Pid, Arc<Process>>) -> AsSeen 
             words.push(word(grant.recorded_pid.unwrap_or_default()));
         }
     }
+    // What lies on disk is what it was as long as nothing about it has changed.
+    words.extend(lock.on_disk.iter().map(|there| {
+        let changed = there.changed.as_nanosecond() as u64;
+        [there.file.inode, changed, there.size]
+    }));
     words.sort_unstable();
     AsSeen::of(words.into_iter().flatten())
 }

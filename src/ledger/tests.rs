@@ -117,7 +117,7 @@ impl Table {
 
 fn lock(inode: u64, pid: Pid, taker: Taker, place: usize) -> LockFacts {
     let file = FileId { device: Device { major: 8, minor: 1 }, inode };
-    let sharer = Sharer { pid, fds: vec![3], certainty: Certainty::Proven };
+    let sharer = Sharer { pid, fds: vec![3], certainty: Certainty::Proven, is_escrow: false };
     LockFacts {
         id: LockId::of_file("flock", file, Range::WHOLE),
         as_seen: AsSeen::of([]),
@@ -137,11 +137,14 @@ fn lock(inode: u64, pid: Pid, taker: Taker, place: usize) -> LockFacts {
             recorded_pid: Some(pid),
             taker,
             sharers: vec![sharer],
+            elsewhere: None,
             remark: None,
         }],
         requests: Vec::new(),
         queue_cut: false,
         age: Span::default(),
+        on_disk: None,
+        abandoned: None,
         details: Details::default(),
     }
 }

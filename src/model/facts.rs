@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    AsSeen, Certainty, Details, FileId, Host, How, LockId, Mechanism, Mode, Moment, Note,
+    AsSeen, Certainty, Details, FileId, Host, How, LockId, Mechanism, Mode, Moment, Note, OnDisk,
     PathBytes, Pid, Process, Range, Span,
 };
 
@@ -94,6 +94,10 @@ pub struct LockFacts {
     pub queue_cut: bool,
     /// For how long it has been held.
     pub age: Span,
+    /// What it consists of, where it is a lock by existing.
+    pub on_disk: Option<Arc<OnDisk>>,
+    /// Where it is proven that nothing alive keeps it: how, a sentence without its full stop.
+    pub abandoned: Option<String>,
     /// What only this family has.
     pub details: Details,
 }
@@ -134,8 +138,21 @@ pub struct Grant {
     pub taker: Taker,
     /// The processes that keep it: pid, descriptors, certainty.
     pub sharers: Vec<Sharer>,
+    /// Who has it on another machine.
+    pub elsewhere: Option<Elsewhere>,
     /// Why there is no sharer, or what is odd about them: a sentence without its full stop.
     pub remark: Option<String>,
+}
+
+/// A process on another machine, as a lock names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// The machine.
+    pub host: Arc<str>,
+    /// Its number there.
+    pub pid: Option<Pid>,
+    /// Its user there.
+    pub user: Option<Arc<str>>,
 }
 
 /// A process that keeps a grant.
@@ -147,6 +164,9 @@ pub struct Sharer {
     pub fds: Vec<i32>,
     /// How sure it is.
     pub certainty: Certainty,
+    /// Whether it shows that it keeps the lock for somebody else, as an
+    /// [`Escrow`](crate::release::Escrow) does.
+    pub is_escrow: bool,
 }
 
 /// What became of the process that the kernel recorded as the taker of a lock.

@@ -20,19 +20,31 @@ pub enum Method {
     Kill,
     /// Take the lock away from holders that live on and believe that they have it.
     Unlock,
+    /// Remove what is the lock by existing.
+    Remove,
     /// End one who waits.
     EndWaiter,
 }
 
 impl Method {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Resume, Self::Terminate, Self::Escrow, Self::Kill, Self::Unlock, Self::EndWaiter];
+    pub const ALL: [Self; 7] = [
+        Self::Resume,
+        Self::Terminate,
+        Self::Escrow,
+        Self::Kill,
+        Self::Unlock,
+        Self::Remove,
+        Self::EndWaiter,
+    ];
 
     /// Those that free a lock of that kind with these holders, least harm first, whatever the
     /// rights of whoever asks are.
     #[must_use]
     pub fn fitting(mechanism: Mechanism, holders: &[Holder]) -> &'static [Self] {
+        if mechanism == Mechanism::Exists {
+            return Self::fitting_on_disk(holders);
+        }
         // None for threads of the kernel: no signal ends them, and they have no descriptors.
         if holders.is_empty() || holders.iter().any(|holder| holder.process.kernel_thread) {
             return &[];
@@ -49,6 +61,19 @@ impl Method {
         if holders.iter().any(|holder| is_halted(holder.process.state)) { all } else { &all[1..] }
     }
 
+    /// What is there without anybody can be removed; else those can be ended who run here.
+    fn fitting_on_disk(holders: &[Holder]) -> &'static [Self] {
+        let is_here =
+            |holder: &Holder| holder.process.id().is_some() && !holder.process.kernel_thread;
+        if holders.is_empty() || !holders.iter().all(is_here) {
+            &[Self::Remove]
+        } else if holders.iter().any(|holder| is_halted(holder.process.state)) {
+            &[Self::Resume, Self::Terminate, Self::Kill, Self::Remove]
+        } else {
+            &[Self::Terminate, Self::Kill, Self::Remove]
+        }
+    }
+
     /// The word for it, as in JSON and on the command line.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -58,11 +83,12 @@ impl Method {
             Self::Escrow => "escrow",
             Self::Kill => "kill",
             Self::Unlock => "unlock",
+            Self::Remove => "remove",
             Self::EndWaiter => "end-waiter",
         }
     }
 
-    /// Whether being wrong about it can destroy something: it wants a word typed.
+    /// Whether being wrong about it can destroy something.
     #[must_use]
     pub fn is_drastic(self) -> bool {
         matches!(self, Self::Kill | Self::Unlock)
@@ -133,6 +159,6 @@ mod tests {
         for method in Method::ALL {
             assert_eq!(method.word().parse(), Ok(method));
         }
-        assert!("remove".parse::<Method>().unwrap_err().contains("end-waiter"));
+        assert!("delete".parse::<Method>().unwrap_err().contains("end-waiter"));
     }
 }

@@ -17,7 +17,7 @@ mod target;
 mod words;
 
 pub use details::{Detail, Details};
-pub use facts::{Facts, Grant, Kept, LockFacts, Look, Naming, Request, Sharer, Taker};
+pub use facts::{Elsewhere, Facts, Grant, Kept, LockFacts, Look, Naming, Request, Sharer, Taker};
 pub use file::{Device, FileId, PathBytes, Range};
 pub use form::Form;
 pub use harmless::{harmless, harmless_bytes};

@@ -13,7 +13,7 @@ pub const FAMILIES: [(&str, bool); 9] = [
     ("posix", true),
     ("ofd", true),
     ("lockfile", true),
-    ("pidfile", false),
+    ("pidfile", true),
     ("ipfs", false),
     ("nerdctl", false),
     ("borg", false),

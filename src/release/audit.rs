@@ -14,7 +14,7 @@ use super::outcome::Outcome;
 use super::plan::Plan;
 use crate::acquire::Guard;
 use crate::error::Error;
-use crate::model::{LockId, Range, Target};
+use crate::model::{LockId, Range, Target, harmless, harmless_bytes};
 use crate::system::{self, System, audit_file};
 
 /// A log that grows beyond this is moved aside, and the one that was aside is dropped.
@@ -153,14 +153,14 @@ impl AuditLog {
         let mut entries = Vec::new();
         let mut unread = 0;
         for path in [self.older(), self.path.clone()] {
-            let file = match File::open(&path) {
+            let file = match audit_file::open(&path) {
                 Ok(file) => file,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(Error::io("read the audit log", &path, error)),
             };
-            for line in BufReader::new(file).lines() {
+            for line in BufReader::new(file).split(b'\n') {
                 let line = line.map_err(|error| Error::io("read the audit log", &path, error))?;
-                match serde_json::from_str(&line) {
+                match serde_json::from_slice(&line) {
                     Ok(entry) => entries.push(entry),
                     Err(_) => unread += 1,
                 }
@@ -183,7 +183,7 @@ impl AuditLog {
     /// `is_changed` when somebody does already; when it cannot be told.
     pub(super) fn claim(&self, plan: &Plan) -> Result<Guard, Error> {
         let path = self.path.with_extension("lock");
-        audit_file::make_folder(&path).map_err(|error| nothing_done(self.cannot_write(error)))?;
+        audit_file::prepare(&self.path).map_err(|error| nothing_touched(self.unwritten(error)))?;
         let byte = byte_of(&plan.lock);
         let lock = Target::Family { family: "ofd", path };
         let claim = lock
@@ -199,15 +199,24 @@ impl AuditLog {
                 let text = format!("nothing was touched: {name}: somebody else is releasing it");
                 return Error::changed(text);
             }
-            nothing_done(error.after("cannot write beside the audit log"))
+            nothing_touched(self.unwritable(error))
         })
     }
 
     pub(super) fn begin(&self, plan: &Plan) -> Result<Record, Error> {
         let act = new_act();
-        let written =
-            entry(act.clone(), Stage::Begun, plan, None, None).and_then(|entry| self.write(&entry));
-        written.map(|()| Record { act }).map_err(nothing_done)
+        let begun = entry(act.clone(), Stage::Begun, plan, None, None).map_err(nothing_touched)?;
+        self.append(&begun).map_err(nothing_touched)?;
+        if let Err(error) = self.report(&begun) {
+            // Here it is written down already, and it is not going to be done.
+            let error = nothing_touched(error);
+            let failed = entry(act, Stage::Failed, plan, None, Some(error.to_string()))?;
+            return Err(match self.append(&failed) {
+                Ok(()) => error,
+                Err(unwritten) => error.and(&unwritten),
+            });
+        }
+        Ok(Record { act })
     }
 
     pub(super) fn end(&self, record: &Record, plan: &Plan, outcome: &Outcome) -> Result<(), Error> {
@@ -246,58 +255,99 @@ impl AuditLog {
         name.into()
     }
 
-    /// Appends one line. Whoever else appends waits for us: the log is locked meanwhile.
     fn write(&self, entry: &Entry) -> Result<(), Error> {
+        self.append(entry)?;
+        self.report(entry)
+    }
+
+    /// Tells the system's log, if it is to be told.
+    fn report(&self, entry: &Entry) -> Result<(), Error> {
+        if !self.syslog {
+            return Ok(());
+        }
+        let word = |name: &str| entry.plan[name].as_str().unwrap_or_default().to_owned();
+        let mut text = format!(
+            "{} {} {} (act {})",
+            entry.stage.word(),
+            word("method"),
+            word("name"),
+            entry.act
+        );
+        let came = entry.came_of_it();
+        if !came.is_empty() {
+            text = format!("{text}: {came}");
+        }
+        // One act is one line, whatever the names in it are.
+        audit_file::syslog(&harmless(&text)).map_err(|error| {
+            let text = format!(
+                "the system's log at {} cannot be written ({}); start its daemon, or leave --syslog \
+                 out",
+                audit_file::SYSLOG,
+                reason(&error)
+            );
+            match error.kind() {
+                io::ErrorKind::PermissionDenied => Error::denied(text),
+                _ => Error::unreachable(text),
+            }
+        })
+    }
+
+    /// Appends one line. Whoever else appends waits for us: the log is locked meanwhile.
+    fn append(&self, entry: &Entry) -> Result<(), Error> {
         let mut line = serde_json::to_vec(entry).map_err(|error| {
             Error::unreachable(format!("cannot write down what is done: {error}"))
         })?;
         line.push(b'\n');
-        self.append(&line)?;
-        if self.syslog {
-            let text = format!(
-                "{} {} {} (act {}): {}",
-                entry.stage.word(),
-                entry.plan["method"].as_str().unwrap_or_default(),
-                entry.plan["name"].as_str().unwrap_or_default(),
-                entry.act,
-                entry.came_of_it()
-            );
-            audit_file::syslog(&text).map_err(|error| {
-                Error::io("write to the system log", Path::new("/dev/log"), error)
-            })?;
-        }
-        Ok(())
+        self.append_line(&line)
     }
 
-    fn cannot_write(&self, error: io::Error) -> Error {
-        Error::io("write the audit log", &self.path, error)
-    }
-
-    fn append(&self, line: &[u8]) -> Result<(), Error> {
-        let failed = |error| self.cannot_write(error);
-        audit_file::make_folder(&self.path).map_err(failed)?;
+    fn append_line(&self, line: &[u8]) -> Result<(), Error> {
+        let failed = |error| self.unwritten(error);
+        audit_file::prepare(&self.path).map_err(failed)?;
         let lock = Target::Family { family: "flock", path: self.path.clone() };
         // Verified to be the file at the path, so that nobody writes to one that was moved aside.
         let guard = lock.acquire().create_mode(0o640).insist().timeout(PATIENCE).take();
         let guard = guard.map_err(|error| {
             if error.is_timeout() {
-                return Error::unreachable(format!("cannot write the audit log: {error}"));
+                return self.unwritable(Error::unreachable(error.to_string()));
             }
-            error
+            self.unwritable(error)
         })?;
-        let file = File::options().append(true).open(&self.path).map_err(failed)?;
+        let file = File::options().read(true).append(true).open(&self.path).map_err(failed)?;
         let length = file.metadata().map_err(failed)?.len();
         if length > 0 && length + line.len() as u64 > LARGEST {
             fs::rename(&self.path, self.older()).map_err(failed)?;
             drop(guard);
-            return self.append(line);
+            return self.append_line(line);
         }
-        (&file).write_all(line).and_then(|()| file.sync_data()).map_err(|error| {
+        let mut whole = Vec::with_capacity(line.len() + 1);
+        if audit_file::is_cut(&file, length).map_err(failed)? {
+            // The machine went down while somebody wrote: that line is lost, and this one is not.
+            whole.push(b'\n');
+        }
+        whole.extend_from_slice(line);
+        (&file).write_all(&whole).and_then(|()| file.sync_data()).map_err(|error| {
             // Half a line would spoil the next one.
             let _ = file.set_len(length);
             failed(error)
         })?;
         guard.release()
+    }
+
+    fn unwritten(&self, error: io::Error) -> Error {
+        let why = reason(&error);
+        self.unwritable(Error::io("write", &self.path, error).reworded(|_| why))
+    }
+
+    /// That the log cannot be written, for that reason, and what is to be done about it.
+    fn unwritable(&self, error: Error) -> Error {
+        let path = harmless_bytes(self.path.as_os_str().as_encoded_bytes());
+        let help = if System::new().is_root() {
+            "mend that first"
+        } else {
+            "mend that first, or set XDG_STATE_HOME to a folder of yours"
+        };
+        error.reworded(|why| format!("the audit log {path} cannot be written ({why}); {help}"))
     }
 }
 
@@ -311,8 +361,22 @@ impl Entry {
 }
 
 /// A failure before anything was touched.
-fn nothing_done(error: Error) -> Error {
-    error.after("nothing was touched, since it could not be written down")
+fn nothing_touched(error: Error) -> Error {
+    error.after("nothing was touched")
+}
+
+/// Why, without the number that the system has for it.
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        _ if error.get_ref().is_some() => error.to_string(),
+        io::ErrorKind::PermissionDenied => "permission denied".into(),
+        io::ErrorKind::NotFound => "no such file or folder".into(),
+        io::ErrorKind::NotADirectory => "a part of its path is not a folder".into(),
+        io::ErrorKind::StorageFull => "no space left on the device".into(),
+        io::ErrorKind::ReadOnlyFilesystem => "the file system can only be read".into(),
+        io::ErrorKind::WouldBlock => "its daemon does not listen".into(),
+        _ => error.to_string(),
+    }
 }
 
 /// The byte of the file of claims that stands for a lock (FNV-1a, as far as files reach).

@@ -2,7 +2,10 @@
 
 use super::plan::{Cause, Obstacle, Plan};
 use crate::diagnose::phrase;
-use crate::model::{Certainty, Holder, Lock, Mechanism, Method, Snapshot, State, harmless};
+use crate::model::{
+    Certainty, Content, Holder, Lock, Mechanism, Method, Snapshot, State, Verdict, harmless,
+};
+use crate::system::on_disk::may_remove;
 use crate::system::rights::{Rights, Tracing};
 
 const LOOK_AS_ROOT: &str = "run as root, or give the binary cap_sys_ptrace";
@@ -84,7 +87,7 @@ pub(super) fn cannot_thaw(plan: &Plan, rights: &Rights) -> Option<Obstacle> {
     let frozen = || plan.victims.iter().filter(|victim| is_frozen(victim.process.state));
     if let Some(by) = frozen().find(|victim| freezers_of(&victim.pid).is_empty()) {
         let text = format!(
-            "the control group that keeps {} frozen is not here",
+            "the control group that keeps {} frozen cannot be reached from here",
             phrase::name(&by.process)
         );
         let help = "thaw it from outside its container";
@@ -157,4 +160,85 @@ pub(super) fn cannot_trace(plan: &Plan, rights: &Rights) -> Option<Obstacle> {
         ),
     };
     Some(Obstacle { cause: Cause::Permission, text, would_help: Some(help.into()) })
+}
+
+/// Of a lock on disk, that nobody is named by it: those at work there are only likely to have it.
+pub(super) fn guessed(lock: &Lock, holders: &[&Holder]) -> Option<Obstacle> {
+    let is_told = |by: &&Holder| {
+        by.certainty == Certainty::Proven
+            || by.process.pid.is_some() && by.process.pid == lock.recorded_pid
+    };
+    let guessed: Vec<_> = holders.iter().copied().filter(|by| !is_told(by)).collect();
+    if guessed.is_empty() {
+        return None;
+    }
+    let names = phrase::list(guessed.iter().map(|by| phrase::name(&by.process)), 4);
+    Some(Obstacle {
+        cause: Cause::Method,
+        text: format!(
+            "that {names} {} it is only likely, and nobody is touched on a guess",
+            phrase::plural(guessed.len(), "has", "have")
+        ),
+        would_help: Some("look at what they do, and end them by hand if it is so".into()),
+    })
+}
+
+/// Why it is not proven that nothing alive keeps a lock on disk; `None`: it is.
+pub(super) fn not_stale(lock: &Lock) -> Option<String> {
+    if lock.verdict == Verdict::Stale {
+        return None;
+    }
+    let why = lock.why.as_deref().unwrap_or("who has it cannot be told");
+    Some(harmless(why).into_owned())
+}
+
+pub(super) fn unproven_removal(why: &str) -> Obstacle {
+    Obstacle {
+        cause: Cause::Unproven,
+        text: format!("it is not proven to be left behind: {why}"),
+        would_help: Some("--insist removes it all the same".into()),
+    }
+}
+
+/// Who removes a file that the kernel keeps a lock of frees nothing, and lets a second one in.
+pub(super) fn is_locked_too(lock: &Lock, snapshot: &Snapshot) -> Option<Obstacle> {
+    let is_same = |other: &&Lock| {
+        other.mechanism != Mechanism::Exists && other.file.is_some() && other.file == lock.file
+    };
+    let other = snapshot.locks.iter().find(is_same)?;
+    Some(Obstacle {
+        cause: Cause::Method,
+        text: format!(
+            "a {} lock is held on that very file: removed, it would stay held, and let a second \
+             one in",
+            other.mechanism.word()
+        ),
+        would_help: Some(format!("release {}", other.id)),
+    })
+}
+
+/// What was not read to its end cannot be compared.
+pub(super) fn is_too_large(lock: &Lock) -> Option<Obstacle> {
+    let is_cut = lock
+        .on_disk
+        .as_ref()
+        .is_some_and(|there| matches!(there.content, Content::Folder { cut: true, .. }));
+    is_cut.then(|| Obstacle {
+        cause: Cause::Method,
+        text: format!(
+            "it has more than {} entries, which is more than any lock has",
+            Content::MOST_NAMES
+        ),
+        would_help: None,
+    })
+}
+
+pub(super) fn cannot_remove(lock: &Lock) -> Option<Obstacle> {
+    let path = lock.path.as_ref()?;
+    let owner = lock.on_disk.as_ref()?.uid;
+    (!may_remove(path.as_path(), owner)).then(|| Obstacle {
+        cause: Cause::Permission,
+        text: "nothing may be removed from its folder, or not what others put there".into(),
+        would_help: Some("run as root, or as the user whose it is".into()),
+    })
 }

@@ -6,6 +6,7 @@ use std::fs::File;
 use super::plan::Plan;
 use crate::error::Error;
 use crate::model::{Lock, LockId};
+use crate::system::escrow_mark::Mark;
 
 /// A lock in our keeping. Dropped, or when we end however that is, the kernel hands it over.
 #[derive(Debug)]
@@ -14,11 +15,13 @@ pub struct Escrow {
     lock: LockId,
     has_queue: bool,
     files: Vec<File>,
+    /// Others see by it that the lock has been left to nobody.
+    _mark: Mark,
 }
 
 impl Escrow {
-    pub(super) fn new(plan: &Plan, has_queue: bool, files: Vec<File>) -> Self {
-        Self { lock: plan.lock.clone(), has_queue, files }
+    pub(super) fn new(plan: &Plan, has_queue: bool, files: Vec<File>, mark: Mark) -> Self {
+        Self { lock: plan.lock.clone(), has_queue, files, _mark: mark }
     }
 
     /// Which lock it is.

@@ -7,8 +7,11 @@ use super::escrow::Escrow;
 use super::plan::{Plan, Victim};
 use crate::diagnose::phrase::{self, plural};
 use crate::error::Error;
-use crate::inspect::Inspector;
-use crate::model::{Holder, Lock, LockId, Method, Pid, Process, Snapshot, State, is_halted};
+use crate::inspect::{Folders, Inspector};
+use crate::model::{
+    Holder, Lock, LockId, Mechanism, Method, Pid, Process, ProcessId, Snapshot, State, Target,
+    is_halted,
+};
 
 /// What came of a plan.
 #[derive(Debug)]
@@ -53,15 +56,57 @@ pub(super) fn settled(lock: &LockId, has_queue: bool) -> Result<Snapshot, Error>
 }
 
 impl Plan {
-    /// What has come of it, by a look afterwards; `alive` are those that were to end and did not.
+    /// A new inspector that sees the lock.
+    ///
+    /// # Errors
+    /// As [`Inspector::new`].
+    pub(super) fn inspector(&self) -> Result<Inspector, Error> {
+        let mut inspector = Inspector::new()?;
+        if let Some(path) = self.grounds.path.as_ref().filter(|_| !self.grounds.deleted) {
+            let path = path.as_path().to_path_buf();
+            let target = match self.grounds.mechanism {
+                Mechanism::Exists => Target::Family { family: self.family, path },
+                _ => Target::Path(path),
+            };
+            inspector.expect_at(&[target], Folders::Themselves);
+        }
+        Ok(inspector)
+    }
+
+    /// The lock as it is now: one that exists on disk is whatever lies there.
+    fn lock_now<'a>(&self, snapshot: &'a Snapshot) -> Option<&'a Lock> {
+        if self.grounds.mechanism != Mechanism::Exists {
+            return snapshot.lock(&self.lock);
+        }
+        snapshot
+            .locks
+            .iter()
+            .find(|lock| lock.mechanism == Mechanism::Exists && lock.path == self.grounds.path)
+    }
+
+    /// Who has the lock through the very open file through which we keep it, unless he was to keep it:
+    /// the holders were replaced by what they left behind.
+    pub(super) fn who_shares_it_with_us(&self, snapshot: &Snapshot) -> Vec<ProcessId> {
+        let holders = || snapshot.lock(&self.lock).into_iter().flat_map(|lock| &*lock.holders);
+        let is_ours = |holder: &&Holder| holder.process.pid == Some(ourselves());
+        let grants: Vec<u32> = holders().filter(is_ours).map(|holder| holder.grant).collect();
+        let others = holders().filter(|by| !is_ours(by) && grants.contains(&by.grant));
+        let ids = others.filter_map(|holder| holder.process.id());
+        ids.filter(|id| !self.spared.contains(id)).collect()
+    }
+
+    /// What has come of it, by a look afterwards; `alive` are those that were to end and did not, and
+    /// the lock was not kept since `heirs` shared it.
     pub(super) fn outcome(
         &self,
         snapshot: &Snapshot,
         alive: Vec<Pid>,
         escrow: Option<Escrow>,
+        heirs: Vec<ProcessId>,
     ) -> Outcome {
-        let now = snapshot.lock(&self.lock);
-        let after = After { plan: self, now, alive: &alive, kept: escrow.is_some() };
+        let now = self.lock_now(snapshot);
+        let kept = escrow.is_some();
+        let after = After { plan: self, now, alive: &alive, kept, shared_with: heirs };
         let (freed, text, next) = after.tell();
         Outcome {
             freed,
@@ -81,6 +126,7 @@ struct After<'a> {
     now: Option<&'a Lock>,
     alive: &'a [Pid],
     kept: bool,
+    shared_with: Vec<ProcessId>,
 }
 
 impl After<'_> {
@@ -98,15 +144,16 @@ impl After<'_> {
         if !halted.is_empty() {
             let names = names(halted.iter().map(|holder| &*holder.process));
             let (is, them) = plural(halted.len(), ("is", "it"), ("are", "them"));
-            let text = format!("{names} {is} still halted: somebody halts {them} again.");
+            let text =
+                format!("{names} {is} still halted, or halted again: see to whoever halts {them}.");
             return (false, text, None);
         }
         let goes_on = self.plan.say("goes on", "go on");
         let whom = self.plan.whom();
         let text = match (self.still().is_empty(), self.next_holders()) {
             (false, _) => format!("{whom} {goes_on}."),
-            (true, None) => format!("{whom} {goes_on}; the lock has been given back already."),
-            (true, Some(next)) => format!("{whom} {goes_on}; {next} by now."),
+            (true, None) => format!("{whom} {goes_on}; the lock has been given back."),
+            (true, Some(next)) => format!("{whom} {goes_on}; {next}."),
         };
         (true, text, None)
     }
@@ -134,6 +181,9 @@ impl After<'_> {
         if !still.is_empty() {
             return self.not_freed(&still);
         }
+        if let Some(left) = self.left_behind() {
+            return left;
+        }
         let lives_on = match self.alive {
             [] => String::new(),
             alive => {
@@ -146,12 +196,22 @@ impl After<'_> {
             Some(next) => next,
             None => "the lock is free".to_owned(),
         };
+        let heirs = self.heirs();
         let mut text = capitalised(&format!("{lives_on}{free}."));
         if self.plan.method == Method::Escrow && !self.kept {
-            let ended = self.plan.say("its holder unlocked it", "its holders unlocked it");
-            text = format!("It could not be kept: {ended} while ending. {text}");
+            let why = if heirs.is_empty() {
+                self.plan
+                    .say(
+                        "its holder unlocked it while ending",
+                        "its holders unlocked it while ending",
+                    )
+                    .into()
+            } else {
+                let names = names(heirs.iter().map(|holder| &*holder.process));
+                format!("{names} would have shared it")
+            };
+            text = format!("It could not be kept: {why}. {text}");
         }
-        let heirs = self.heirs();
         let next = (!heirs.is_empty()).then(|| {
             let names = names(heirs.iter().map(|holder| &*holder.process));
             let inherited = plural(heirs.len(), "has inherited", "have inherited");
@@ -160,6 +220,19 @@ impl After<'_> {
             )
         });
         (heirs.is_empty(), text, next)
+    }
+
+    /// Those who had a lock on disk have ended without removing it.
+    fn left_behind(&self) -> Option<(bool, String, Option<String>)> {
+        let now = self.now.filter(|now| now.mechanism == Mechanism::Exists)?;
+        if now.file != self.plan.grounds.file || self.plan.method == Method::Remove {
+            return None;
+        }
+        let form = now.on_disk.as_ref().map_or("file", |there| there.content.form().word());
+        let ended = self.plan.say("has ended, and has left", "have ended, and have left");
+        let text = format!("{} {ended} the {form} behind.", self.plan.whom());
+        let next = "remove it: release it once more, with '--method remove'";
+        Some((false, text, Some(next.into())))
     }
 
     fn not_freed(&self, still: &[&Holder]) -> (bool, String, Option<String>) {
@@ -174,7 +247,9 @@ impl After<'_> {
             _ => format!("{names} {has} not ended, and still {has} the lock."),
         };
         let in_state = |state| still.iter().any(|holder| holder.process.state == Some(state));
-        let next = if in_state(State::Stopped) || in_state(State::Frozen) {
+        // SIGKILL does not wait for a stopped process to go on.
+        let is_stopped = self.plan.method != Method::Kill && in_state(State::Stopped);
+        let next = if is_stopped || in_state(State::Frozen) {
             "let it go on with '--method resume': it has the signal, and takes it then"
         } else if in_state(State::Uninterruptible) {
             "see to the device or file system that it waits for: until that answers, no signal \
@@ -197,9 +272,8 @@ impl After<'_> {
 
     /// Those who have it now and were no victims: ` has the lock now`.
     fn next_holders(&self) -> Option<String> {
-        let ours = std::process::id().cast_signed();
         let is_other = |holder: &&Holder| {
-            holder.process.pid != Some(ours)
+            holder.process.pid != Some(ourselves())
                 && !self.plan.victims.iter().any(|victim| holder.process.id() == Some(victim.id))
         };
         let others = self.holders(is_other);
@@ -219,6 +293,11 @@ impl After<'_> {
     /// Those who have it now through the open file that it was to be taken from: the kernel's
     /// record has survived its holders.
     fn heirs(&self) -> Vec<&Holder> {
+        if !self.shared_with.is_empty() {
+            let shared =
+                |by: &&Holder| by.process.id().is_some_and(|id| self.shared_with.contains(&id));
+            return self.holders(shared);
+        }
         let recorded = self.plan.grounds.recorded_pid;
         let is_same =
             self.now.is_some_and(|now| recorded.is_some() && now.recorded_pid == recorded);
@@ -253,6 +332,10 @@ impl Plan {
     }
 }
 
+fn ourselves() -> Pid {
+    std::process::id().cast_signed()
+}
+
 fn names<'a>(processes: impl Iterator<Item = &'a Process>) -> String {
     let names: Vec<String> = processes.map(phrase::name).collect();
     phrase::list(names.into_iter(), 8)
@@ -262,3 +345,6 @@ fn capitalised(text: &str) -> String {
     // Names of processes stay as they are.
     text.strip_prefix("the lock").map_or_else(|| text.into(), |rest| format!("The lock{rest}"))
 }
+
+#[cfg(test)]
+mod tests;

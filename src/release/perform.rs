@@ -8,15 +8,18 @@ use std::time::{Duration, Instant};
 
 use super::audit::AuditLog;
 use super::escrow::Escrow;
-use super::outcome::{self, Outcome, look_anew};
-use super::plan::{Plan, Victim};
+use super::outcome::{self, Outcome};
+use super::plan::{Grounds, Plan, Victim};
 use crate::diagnose::phrase;
 use crate::error::Error;
-use crate::inspect::{Folders, Inspector};
+use crate::inspect::Inspector;
 use crate::model::{
-    Certainty, Lock, Mechanism, Method, Pid, ProcessId, Range, Snapshot, State, Target, is_halted,
+    Lock, Mechanism, Method, Pid, ProcessId, Range, Snapshot, State, Verdict, harmless,
+    harmless_bytes, is_halted,
 };
+use crate::system::escrow_mark::Mark;
 use crate::system::grip::{Grip, Told};
+use crate::system::locking::existing::{Removal, Slot};
 use crate::system::{self, System, locking};
 
 /// For how long holders are given to end after a signal.
@@ -116,11 +119,13 @@ struct Held<'a> {
 
 impl<'a> Act<'a> {
     fn begin(plan: &'a Plan, grace: Duration) -> Result<Self, Error> {
-        let mut inspector = Inspector::new()?;
-        if let Some(path) = plan.grounds.path.as_ref().filter(|_| !plan.grounds.deleted) {
-            inspector.expect_at(&[Target::Path(path.as_path().into())], Folders::Themselves);
-        }
-        Ok(Self { plan, grace, system: System::new(), inspector, has_queue: false })
+        Ok(Self {
+            plan,
+            grace,
+            system: System::new(),
+            inspector: plan.inspector()?,
+            has_queue: false,
+        })
     }
 
     fn carry_out(mut self, on: &mut dyn FnMut(&Progress)) -> Result<Outcome, Error> {
@@ -129,7 +134,7 @@ impl<'a> Act<'a> {
         self.check_descriptors()?;
         on(&Progress::Acting);
         let mut alive = Vec::new();
-        let mut kept = Vec::new();
+        let mut kept = None;
         match self.plan.method {
             Method::Resume => self.resume(&held)?,
             Method::Terminate | Method::EndWaiter => {
@@ -137,18 +142,31 @@ impl<'a> Act<'a> {
             }
             Method::Kill => alive = self.end(&held, Told::Kill, on)?,
             Method::Escrow => {
-                kept = self.share(&held)?;
+                kept = Some((self.mark()?, self.share(&held)?));
                 alive = self.end(&held, Told::Terminate, on)?;
             }
             Method::Unlock => {
                 let files = self.share(&held)?;
                 files.iter().try_for_each(|file| self.unlock(file))?;
             }
+            Method::Remove => self.remove()?,
         }
         on(&Progress::Looking);
-        let escrow = self.escrow(kept, &alive)?;
-        let snapshot = self.look(escrow.is_some(), &alive)?;
-        Ok(self.plan.outcome(&snapshot, alive, escrow))
+        let mut escrow = match kept {
+            Some((mark, files)) => self.escrow(mark, files, &alive)?,
+            None => None,
+        };
+        let mut snapshot = self.look(escrow.is_some(), &alive)?;
+        let mut heirs = Vec::new();
+        if escrow.is_some() {
+            heirs = self.plan.who_shares_it_with_us(&snapshot);
+        }
+        if !heirs.is_empty() {
+            // What would be done meanwhile would not be alone.
+            drop(escrow.take());
+            snapshot = self.look(false, &alive)?;
+        }
+        Ok(self.plan.outcome(&snapshot, alive, escrow, heirs))
     }
 
     /// Of each process once: from here on nobody else can be hit.
@@ -186,11 +204,21 @@ impl<'a> Act<'a> {
         if lock.as_seen != plan.as_seen || lock.mode != grounds.mode {
             return Err(self.changed("it has other holders than before"));
         }
-        if lock.table_file != grounds.file
+        if lock.table_file.or(lock.file) != grounds.file
+            || lock.on_disk != grounds.on_disk
             || lock.deleted != grounds.deleted
             || lock.path != grounds.path
         {
             return Err(self.changed("its path names another file by now"));
+        }
+        if plan.method == Method::Remove
+            && plan.unproven.is_none()
+            && lock.verdict != Verdict::Stale
+        {
+            let why = lock.why.as_deref().map(harmless).unwrap_or_default();
+            return Err(
+                self.changed(&format!("it is not proven to be left behind any more: {why}"))
+            );
         }
         plan.victims.iter().try_for_each(|victim| self.check_holder(lock, victim))
     }
@@ -199,7 +227,7 @@ impl<'a> Act<'a> {
         let holds = lock.holders.iter().find(|holder| {
             holder.process.id() == Some(victim.id)
                 && holder.fds == victim.fds
-                && holder.certainty == Certainty::Proven
+                && Some(holder.certainty) == victim.certainty
         });
         let Some(holder) = holds else {
             return Err(self.changed(&format!("{} has it no more as it was seen", name(victim))));
@@ -222,6 +250,10 @@ impl<'a> Act<'a> {
     /// Whether the descriptors of those who are to end still have the lock: the last thing that is
     /// asked before anybody is touched.
     fn check_descriptors(&self) -> Result<(), Error> {
+        if self.plan.grounds.mechanism == Mechanism::Exists {
+            // Nobody has it through a descriptor.
+            return Ok(());
+        }
         for victim in &self.plan.victims {
             let Some(&fd) = victim.fds.first() else { continue };
             let gone = || self.changed(&format!("{} has closed descriptor {fd}", name(victim)));
@@ -304,6 +336,16 @@ impl<'a> Act<'a> {
         Ok(files)
     }
 
+    /// Shows everybody who keeps the lock from now on.
+    fn mark(&self) -> Result<Mark, Error> {
+        Mark::set(&self.plan.lock).map_err(|error| {
+            Error::unreachable(format!(
+                "nothing was touched: {}: cannot show others that the lock is kept: {error}",
+                self.plan.name
+            ))
+        })
+    }
+
     /// Whether an open file of ours has the lock that the plan is for.
     fn has_the_lock(&self, file: &File) -> Result<bool, Error> {
         let locks = self.system.locks_of(file).map_err(|error| {
@@ -334,25 +376,51 @@ impl<'a> Act<'a> {
         })
     }
 
+    /// What lies there, if it is what the plan was made for.
+    fn remove(&self) -> Result<(), Error> {
+        let Grounds { path, on_disk, .. } = &self.plan.grounds;
+        let (Some(path), Some(examined)) = (path, on_disk) else {
+            return Err(self.changed("where it lies is not known any more"));
+        };
+        let path = path.as_path();
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(self.changed("its path names no file"));
+        };
+        let removal = Slot::open(folder, name).and_then(|slot| slot.remove_examined(examined));
+        match removal.map_err(|error| Error::io("remove", path, error))? {
+            Removal::Done => Ok(()),
+            Removal::Lost => Err(self.changed("something else lies there by now")),
+            Removal::Aside(name) => Err(Error::changed(format!(
+                "{} was replaced twice while it was removed: what had come in its place first now \
+                 has the name {} in the same folder, and nothing was removed",
+                self.plan.name,
+                harmless_bytes(name.as_encoded_bytes())
+            ))),
+        }
+    }
+
     /// The lock in our keeping, if its holders have ended and it is still ours.
-    fn escrow(&self, mut kept: Vec<File>, alive: &[Pid]) -> Result<Option<Escrow>, Error> {
+    fn escrow(&self, mark: Mark, kept: Vec<File>, alive: &[Pid]) -> Result<Option<Escrow>, Error> {
         if !alive.is_empty() {
             // Ours are only closed: the lock stays with those who live.
             return Ok(None);
         }
         let mut ours = Vec::new();
-        for file in kept.drain(..) {
+        for file in kept {
             if self.has_the_lock(&file)? {
                 ours.push(file);
             }
         }
-        Ok((!ours.is_empty()).then(|| Escrow::new(self.plan, self.has_queue, ours)))
+        Ok((!ours.is_empty()).then(|| Escrow::new(self.plan, self.has_queue, ours, mark)))
     }
 
     /// How things are once they have settled.
     fn look(&self, is_kept: bool, alive: &[Pid]) -> Result<Snapshot, Error> {
         if self.plan.method == Method::Resume {
             return self.look_until_they_go_on();
+        }
+        if self.plan.grounds.mechanism == Mechanism::Exists {
+            return self.plan.inspector()?.snapshot();
         }
         let is_to_pass = self.has_queue && !is_kept && alive.is_empty();
         outcome::settled(&self.plan.lock, is_to_pass)
@@ -361,7 +429,7 @@ impl<'a> Act<'a> {
     fn look_until_they_go_on(&self) -> Result<Snapshot, Error> {
         let begun = Instant::now();
         loop {
-            let snapshot = look_anew()?;
+            let snapshot = self.plan.inspector()?.snapshot()?;
             let mut holders =
                 snapshot.lock(&self.plan.lock).into_iter().flat_map(|lock| lock.holders.iter());
             let is_victim =

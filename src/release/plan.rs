@@ -9,8 +9,8 @@ use serde::{Serialize, Serializer};
 use crate::diagnose::phrase;
 use crate::error::Error;
 use crate::model::{
-    AsSeen, Certainty, FileId, Lock, LockId, Mechanism, Method, Mode, PathBytes, Pid, Process,
-    ProcessId, Range,
+    AsSeen, Certainty, FileId, Lock, LockId, Mechanism, Method, Mode, OnDisk, PathBytes, Pid,
+    Process, ProcessId, Range,
 };
 
 /// A way to free one lock: its steps, its harm, and the grounds that must still hold when it is
@@ -39,8 +39,14 @@ pub struct Plan {
     pub victims: Vec<Victim>,
     /// Why it cannot be done here, if it cannot.
     pub obstacle: Option<Obstacle>,
+    /// Why it is not proven that nothing alive keeps what it removes, where it removes something and
+    /// that is not proven; a clause, harmless to print.
+    pub unproven: Option<String>,
     /// What it was planned for.
     pub grounds: Grounds,
+    /// By which family's name it is found.
+    #[serde(skip)]
+    pub(super) family: &'static str,
     /// Those who have the lock too and are to keep it.
     #[serde(skip)]
     pub(super) spared: Vec<ProcessId>,
@@ -55,15 +61,19 @@ pub struct Grounds {
     pub mode: Mode,
     /// The locked bytes.
     pub range: Option<Range>,
-    /// Device and inode, as the kernel's lock table numbers them.
+    /// Device and inode, as the kernel's lock table numbers them; of a lock that exists on disk, as
+    /// `stat` does.
     #[serde(serialize_with = "as_text")]
     pub file: Option<FileId>,
     /// Where the file was.
     pub path: Option<PathBytes>,
     /// Whether it had lost its name.
     pub deleted: bool,
-    /// Whom the kernel named.
+    /// Whom the kernel or the lock named.
     pub recorded_pid: Option<Pid>,
+    /// What a lock that exists on disk consisted of.
+    #[serde(serialize_with = "without_secrets")]
+    pub on_disk: Option<Arc<OnDisk>>,
 }
 
 impl Grounds {
@@ -72,10 +82,11 @@ impl Grounds {
             mechanism: lock.mechanism,
             mode: lock.mode,
             range: lock.range,
-            file: lock.table_file,
+            file: lock.table_file.or(lock.file),
             path: lock.path.clone(),
             deleted: lock.deleted,
             recorded_pid: lock.recorded_pid,
+            on_disk: lock.on_disk.clone(),
         }
     }
 }
@@ -134,6 +145,8 @@ pub enum Cause {
     Permission,
     /// It would end what we run in.
     Ourselves,
+    /// It is not proven that nothing alive keeps what it removes.
+    Unproven,
 }
 
 impl Plan {
@@ -143,17 +156,33 @@ impl Plan {
         self.obstacle.is_none()
     }
 
-    /// Whether being wrong about it can destroy something, so that whoever agrees has to type its
-    /// method's word.
+    /// Whether it wants more than a yes: being wrong about it can destroy something.
     #[must_use]
     pub fn wants_word(&self) -> bool {
-        self.method.is_drastic()
+        self.method.is_drastic() || self.unproven.is_some()
     }
 
-    /// Carries it out even where it ends what we run in. Other obstacles stay.
+    /// Whether a second one has the lock then who does not know of the first.
+    #[must_use]
+    pub fn breaks_exclusion(&self) -> bool {
+        self.method == Method::Unlock || self.unproven.is_some()
+    }
+
+    /// Whether only somebody's insisting is missing.
+    #[must_use]
+    pub fn can_be_insisted_on(&self) -> bool {
+        let is_ours =
+            |obstacle: &Obstacle| matches!(obstacle.cause, Cause::Ourselves | Cause::Unproven);
+        self.obstacle.as_ref().is_some_and(is_ours)
+    }
+
+    /// Carries it out even where it ends what we run in, or removes what may be in use. Other
+    /// obstacles stay.
     #[must_use]
     pub fn insist(mut self) -> Self {
-        self.obstacle = self.obstacle.filter(|obstacle| obstacle.cause != Cause::Ourselves);
+        if self.can_be_insisted_on() {
+            self.obstacle = None;
+        }
         self
     }
 
@@ -185,7 +214,7 @@ impl Plan {
         match obstacle.cause {
             Cause::Permission => Error::denied(text),
             Cause::Method => Error::usage(text),
-            Cause::Ourselves => Error::would_block(text),
+            Cause::Ourselves | Cause::Unproven => Error::would_block(text),
         }
     }
 }
@@ -196,4 +225,22 @@ fn as_text<S: Serializer>(value: &Option<impl Display>, serializer: S) -> Result
         Some(value) => serializer.collect_str(value),
         None => serializer.serialize_none(),
     }
+}
+
+/// So that it can be found out later what was removed; what it says is left out, which can be
+/// anything.
+#[expect(clippy::ref_option, reason = "serde hands over the field")]
+fn without_secrets<S: Serializer>(
+    there: &Option<Arc<OnDisk>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let Some(there) = there else { return serializer.serialize_none() };
+    let mut told = serializer.serialize_struct("OnDisk", 6)?;
+    told.serialize_field("form", there.content.form().word())?;
+    told.serialize_field("file", &there.file.to_string())?;
+    told.serialize_field("size", &there.size)?;
+    told.serialize_field("uid", &there.uid)?;
+    told.serialize_field("made_at", &there.birth)?;
+    told.serialize_field("modified_at", &there.modified)?;
+    told.end()
 }

@@ -8,7 +8,8 @@ use super::plan::{Cause, Grounds, Obstacle, Plan, Victim};
 use super::wording;
 use crate::diagnose::phrase;
 use crate::model::{
-    Holder, Lock, Mechanism, Method, Pid, Snapshot, State, Waiter, harmless_bytes, is_halted,
+    FAMILIES, Holder, Lock, Mechanism, Method, Pid, Snapshot, State, Waiter, harmless_bytes,
+    is_halted,
 };
 use crate::system::rights::Rights;
 
@@ -56,10 +57,12 @@ pub(super) fn propose(
     rights: &Rights,
 ) -> Vec<Plan> {
     let mut plans = Vec::new();
-    if matches!(lock.mechanism, Mechanism::Exists | Mechanism::Server) {
-        return plans;
-    }
     let draft = Draft { lock, holders, rights };
+    match lock.mechanism {
+        Mechanism::Server => return plans,
+        Mechanism::Exists => return draft.on_disk(snapshot),
+        _ => {}
+    }
     plans.extend(draft.resume());
     plans.push(draft.end(Method::Terminate));
     plans.push(draft.escrow());
@@ -97,7 +100,12 @@ impl Draft<'_> {
             harm: String::new(),
             victims: holders.filter_map(victim).collect(),
             obstacle: None,
+            unproven: None,
             grounds: Grounds::of(lock),
+            family: FAMILIES
+                .iter()
+                .find(|(family, _)| *family == lock.family)
+                .map_or("lockfile", |(family, _)| family),
             spared: self.others().into_iter().filter_map(|holder| holder.process.id()).collect(),
         }
     }
@@ -202,6 +210,36 @@ impl Draft<'_> {
         plan
     }
 
+    /// For a lock that lies on disk: those whom it names, if they are here, and what lies there.
+    fn on_disk(&self, snapshot: &Snapshot) -> Vec<Plan> {
+        let mut plans = Vec::new();
+        let methods = Method::fitting(self.lock.mechanism, &self.lock.holders);
+        if methods.contains(&Method::Terminate) {
+            plans.extend(self.resume());
+            plans.push(self.end(Method::Terminate));
+            plans.push(self.end(Method::Kill));
+            let doubt = barrier::guessed(self.lock, self.holders);
+            for plan in plans.iter_mut().filter(|plan| plan.obstacle.is_none()) {
+                plan.obstacle.clone_from(&doubt);
+            }
+        }
+        plans.push(self.remove(snapshot));
+        plans
+    }
+
+    fn remove(&self, snapshot: &Snapshot) -> Plan {
+        let mut plan = self.plan(Method::Remove, std::iter::empty());
+        let lock = self.lock;
+        plan.steps = wording::removal(lock);
+        (plan.frees, plan.harm) = wording::removed(lock);
+        plan.unproven = barrier::not_stale(lock);
+        plan.obstacle = barrier::is_locked_too(lock, snapshot)
+            .or_else(|| barrier::is_too_large(lock))
+            .or_else(|| barrier::cannot_remove(lock))
+            .or_else(|| plan.unproven.as_deref().map(barrier::unproven_removal));
+        plan
+    }
+
     fn end_waiter(&self, waiter: &Waiter) -> Plan {
         let mut plan = self.plan(Method::EndWaiter, std::iter::empty());
         if let Some(id) = waiter.process.id() {
@@ -258,4 +296,4 @@ fn victim(holder: &Holder) -> Option<Victim> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

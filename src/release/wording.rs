@@ -1,8 +1,10 @@
 //! What a plan does and may cost, in sentences; harmless to print.
 
+use std::ffi::OsString;
+
 use super::plan::Plan;
 use crate::diagnose::phrase::{self, plural};
-use crate::model::{Holder, Lock, State, harmless};
+use crate::model::{Content, Holder, Lock, PathBytes, State, Verdict, harmless};
 
 /// What a plan is about, and the words for one or for many of them.
 struct Them {
@@ -31,10 +33,9 @@ pub(super) fn resume(plan: &Plan) -> (String, String) {
         "go on, and give the lock back when they are done",
     );
     let mut harm = String::from(them.say(
-        "Nothing is lost, unless somebody halted it on purpose: then it goes on with what it was to \
-         be kept from.",
-        "Nothing is lost, unless somebody halted them on purpose: then they go on with what they \
-         were to be kept from.",
+        "Nothing is lost. If somebody halted it on purpose, it goes on with what was to be stopped.",
+        "Nothing is lost. If somebody halted them on purpose, they go on with what was to be \
+         stopped.",
     ));
     let is_frozen = |state| state == Some(State::Frozen);
     if plan.victims.iter().any(|by| is_frozen(by.process.state)) {
@@ -49,11 +50,8 @@ pub(super) fn resume(plan: &Plan) -> (String, String) {
 /// What their end does.
 pub(super) fn when_they_end(plan: &Plan, lock: &Lock, others: &[&Holder]) -> String {
     let them = Them::of(plan);
-    let ended = match them.count {
-        1 => format!("When {} has ended", them.names),
-        _ => format!("When the last of {} has ended", them.names),
-    };
-    format!("{ended}, {}.", then(lock, others))
+    let have = them.say("has ended", "have ended");
+    format!("Once {} {have}, {}.", them.names, then(lock, others))
 }
 
 /// What their end costs.
@@ -98,8 +96,8 @@ fn comes_back(plan: &Plan) -> String {
 pub(super) fn kept(plan: &Plan, lock: &Lock, others: &[&Holder]) -> String {
     let them = Them::of(plan);
     format!(
-        "locktop shares the lock before {} {}, and keeps it then: nobody gets in between. Once it \
-         is handed over, {}.",
+        "locktop shares the lock before {} {} and keeps it afterwards: nobody gets in between. Once \
+         it is handed over, {}.",
         them.names,
         them.say("ends", "end"),
         then(lock, others)
@@ -109,8 +107,8 @@ pub(super) fn kept(plan: &Plan, lock: &Lock, others: &[&Holder]) -> String {
 /// What keeping it cannot prevent.
 pub(super) fn unlocks_itself(plan: &Plan) -> &'static str {
     Them::of(plan).say(
-        " If it unlocks by itself while it ends, the next has the lock at once.",
-        " If one of them unlocks by itself while it ends, the next has the lock at once.",
+        " If it unlocks by itself while it ends, the next one has the lock at once.",
+        " If one of them unlocks by itself while it ends, the next one has the lock at once.",
     )
 }
 
@@ -118,7 +116,7 @@ pub(super) fn unlocks_itself(plan: &Plan) -> &'static str {
 pub(super) fn at_once(plan: &Plan, lock: &Lock, others: &[&Holder]) -> String {
     let them = Them::of(plan);
     let lose = them.say("loses", "lose");
-    format!("{} {lose} the lock at once: {}.", them.names, then(lock, others))
+    format!("{} {lose} the lock at once; {}.", them.names, then(lock, others))
 }
 
 /// What an unlock costs those who lose the lock.
@@ -128,8 +126,8 @@ pub(super) fn unlocked(plan: &Plan) -> String {
         "{} {}: exclusion is broken, and what {} and the next one write can be destroyed.",
         them.names,
         them.say(
-            "lives on, does not know, and goes on as if it had the lock",
-            "live on, do not know, and go on as if they had the lock"
+            "lives on without knowing, and goes on as if it had the lock",
+            "live on without knowing, and go on as if they had the lock"
         ),
         them.say("it", "they")
     )
@@ -163,4 +161,45 @@ pub fn handed_over(now: Option<&Lock>) -> String {
     }
     let has = plural(names.len(), "has", "have");
     format!("handed over: {} {has} it now", phrase::list(names.into_iter(), 8))
+}
+
+/// The commands that remove what lies there.
+pub(super) fn removal(lock: &Lock) -> Vec<String> {
+    let Some(path) = &lock.path else { return Vec::new() };
+    let content = lock.on_disk.as_ref().map(|there| &there.content);
+    let Some(Content::Folder { names, .. }) = content else {
+        return vec![format!("rm {}", path.display())];
+    };
+    let entry =
+        |name: &OsString| format!("rm {}", PathBytes::new(path.as_path().join(name)).display());
+    let mut steps: Vec<String> = names.iter().map(entry).collect();
+    steps.push(format!("rmdir {}", path.display()));
+    steps
+}
+
+/// What removing it does, and costs.
+pub(super) fn removed(lock: &Lock) -> (String, String) {
+    let form = lock.on_disk.as_ref().map_or("file", |there| there.content.form().word());
+    let frees = format!("The {form} is gone, and with it the lock: whoever tries next has it.");
+    let names = phrase::list(lock.holders.iter().map(|by| phrase::name(&by.process)), 4);
+    let harm = match (lock.verdict, &*lock.holders) {
+        (Verdict::Stale, _) => format!(
+            "Should somebody alive rely on the {form} all the same, exclusion is broken for him. \
+             What whoever left it was doing may have stayed unfinished."
+        ),
+        (_, []) => format!(
+            "Should somebody rely on the {form}, he does not notice: exclusion is broken, and what \
+             he and the next one write can be destroyed."
+        ),
+        (_, holders) => format!(
+            "{names} {}: exclusion is broken, and what {} and the next one write can be destroyed.",
+            plural(
+                holders.len(),
+                "does not notice, and goes on as if it had the lock",
+                "do not notice, and go on as if they had the lock"
+            ),
+            plural(holders.len(), "it", "they")
+        ),
+    };
+    (frees, harm)
 }

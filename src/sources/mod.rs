@@ -1,13 +1,16 @@
 //! Where facts come from. A source looks, and says what it could not see.
 
+mod files;
 mod kernel;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Error;
 use crate::model::{Look, Moment};
 use crate::system::System;
+pub(crate) use files::{Candidate, Files, Habitat};
 pub(crate) use kernel::Kernel;
 
 /// What a look is for.
@@ -17,6 +20,12 @@ pub(crate) struct Scope {
     pub(crate) places: Vec<PathBuf>,
     /// Below these folders they may be.
     pub(crate) folders: Vec<PathBuf>,
+    /// Where somebody said that a lock can lie on disk.
+    pub(crate) candidates: Vec<Candidate>,
+    /// Where else they can lie.
+    pub(crate) habitat: Option<Arc<dyn Habitat>>,
+    /// Whether the machine's own are to be looked at.
+    pub(crate) everywhere: bool,
     /// Files have been renamed or removed: what is known of names may not be relied on.
     pub(crate) names_in_doubt: bool,
     /// Whether what the last look told of a lock is still at hand.

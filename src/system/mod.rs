@@ -3,17 +3,23 @@
 //! A [`System`] is handed to everything that looks, so that tests can hand in another root of
 //! `/proc`.
 
+mod aside;
 pub(crate) mod audit_file;
+pub(crate) mod census;
 pub mod children;
 pub(crate) mod clock;
 pub mod command;
+pub(crate) mod config_file;
 pub mod console;
 pub(crate) mod control_groups;
+pub(crate) mod discovery;
+pub(crate) mod escrow_mark;
 pub(crate) mod grip;
 mod harm;
 mod kin;
 pub(crate) mod locking;
 mod lookup;
+pub(crate) mod on_disk;
 mod people;
 mod places;
 pub(crate) mod procfs;
@@ -35,13 +41,14 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
 use crate::model::{FileId, Host, Mechanism, Mode, Moment, Pid, Range};
 use control_groups::CgroupRoots;
+pub(crate) use discovery::Discovery;
 pub(crate) use harm::{OwnLock, own_user};
 use lookup::Lookups;
 pub(crate) use lookup::{Answer, Ask};
@@ -107,7 +114,10 @@ pub(crate) struct System {
     cgroup_roots: CgroupRoots,
     lookups: Lookups,
     places: Places,
+    disks: on_disk::Disks,
     people: Mutex<People>,
+    /// Those whom no lock table names.
+    others: Mutex<People>,
     /// For how many nanoseconds the lock table has been read.
     stalled: AtomicU64,
     /// Our own mount namespace.
@@ -137,7 +147,9 @@ impl System {
             cgroup_roots,
             lookups: Lookups::default(),
             places: Places::default(),
+            disks: on_disk::Disks::default(),
             people: Mutex::default(),
+            others: Mutex::default(),
             stalled: AtomicU64::new(0),
             own_tree: OnceLock::new(),
             threads: std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS),
@@ -386,6 +398,27 @@ impl System {
     /// that hangs no longer than a person would.
     pub(crate) fn resolve(&self, path: &Path) -> Resolved {
         self.places.resolve(path)
+    }
+
+    /// The same for a name that can itself be a link, and is not followed.
+    pub(crate) fn resolve_name(&self, path: &Path) -> Resolved {
+        self.places.resolve_name(path)
+    }
+
+    /// What lies at paths, in no order.
+    pub(crate) fn examine(&self, asks: Vec<on_disk::Ask>) -> Vec<(PathBuf, on_disk::Found)> {
+        self.disks.examine(asks, &self.mounts(None))
+    }
+
+    /// Looks for places that somebody is interested in: all that match these patterns, and all below
+    /// these folders that are `wanted`, on no file system that could wait for others.
+    pub(crate) fn discover(
+        &self,
+        patterns: Vec<Arc<str>>,
+        folders: Vec<PathBuf>,
+        wanted: &discovery::Wanted,
+    ) -> Discovery {
+        discovery::discover(patterns, folders, wanted, self.mounts(None))
     }
 
     /// Whether the entries of a folder may be read.

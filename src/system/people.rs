@@ -270,6 +270,14 @@ impl System {
         self.people().examine(self, pids, asleep, self.now())
     }
 
+    /// The same of processes that no lock table names; whom [`System::anatomy`] asked after is not
+    /// forgotten over them.
+    pub(crate) fn portraits(&self, pids: &[Pid]) -> HashMap<Pid, Arc<Process>> {
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        let anatomy = others.examine(self, pids, &HashSet::new(), self.now());
+        anatomy.into_iter().map(|(pid, of)| (pid, Arc::clone(&of.process))).collect()
+    }
+
     /// Those of these processes of whom all that [`System::anatomy`] said last still holds: they
     /// have not run since.
     pub(crate) fn asleep(&self, pids: impl Iterator<Item = Pid>) -> HashSet<Pid> {

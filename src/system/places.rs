@@ -3,13 +3,14 @@
 //! Their file systems can hang too, so each question has a thread of its own, which is left behind
 //! when it takes longer than a person would wait.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::aside::{Questions, aside};
+use super::locking::is_absent;
 use super::{FileStat, platform};
 
 /// A user who names a path waits so long for its file system.
@@ -34,34 +35,45 @@ pub(crate) enum Resolved {
 
 /// Look-ups of named places, with those that have not been answered yet.
 #[derive(Debug, Default)]
-pub(super) struct Places {
-    unanswered: Mutex<HashMap<PathBuf, Receiver<Resolved>>>,
-}
+pub(super) struct Places(Questions<Resolved>);
 
 impl Places {
     /// Where a path leads. What hung before is not waited for again.
     pub(super) fn resolve(&self, path: &Path) -> Resolved {
-        let mut unanswered = self.unanswered.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(answer) = unanswered.get(path) {
-            let Ok(answer) = answer.try_recv() else { return Resolved::Hangs };
-            unanswered.remove(path);
-            return answer;
-        }
-        let (done, answer) = channel();
         let asked = path.to_path_buf();
-        // Nobody may be left to listen.
-        if let Err(error) = aside(move || drop(done.send(resolve_now(&asked)))) {
-            return Resolved::Failed(error);
+        match self.0.ask(path, PATIENCE, move || resolve_now(&asked)) {
+            Ok(Some(answer)) => answer,
+            Ok(None) => Resolved::Hangs,
+            Err(error) => Resolved::Failed(error),
         }
-        answer.recv_timeout(PATIENCE).unwrap_or_else(|_| {
-            unanswered.insert(path.to_path_buf(), answer);
-            Resolved::Hangs
-        })
     }
 }
 
-fn aside(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    std::thread::Builder::new().name("look-up".into()).spawn(work).map(drop)
+impl Places {
+    /// The same for a name that can itself be a link: it is not followed.
+    pub(super) fn resolve_name(&self, path: &Path) -> Resolved {
+        let asked = path.to_path_buf();
+        // Another question than where the link leads.
+        match self.0.ask(&path.join("."), PATIENCE, move || resolve_name_now(&asked)) {
+            Ok(Some(answer)) => answer,
+            Ok(None) => Resolved::Hangs,
+            Err(error) => Resolved::Failed(error),
+        }
+    }
+}
+
+fn resolve_name_now(path: &Path) -> Resolved {
+    let Some(name) = path.file_name() else { return resolve_now(path) };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let path = match folder.unwrap_or(Path::new(".")).canonicalize() {
+        Ok(folder) => folder.join(name),
+        Err(error) => return Resolved::Failed(error),
+    };
+    match platform::stat_path(&path) {
+        Ok(stat) => Resolved::Found { is_folder: false, path, stat },
+        Err(error) if is_absent(&error) => Resolved::Missing { path },
+        Err(error) => Resolved::Failed(error),
+    }
 }
 
 fn resolve_now(path: &Path) -> Resolved {
@@ -70,9 +82,7 @@ fn resolve_now(path: &Path) -> Resolved {
             Ok(stat) => Resolved::Found { is_folder: path.is_dir(), path, stat },
             Err(error) => Resolved::Failed(error),
         },
-        Err(error)
-            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
-        {
+        Err(error) if is_absent(&error) => {
             Resolved::Missing { path: resolve_folder(path).unwrap_or_else(|| path.to_path_buf()) }
         }
         Err(error) => Resolved::Failed(error),

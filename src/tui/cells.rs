@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use locktop::model::{Certainty, Holder, Lock, Mode, Pid, Process, Range, Span, harmless};
+use locktop::model::{
+    Certainty, Holder, Lock, Mechanism, Mode, Pid, Process, Range, Span, Verdict, harmless,
+};
 
 use super::text;
 use super::theme::Theme;
@@ -32,20 +34,26 @@ pub(super) fn name(lock: &Lock) -> String {
 /// `flock X`, `posix S`.
 pub(super) fn kind(lock: &Lock) -> String {
     let mode = match lock.mode {
-        Mode::Exclusive => "X",
-        Mode::Shared => "S",
+        Mode::Exclusive => " X",
+        Mode::Shared => " S",
     };
-    format!("{} {mode}", harmless(&lock.family))
+    // What is held by existing has no modes.
+    let mode = if lock.mechanism == Mechanism::Exists { "" } else { mode };
+    format!("{}{mode}", harmless(&lock.family))
 }
 
 /// `apt-get 991 root`, with a count of the others; `me` is our own number.
 pub(super) fn holder(lock: &Lock, me: Option<Pid>) -> String {
     let Some(first) = lock.holders.first() else {
         return match lock.recorded_pid {
+            _ if lock.verdict == Verdict::Stale => "nobody".into(),
             Some(pid) if pid > 0 => format!("nobody seen (by {pid})"),
             _ => "nobody seen".into(),
         };
     };
+    if let Some(host) = lock.elsewhere(first) {
+        return format!("{}{} on {}", person(&first.process, None), doubt(first), harmless(host));
+    }
     let more = match lock.holders.len() - 1 {
         0 => String::new(),
         more => format!(" +{more}"),

@@ -75,6 +75,7 @@ pub(super) fn lock(inode: u64, path: &str, holders: &[Arc<Process>]) -> Lock {
         fencing: None,
         details: Details::default(),
         methods: &[],
+        on_disk: None,
         file: Some(file),
         table_file: Some(file),
     }

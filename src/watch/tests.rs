@@ -44,6 +44,8 @@ fn facts(path: &str) -> LockFacts {
         requests: Vec::new(),
         queue_cut: false,
         age: Span::default(),
+        on_disk: None,
+        abandoned: None,
         details: Details::default(),
     }
 }

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 
-use crate::support::{send, state, wait_until};
+use crate::support::{pids, send, state, wait_until};
 use crate::theatre::{Theatre, has_ended, lives};
 
 /// Tries to get in all the time; counts the tries, and those before 'over' that got in.
@@ -111,6 +111,94 @@ fn when_the_keeper_is_killed_the_next_one_has_the_lock_and_the_command_is_told()
     wait_until("the command is told", || {
         state(command).is_none_or(|state| state == 'Z').then_some(())
     });
+}
+
+/// A command that says when it runs, and ends when it is told to.
+const UNTIL_TOLD: &str = "echo > running; read -r _ < tell";
+
+#[test]
+fn a_lock_in_our_keeping_is_told_as_that_and_is_no_orphan() {
+    for (take, wait) in [("flock('l', EX)", "flock('l', EX)"), ("ofd('l')", "ofd('l', wait=True)")]
+    {
+        let Some(theatre) = Theatre::with(&[]) else { return };
+        let scene = &theatre.scene;
+        scene.leaves_services();
+        scene.stage().does("os.mkfifo('tell')");
+        let [holder, waiter] = [(); 2].map(|()| scene.actor());
+        holder.does(take);
+        // The copy of the program, which has another name, is there from now on.
+        theatre.log();
+        let mut keeper = theatre.through();
+        let [path, program] = [theatre.path("l"), theatre.path(".locktop")];
+        let release = [&program, "release", "--yes", &path, "--", "sh", "-c", UNTIL_TOLD];
+        keeper.extend(release.map(String::from));
+        let keeper: Vec<&str> = keeper.iter().map(String::as_str).collect();
+        // Whoever started it has ended: its process group has no leader.
+        scene.shell("\"$@\" &", &keeper);
+        theatre.waits_for("running");
+        has_ended(holder.pid);
+
+        let report = scene.look();
+        let seen = report.at(&scene.path("l"));
+        let why = seen["why"].as_str().unwrap();
+        assert_eq!(seen["verdict"], "held", "{why}");
+        assert!(why.starts_with("escrow by locktop: .locktop (pid "), "{why}");
+        assert!(scene.explain(&path).contains("scrow by locktop"));
+        waiter.waits(wait);
+        let report = scene.look();
+        let seen = report.at(&scene.path("l"));
+        assert_eq!(seen["verdict"], "contended", "{seen:#}");
+        assert!(seen["why"].as_str().unwrap().contains("escrow by locktop"), "{seen:#}");
+
+        scene.stage().does("write('tell', '')");
+        waiter.answer();
+        let report = scene.look();
+        let seen = report.at(&scene.path("l"));
+        assert_eq!(pids(&seen["holders"]), [Some(waiter.pid)]);
+        assert!(!seen["why"].as_str().unwrap().contains("escrow"), "{seen:#}");
+    }
+}
+
+#[test]
+fn a_name_does_not_make_an_orphan_an_escrow() {
+    let Some(theatre) = Theatre::with(&[]) else { return };
+    let scene = &theatre.scene;
+    scene.leaves_services();
+    let taker = scene.actor();
+    taker.does("flock('l', EX)");
+    let heir = taker.forks();
+    taker.ends();
+    heir.does("write('/proc/self/comm', 'locktop')");
+    // It keeps another one, perhaps.
+    heir.does("os.memfd_create('locktop escrow of @flock:fe:00:1:~')");
+    let report = scene.look();
+    let seen = report.at(&scene.path("l"));
+    assert_eq!(seen["holders"][0]["command"], "locktop");
+    assert_eq!(seen["verdict"], "orphaned", "{seen:#}");
+    assert!(!seen["why"].as_str().unwrap().contains("escrow"), "{seen:#}");
+}
+
+#[test]
+fn a_lock_that_somebody_left_behind_shares_is_not_kept() {
+    for take in ["flock('l', EX)", "ofd('l')"] {
+        let Some(theatre) = Theatre::with(&[]) else { return };
+        let holder = theatre.scene.actor();
+        holder.does(take);
+        // Its child inherits the lock while it ends.
+        holder.does(
+            "def leave(*_):\n  child = os.fork()\n  if child: write('heir', str(child)); os._exit(0)\n  \
+             signal.signal(signal.SIGTERM, signal.SIG_DFL)\nsignal.signal(signal.SIGTERM, leave)",
+        );
+        let [path, marker] = ["l", "ran"].map(|name| theatre.path(name));
+        let text = theatre.release(&[&path, "--", "touch", &marker], 1);
+        let heir = std::fs::read_to_string(theatre.scene.path("heir")).unwrap();
+        assert!(text.contains(&format!("(pid {heir}) would have shared it")), "{text}");
+        assert!(text.contains("release it once more") && text.contains("was not run"), "{text}");
+        assert!(!std::path::Path::new(&marker).exists(), "it never runs beside somebody else");
+        let text = theatre.release(&[&path, "--", "touch", &marker], 0);
+        assert!(text.contains("keeps the lock"), "{text}");
+        assert!(std::path::Path::new(&marker).exists());
+    }
 }
 
 #[test]

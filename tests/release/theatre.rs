@@ -26,6 +26,11 @@ impl Theatre {
         Some(Self { scene, is_root })
     }
 
+    /// The folder of the log.
+    pub(crate) fn log_folder(&self) -> String {
+        if self.is_root { "/var/log/locktop".into() } else { self.path("state/locktop") }
+    }
+
     /// What `locktop` is run through.
     pub(crate) fn through(&self) -> Vec<String> {
         let mut through = Vec::new();

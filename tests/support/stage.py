@@ -114,7 +114,12 @@ def new_session():
 
 
 def fork_as(pid):
-    """As `fork`, with a number of our choice, once it is free."""
+    """As `fork`, with a number of our choice, once it is free.
+
+    /proc/sys/kernel/ns_last_pid would only say where the kernel goes on counting: whoever forks first
+    on the machine gets the number. In a pid namespace of its own nobody else forks, but there no lock
+    can name a stranger: the lock table keeps numbers of the first namespace and leaves the lock of
+    one who has ended out of what others show."""
     tids = ctypes.c_int(pid)
     args = struct.pack("8Q", 0, 0, 0, 0, signal.SIGCHLD, 0, 0, 0)
     args += struct.pack("2Q", ctypes.addressof(tids), 1)

@@ -110,6 +110,7 @@ impl Pending for Existing {
     fn place(&self) -> Place {
         Place {
             family: "lockfile",
+            mechanism: None,
             path: self.path.clone(),
             id: None,
             file: None,

@@ -252,7 +252,7 @@ fn plans(
 fn least_harm(plans: &[Plan], can_ask: bool) -> usize {
     let find = |wanted: &dyn Fn(&Plan) -> bool| plans.iter().position(wanted);
     // Escrow wants somebody who hands over.
-    let is_usual = |plan: &Plan| !plan.method.is_drastic() && plan.method != Method::Escrow;
+    let is_usual = |plan: &Plan| !plan.wants_word() && plan.method != Method::Escrow;
     find(&|plan| plan.is_possible() && is_usual(plan))
         .or_else(|| find(&|plan| plan.is_possible() && can_ask))
         .or_else(|| find(&|plan| is_permission(plan)))

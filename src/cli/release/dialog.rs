@@ -58,6 +58,7 @@ fn show_one(text: &mut String, lock: &Lock, plan: &Plan, choice: &Choice<'_>, pa
         Method::Escrow => format!("end {whom} and keep the lock meanwhile"),
         Method::Kill => format!("end {whom} with SIGKILL"),
         Method::Unlock => format!("unlock it under {whom}"),
+        Method::Remove => "remove what lies there".into(),
         Method::EndWaiter => format!("end {whom}, which waits for it"),
     };
     line("", &format!("{} ({}, {}): {head}", lock.label(), lock.family, plan.method), BOLD);
@@ -68,7 +69,7 @@ fn show_one(text: &mut String, lock: &Lock, plan: &Plan, choice: &Choice<'_>, pa
         line("    ", step, "");
     }
     line("  ", &plan.frees, "");
-    line("  At worst: ", &plan.harm, if plan.method == Method::Unlock { RED } else { "" });
+    line("  At worst: ", &plan.harm, if plan.breaks_exclusion() { RED } else { "" });
     if let Some(obstacle) = &plan.obstacle {
         line("  Not possible: ", &with_help(&obstacle.text, obstacle.would_help.as_deref()), "");
     }
@@ -98,7 +99,7 @@ pub(super) fn ask(plans: &[&Plan]) -> Answer {
             let _ = writeln!(question, "  {}: {} {}", plan.name, plan.method, plan.whom());
         }
     }
-    let word = plans.iter().map(|plan| plan.method).filter(|method| method.is_drastic()).max();
+    let word = plans.iter().filter(|plan| plan.wants_word()).map(|plan| plan.method).max();
     let _ = match (word, plans) {
         (Some(word), _) => write!(question, "To do that, type '{word}': "),
         (None, [_]) => write!(question, "Do that? [y/N] "),

@@ -115,7 +115,7 @@ fn an_orphan_with_all_that_is_known() {
     rsync (pid 3244) sleeps in do_select, last ran 2.0s ago.
     > flock 3247 (root) waits 1m03s in the kernel's queue, wants it exclusively, behind rsync (pid 3244)
     > > p3260 3260 waits in the kernel's queue, wants it shared, behind rsync (pid 3244)
-    * Wait in the queue: this returns when the lock was free, having had it for an instant.
+    * Wait in the queue: this takes the lock for an instant when its turn comes, and returns.
     $ locktop wait flock:/a
     * Ask alice, in whose session it was started.
     * End rsync (pid 3244) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. SIGKILL only if that is ignored: then nothing is cleaned up.
@@ -301,7 +301,7 @@ fn a_holder_that_waits_for_one_at_work() {
     > p3 3 waits at least 1m00s in the kernel's queue, wants it exclusively, behind p1 (pid 1)
     * See first to /b, for which it waits.
     $ locktop explain @flock:fe:00:102:~
-    * Wait in the queue: this returns when the lock was free, having had it for an instant.
+    * Wait in the queue: this takes the lock for an instant when its turn comes, and returns.
     $ locktop wait flock:/a
     * End p1 (pid 1) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. SIGKILL only if that is ignored: then nothing is cleaned up.
     $ locktop release /a --method terminate
@@ -500,11 +500,11 @@ fn a_child_that_waits_for_what_it_inherited_is_ended_before_others() {
     p1 (pid 1) sleeps.
     p2 (pid 2) sleeps.
     > p2 2 waits at least 1m00s in the kernel's queue, wants it exclusively, behind p1 (pid 1) and p2 (pid 2)
-    * Wait in the queue: this returns when the lock was free, having had it for an instant.
+    * Wait in the queue: this takes the lock for an instant when its turn comes, and returns.
     $ locktop wait flock:/a
     * End p2 (pid 2) with SIGTERM: it waits for what it keeps itself, and if the others who keep it wait for its end, nothing moves before.
     $ kill 2
-    * End p1 (pid 1) and p2 (pid 2) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. The lock goes when the last of them has gone. SIGKILL only if that is ignored: then nothing is cleaned up.
+    * End p1 (pid 1) and p2 (pid 2) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. The lock is free once all of them have ended. SIGKILL only if that is ignored: then nothing is cleaned up.
     $ locktop release /a --method terminate
     ");
 }
@@ -601,7 +601,7 @@ fn a_thread_of_the_kernel_with_a_lease() {
     For how long could not be told.
     p1 (pid 1) sleeps.
     > p2 2 waits at least 1m00s in the kernel's queue, wants it exclusively, behind p1 (pid 1)
-    * Wait: the kernel takes a lease away by itself, so many seconds after somebody else opened the file.
+    * Wait: the kernel takes a lease away by itself, this many seconds after somebody else opens the file.
     $ cat /proc/sys/fs/lease-break-time
     * A thread of the kernel cannot be ended: see to those for whom it acts, such as the clients of a file server.
     ");
@@ -634,8 +634,8 @@ fn many_readers_and_a_cut_queue() {
     p5 (pid 5) sleeps.
     > p90 90 waits at least 1m00s in the kernel's queue, wants it exclusively, behind p1 (pid 1), p2 (pid 2), p3 (pid 3) and 9 more
     > more wait: the queue was too long to be read to its end
-    * Wait in the queue: this returns when the lock was free, having had it for an instant.
+    * Wait in the queue: this takes the lock for an instant when its turn comes, and returns.
     $ locktop wait flock:/a
-    * End p1 (pid 1), p2 (pid 2), p3 (pid 3), p4 (pid 4), p5 (pid 5), p6 (pid 6), p7 (pid 7), p8 (pid 8) and 4 more with SIGTERM, which leaves time to clean up; what was under way stays unfinished. The lock goes when the last of them has gone. SIGKILL only if that is ignored: then nothing is cleaned up.
+    * End p1 (pid 1), p2 (pid 2), p3 (pid 3), p4 (pid 4), p5 (pid 5), p6 (pid 6), p7 (pid 7), p8 (pid 8) and 4 more with SIGTERM, which leaves time to clean up; what was under way stays unfinished. The lock is free once all of them have ended. SIGKILL only if that is ignored: then nothing is cleaned up.
     ");
 }

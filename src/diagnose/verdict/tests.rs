@@ -114,24 +114,32 @@ fn somebody_in_charge_is_no_orphan() {
 }
 
 #[test]
-fn our_own_escrow_is_held() {
-    let ours = |process: &mut Process| {
-        process.command = Some("locktop".into());
-        process.group_leader_alive = Some(false);
-    };
-    let lock = judged(Sketch::new().lock(left_behind()).process(3244, ours));
+fn what_is_kept_for_the_next_one_is_no_orphan_but_hides_none() {
+    let kept = |lock: LockSketch| lock.grant(|grant| grant.sharers[0].is_escrow = true);
+    let lock = judged(Sketch::new().lock(kept(left_behind())).process(3244, rsync));
     assert_eq!(lock.verdict, Verdict::Held);
     assert_eq!(
         why(&lock),
-        "whoever took it (pid 3246) has ended: escrow by locktop, until that hands it over; locktop \
-         (pid 3244) keeps it through descriptor 9"
+        "escrow by locktop: rsync (pid 3244) keeps it through descriptor 9 for whoever is next; \
+         whoever took it (pid 3246) has ended"
     );
-    let shared = left_behind().grant(|grant| {
-        let other = grant.sharers[0].clone();
-        grant.sharers.push(Sharer { pid: 3250, ..other });
+    let stopped = |process: &mut Process| process.state = Some(State::Stopped);
+    let lock = judged(Sketch::new().lock(kept(left_behind())).process(3244, stopped));
+    assert_eq!(lock.verdict, Verdict::Stuck);
+    assert!(why(&lock).contains("; escrow by locktop: "), "{}", why(&lock));
+    let shared = kept(left_behind()).grant(|grant| {
+        let keeper = grant.sharers[0].clone();
+        grant.sharers.push(Sharer { pid: 3250, is_escrow: false, ..keeper });
     });
-    let shared = Sketch::new().lock(shared).process(3244, ours).process(3250, rsync);
-    assert_eq!(judged(shared).verdict, Verdict::Orphaned);
+    let shared = Sketch::new().lock(shared).process(3244, rsync).process(3250, rsync);
+    let lock = judged(shared);
+    assert_eq!(lock.verdict, Verdict::Orphaned);
+    assert_eq!(
+        why(&lock),
+        "whoever took it (pid 3246) has ended; rsync (pid 3250), left behind, keeps it through \
+         descriptor 9; escrow by locktop: rsync (pid 3244) keeps it through descriptor 9 for \
+         whoever is next"
+    );
 }
 
 #[test]
@@ -243,7 +251,7 @@ fn one_sharer_at_work_keeps_a_grant_from_being_stuck() {
     let both = judged(sketch(flock("/a").held_by(&[1, 2])).process(2, stop));
     assert_eq!(
         why(&both),
-        "none who keep it can go on: p1 (pid 1) is stopped by a signal; p2 (pid 2) is stopped by a \
+        "none of those who keep it can go on: p1 (pid 1) is stopped by a signal; p2 (pid 2) is stopped by a \
          signal"
     );
     // Two open files: the one of process 1 does not go.

@@ -13,7 +13,7 @@ use crate::model::{
 use crate::system::control_groups::Freezer;
 use crate::system::rights::Tracing;
 
-fn holder(pid: Pid, state: State) -> Holder {
+pub(in crate::release) fn holder(pid: Pid, state: State) -> Holder {
     let process = Process {
         pid: Some(pid),
         start: Some(7),
@@ -33,7 +33,7 @@ fn holder(pid: Pid, state: State) -> Holder {
     }
 }
 
-fn lock(mechanism: Mechanism, holders: Vec<Holder>) -> Lock {
+pub(in crate::release) fn lock(mechanism: Mechanism, holders: Vec<Holder>) -> Lock {
     let file = FileId { device: Device { major: 0xfe, minor: 0 }, inode: 101 };
     Lock {
         id: LockId::of_file(mechanism.word(), file, Range::WHOLE),
@@ -58,12 +58,13 @@ fn lock(mechanism: Mechanism, holders: Vec<Holder>) -> Lock {
         lease: None,
         fencing: None,
         details: Details::default(),
+        on_disk: None,
         file: Some(file),
         table_file: Some(file),
     }
 }
 
-fn snapshot() -> Snapshot {
+pub(in crate::release) fn snapshot() -> Snapshot {
     Snapshot {
         host: Host { name: "web".into(), boot_id: None },
         at: Moment { wall: Timestamp::UNIX_EPOCH, uptime: Duration::ZERO },
@@ -79,7 +80,7 @@ fn snapshot() -> Snapshot {
     }
 }
 
-fn rights(tracing: Tracing) -> Rights {
+pub(in crate::release) fn rights(tracing: Tracing) -> Rights {
     Rights {
         uid: Some(34),
         may_not_signal: HashSet::new(),
@@ -89,7 +90,7 @@ fn rights(tracing: Tracing) -> Rights {
     }
 }
 
-fn proposed(lock: &Lock, rights: &Rights) -> Vec<Plan> {
+pub(in crate::release) fn proposed(lock: &Lock, rights: &Rights) -> Vec<Plan> {
     propose(lock, &snapshot(), &lock.holders.iter().collect::<Vec<_>>(), rights)
 }
 
@@ -190,7 +191,7 @@ fn the_frozen_are_thawed_by_whoever_may() {
     let plans = proposed(&lock, &with(vec![freezer(false)]));
     assert_obstacle(&plans, Method::Resume, Cause::Permission, "may not be written to");
     let plans = proposed(&lock, &with(Vec::new()));
-    assert_obstacle(&plans, Method::Resume, Cause::Permission, "is not here");
+    assert_obstacle(&plans, Method::Resume, Cause::Permission, "cannot be reached from here");
 }
 
 #[test]
@@ -207,37 +208,37 @@ fn one_and_several_read_well() {
     insta::assert_snapshot!(text(proposed(&both, &rights(Tracing::Allowed))), @"
     resume: kill -CONT 5; kill -CONT 6
     job (pid 5) and job (pid 6) go on, and give the lock back when they are done.
-    Nothing is lost, unless somebody halted them on purpose: then they go on with what they were to be kept from.
+    Nothing is lost. If somebody halted them on purpose, they go on with what was to be stopped.
     terminate: kill -TERM 5; kill -TERM 6; kill -CONT 5; kill -CONT 6
-    When the last of job (pid 5) and job (pid 6) has ended, the lock is free; nobody waits in its queue.
+    Once job (pid 5) and job (pid 6) have ended, the lock is free; nobody waits in its queue.
     What job (pid 5) and job (pid 6) are doing stays unfinished; there is time to clean up.
     escrow: share the open file that has the lock: pidfd_getfd(2); kill -TERM 5; kill -TERM 6; kill -CONT 5; kill -CONT 6; keep the lock until it is handed over
-    locktop shares the lock before job (pid 5) and job (pid 6) end, and keeps it then: nobody gets in between. Once it is handed over, the lock is free; nobody waits in its queue.
-    What job (pid 5) and job (pid 6) are doing stays unfinished; there is time to clean up. If one of them unlocks by itself while it ends, the next has the lock at once.
+    locktop shares the lock before job (pid 5) and job (pid 6) end and keeps it afterwards: nobody gets in between. Once it is handed over, the lock is free; nobody waits in its queue.
+    What job (pid 5) and job (pid 6) are doing stays unfinished; there is time to clean up. If one of them unlocks by itself while it ends, the next one has the lock at once.
     kill: kill -KILL 5; kill -KILL 6
-    When the last of job (pid 5) and job (pid 6) has ended, the lock is free; nobody waits in its queue.
+    Once job (pid 5) and job (pid 6) have ended, the lock is free; nobody waits in its queue.
     job (pid 5) and job (pid 6) cannot clean up: what is being written can stay half written.
     unlock: unlock descriptor 9 of job (pid 5) from outside: pidfd_getfd(2); unlock descriptor 9 of job (pid 6) from outside: pidfd_getfd(2)
-    job (pid 5) and job (pid 6) lose the lock at once: the lock is free; nobody waits in its queue.
-    job (pid 5) and job (pid 6) live on, do not know, and go on as if they had the lock: exclusion is broken, and what they and the next one write can be destroyed.
+    job (pid 5) and job (pid 6) lose the lock at once; the lock is free; nobody waits in its queue.
+    job (pid 5) and job (pid 6) live on without knowing, and go on as if they had the lock: exclusion is broken, and what they and the next one write can be destroyed.
     ");
     let one = [&both.holders[0]];
     let plans = propose(&both, &snapshot(), &one, &rights(Tracing::Allowed));
     insta::assert_snapshot!(text(plans), @"
     resume: kill -CONT 5
     job (pid 5) goes on, and gives the lock back when it is done.
-    Nothing is lost, unless somebody halted it on purpose: then it goes on with what it was to be kept from.
+    Nothing is lost. If somebody halted it on purpose, it goes on with what was to be stopped.
     terminate: kill -TERM 5; kill -CONT 5
-    When job (pid 5) has ended, job (pid 6) still has it.
+    Once job (pid 5) has ended, job (pid 6) still has it.
     What job (pid 5) is doing stays unfinished; there is time to clean up.
     escrow: share the open file that has the lock: pidfd_getfd(2); kill -TERM 5; kill -CONT 5; keep the lock until it is handed over
-    locktop shares the lock before job (pid 5) ends, and keeps it then: nobody gets in between. Once it is handed over, job (pid 6) still has it.
-    What job (pid 5) is doing stays unfinished; there is time to clean up. If it unlocks by itself while it ends, the next has the lock at once.
+    locktop shares the lock before job (pid 5) ends and keeps it afterwards: nobody gets in between. Once it is handed over, job (pid 6) still has it.
+    What job (pid 5) is doing stays unfinished; there is time to clean up. If it unlocks by itself while it ends, the next one has the lock at once.
     kill: kill -KILL 5
-    When job (pid 5) has ended, job (pid 6) still has it.
+    Once job (pid 5) has ended, job (pid 6) still has it.
     job (pid 5) cannot clean up: what is being written can stay half written.
     unlock: unlock descriptor 9 of job (pid 5) from outside: pidfd_getfd(2)
-    job (pid 5) loses the lock at once: job (pid 6) still has it.
-    job (pid 5) lives on, does not know, and goes on as if it had the lock: exclusion is broken, and what it and the next one write can be destroyed.
+    job (pid 5) loses the lock at once; job (pid 6) still has it.
+    job (pid 5) lives on without knowing, and goes on as if it had the lock: exclusion is broken, and what it and the next one write can be destroyed.
     ");
 }

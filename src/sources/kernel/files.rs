@@ -54,19 +54,6 @@ impl Files {
             _ => in_table,
         }
     }
-
-    /// Whether `/proc` hides processes from us.
-    pub(super) fn hides_processes(&self) -> bool {
-        let hides = |option: &str| {
-            matches!(option, "hidepid=1" | "hidepid=2" | "hidepid=4")
-                || matches!(option, "hidepid=noaccess" | "hidepid=invisible" | "hidepid=ptraceable")
-        };
-        self.mounts.iter().any(|mount| {
-            mount.filesystem == "proc"
-                && mount.point == Path::new("/proc")
-                && mount.super_options.split(',').any(hides)
-        })
-    }
 }
 
 /// How a process's paths are to be looked up.

@@ -22,6 +22,7 @@ pub(super) fn needs_keeper(record: &Record) -> bool {
 /// Groups what is granted into locks: one for each range of each file and mechanism.
 pub(super) fn group(system: &System, files: &Files, table: &Table, scan: &Scan) -> Vec<Sighting> {
     let mut sharing = Sharing::new(system, table, scan);
+    let mut marks = Marks::default();
     let mut locks: Vec<Sighting> = Vec::new();
     let mut index: HashMap<(Mechanism, FileId, Range), usize> = HashMap::new();
     for (index_in_table, entry) in table.entries.iter().enumerate() {
@@ -39,7 +40,9 @@ pub(super) fn group(system: &System, files: &Files, table: &Table, scan: &Scan) 
             lock.facts.details.insert("breaking", true.into());
         }
         let number = u32::try_from(lock.facts.grants.len() + 1).unwrap_or(u32::MAX);
-        lock.facts.grants.push(grant(system, scan, record, number, entry.place, &keepers));
+        let mut grant = grant(system, scan, record, number, entry.place, &keepers);
+        marks.read(system, &lock.facts.id, &mut grant);
+        lock.facts.grants.push(grant);
         if lock.keeper.is_none() {
             lock.keeper = keepers.first().cloned();
             lock.birth = keepers
@@ -70,6 +73,8 @@ fn sighting(mechanism: Mechanism, file: FileId, in_table: FileId, range: Range) 
         requests: Vec::new(),
         queue_cut: false,
         age: Span::default(),
+        on_disk: None,
+        abandoned: None,
         details: Details::default(),
     };
     Sighting { facts, keeper: None, birth: None, entries: Vec::with_capacity(1) }
@@ -97,14 +102,24 @@ fn grant(
             (_, Taker::Unreadable) => Some(Certainty::Recorded),
             _ => None,
         };
-        sharers.extend(certainty.map(|certainty| Sharer { pid, fds: Vec::new(), certainty }));
+        let recorded = |certainty| Sharer { pid, fds: Vec::new(), certainty, is_escrow: false };
+        sharers.extend(certainty.map(recorded));
     }
     let taker = match (record.kind, taker) {
         (Kind::Posix, Taker::HoldsNot | Taker::Unreadable) if keepers.is_empty() => Taker::Holds,
         (_, taker) => taker,
     };
     let remark = sharers.is_empty().then(|| why_nobody(record, scan));
-    Grant { number, mode: record.mode, place, recorded_pid, taker, sharers, remark }
+    Grant {
+        number,
+        mode: record.mode,
+        place,
+        recorded_pid,
+        taker,
+        sharers,
+        elsewhere: None,
+        remark,
+    }
 }
 
 fn taker(system: &System, scan: &Scan, pid: Pid, keepers: &[Keeper]) -> Taker {
@@ -126,7 +141,7 @@ fn sharers(keepers: &[Keeper]) -> Vec<Sharer> {
     }
     let proven = |(pid, mut fds): (Pid, Vec<i32>)| {
         fds.sort_unstable();
-        Sharer { pid, fds, certainty: Certainty::Proven }
+        Sharer { pid, fds, certainty: Certainty::Proven, is_escrow: false }
     };
     by_pid.into_iter().map(proven).collect()
 }
@@ -155,6 +170,26 @@ fn why_nobody(record: &Record, scan: &Scan) -> String {
                  of pid {}",
                 pids.join(", ")
             )
+        }
+    }
+}
+
+/// Who shows which locks he keeps for somebody else.
+#[derive(Default)]
+struct Marks {
+    by_pid: HashMap<Pid, Vec<String>>,
+}
+
+impl Marks {
+    /// Reads those of who can have got a lock from somebody else, which he did not take himself.
+    fn read(&mut self, system: &System, id: &LockId, grant: &mut Grant) {
+        if grant.taker == Taker::Holds {
+            return;
+        }
+        for sharer in grant.sharers.iter_mut().filter(|by| by.certainty == Certainty::Proven) {
+            let marks =
+                self.by_pid.entry(sharer.pid).or_insert_with(|| system.escrow_marks(sharer.pid));
+            sharer.is_escrow = marks.iter().any(|mark| LockId::from_text(mark).is_of_same(id));
         }
     }
 }

@@ -21,6 +21,7 @@ use super::{Glance, Source};
 use crate::error::Error;
 use crate::model::{LockFacts, Look, Moment, Note, Pid, Process};
 use crate::system::procfs::locks::{Record, Table};
+use crate::system::procfs::mounts::Mount;
 use crate::system::{Anatomy, System, TableText};
 use files::Files;
 use memory::{Memory, Refreshed};
@@ -108,7 +109,7 @@ impl Source for Kernel {
 
         let mut notes = notes(system, &table, &scan, cut);
         // Whoever may see the first process, which is the administrator's, sees all.
-        let hidden = files.hides_processes() && system.stat(1).is_err();
+        let hidden = Mount::hide_processes(&files.mounts) && system.stat(1).is_err();
         notes.extend(hidden.then(hidden_processes));
         notes.extend((!everything_in_table).then(|| inner_pid_namespace(table.hidden)));
         notes.extend(self.names.incomplete.then(search_cut));

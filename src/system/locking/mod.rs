@@ -11,6 +11,8 @@ mod signal;
 
 use crate::model::Pid;
 
+#[cfg(unix)]
+pub(super) use open::file_id;
 pub(crate) use open::{Access, is_absent, is_named, number, number_of, open};
 pub(crate) use signal::{Thread, prepare, set_signal};
 

@@ -61,7 +61,9 @@ pub(crate) fn is_absent(error: &io::Error) -> bool {
 }
 
 #[cfg(unix)]
-pub(super) use platform::{THROUGH, file_id};
+pub(super) use platform::THROUGH;
+#[cfg(unix)]
+pub(in crate::system) use platform::file_id;
 
 #[cfg(unix)]
 mod platform {
@@ -176,7 +178,7 @@ mod platform {
         clippy::unnecessary_cast,
         reason = "types differ by system"
     )]
-    pub(in crate::system::locking) fn file_id(stat: &Stat) -> FileId {
+    pub(in crate::system) fn file_id(stat: &Stat) -> FileId {
         let device = stat.st_dev as rustix::fs::Dev;
         FileId {
             device: Device { major: rustix::fs::major(device), minor: rustix::fs::minor(device) },

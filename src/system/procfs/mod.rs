@@ -9,4 +9,5 @@ pub(crate) mod mounts;
 pub(crate) mod sched;
 pub(crate) mod schedstat;
 pub(crate) mod stat;
+pub(crate) mod status;
 pub(crate) mod syscall;

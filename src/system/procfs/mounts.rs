@@ -47,6 +47,8 @@ impl Mount {
                 "cifs"
                     | "smb3"
                     | "9p"
+                    | "virtiofs"
+                    | "vboxsf"
                     | "ceph"
                     | "afs"
                     | "gfs2"
@@ -90,6 +92,19 @@ impl Mount {
         let mount = mounts.iter().find(|mount| Some(mount.id) == stat.mount);
         let device = mount.map_or(stat.file.device, |mount| mount.device);
         FileId { device, inode: stat.file.inode }
+    }
+
+    /// Whether `/proc` hides processes from those who are not allowed to see all.
+    pub(crate) fn hide_processes(mounts: &[Self]) -> bool {
+        let hides = |option: &str| {
+            matches!(option, "hidepid=1" | "hidepid=2" | "hidepid=4")
+                || matches!(option, "hidepid=noaccess" | "hidepid=invisible" | "hidepid=ptraceable")
+        };
+        mounts.iter().any(|mount| {
+            mount.filesystem == "proc"
+                && mount.point == Path::new("/proc")
+                && mount.super_options.split(',').any(hides)
+        })
     }
 
     /// The mount that a path lies on: the one with the longest matching point, the latest of those.

@@ -4,6 +4,8 @@
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
+pub(in crate::system) use unix::unused_name;
+#[cfg(unix)]
 pub(crate) use unix::{Made, Slot};
 #[cfg(not(unix))]
 mod without;

@@ -20,8 +20,8 @@ use crate::system::locking::open::{THROUGH, file_id};
 /// A name in a folder, which is kept open: it is the same folder until the end.
 #[derive(Debug)]
 pub(crate) struct Slot {
-    folder: OwnedFd,
-    name: OsString,
+    pub(in crate::system) folder: OwnedFd,
+    pub(in crate::system) name: OsString,
 }
 
 /// What was made.
@@ -198,7 +198,7 @@ impl Slot {
     }
 
     /// Never in place of something newer.
-    fn put_back(&self, aside: OsString) -> io::Result<Removal> {
+    pub(in crate::system) fn put_back(&self, aside: OsString) -> io::Result<Removal> {
         let failed = |error: Errno| {
             let name = crate::model::harmless_bytes(aside.as_bytes());
             let text = format!("{}, and it now has the name {name}", io::Error::from(error));
@@ -276,7 +276,7 @@ fn rename_to_nothing(_folder: &OwnedFd, _from: &OsStr, _to: &OsStr) -> Result<()
 }
 
 /// A name that nobody else uses.
-fn unused_name() -> OsString {
+pub(in crate::system) fn unused_name() -> OsString {
     let random = RandomState::new().hash_one(());
     format!(".locktop-{}-{random:016x}", std::process::id()).into()
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use super::Removal;
-use crate::model::{FileId, Form};
+use crate::model::{FileId, Form, OnDisk};
 
 /// A name in a folder.
 #[derive(Debug)]
@@ -30,6 +30,10 @@ impl Slot {
     }
 
     pub(crate) fn make(&self, _form: Form, _mode: u32, _text: &[u8]) -> io::Result<Option<Made>> {
+        match *self {}
+    }
+
+    pub(crate) fn remove_examined(&self, _examined: &OnDisk) -> io::Result<Removal> {
         match *self {}
     }
 

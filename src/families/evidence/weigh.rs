@@ -1,0 +1,188 @@
+//! The weighing itself: a pure function. Mixed evidence decides nothing.
+
+use super::{Finding, Manners, Named, Start, Suspect, Testimony};
+use crate::diagnose::phrase;
+use crate::model::{Certainty, Elsewhere, OnDisk, Pid, Sharer, harmless};
+
+/// So many are told by name.
+const NAMED: usize = 3;
+
+/// Who has it, by all that was heard.
+pub(super) fn weigh(there: &OnDisk, manners: &Manners<'_>, heard: Testimony) -> Finding {
+    match heard.named {
+        Named::Elsewhere(other) => elsewhere(other),
+        Named::Alive { ref suspect, number, start, ref inside } => {
+            alive(there, manners, suspect, number, start, inside, heard.clock_is_doubtful)
+        }
+        Named::Gone { number, ref inside } => gone(there, number, inside, &heard),
+        Named::Impossible(written) => {
+            let why = format!("it names {written}, which no process can be");
+            unnamed(manners, &why, &heard)
+        }
+        Named::Nobody(ref why) => unnamed(manners, &harmless(why), &heard),
+    }
+}
+
+fn elsewhere(other: Elsewhere) -> Finding {
+    let host = harmless(&other.host).into_owned();
+    let whom = match (other.pid, &other.user) {
+        (Some(pid), _) => format!("pid {pid} on {host}"),
+        (None, Some(user)) => format!("{} on {host}", harmless(user)),
+        (None, None) => format!("somebody on {host}"),
+    };
+    let remark = format!("it names {whom}, another machine, which cannot be looked at from here");
+    Finding { elsewhere: Some(other), remark: Some(remark), ..Finding::default() }
+}
+
+fn alive(
+    there: &OnDisk,
+    manners: &Manners<'_>,
+    suspect: &Suspect,
+    number: Pid,
+    start: Start,
+    inside: &[Suspect],
+    clock_is_doubtful: bool,
+) -> Finding {
+    let form = there.content.form().word();
+    let who = phrase::name(&suspect.process);
+    let named = if number == suspect.pid {
+        format!("it names pid {number}")
+    } else {
+        format!("it names thread {number} of {who}")
+    };
+    let mut finding = Finding { recorded: Some(suspect.pid), ..Finding::default() };
+    if start == Start::Same {
+        finding.holders = vec![suspect.sharer(Certainty::Proven, Vec::new())];
+        finding.remark = Some(format!("the {form} names it and its start"));
+        return finding;
+    }
+    let is_known = manners.is_known(suspect);
+    let came_after = suspect.came_after(there.changed);
+    if came_after && is_known != Some(true) && !clock_is_doubtful {
+        let what = if number == suspect.pid { "number" } else { "thread's number" };
+        finding.abandoned = Some(format!(
+            "{named}, which has ended: {who}, who has that {what} now, started after the {form} \
+             was last changed"
+        ));
+        return finding;
+    }
+    let doubt = if came_after {
+        let speaks_for = if is_known == Some(true) {
+            "runs what makes such locks, but started"
+        } else {
+            "started"
+        };
+        Some(format!(
+            "{who} {speaks_for} after the {form} was last changed: the number was given out again, \
+             or the clock was set"
+        ))
+    } else if start == Start::Another {
+        Some(format!("{who} is older than the {form}, but started at another time than it says"))
+    } else if suspect.process.kernel_thread {
+        Some(format!("{who} is a thread of the kernel, which takes no such locks"))
+    } else if !suspect.can_have_made(there) {
+        Some(format!("{who} runs as another user than the one whose {form} it is"))
+    } else if is_known == Some(false) {
+        let programs = phrase::list(manners.programs.iter().map(ToString::to_string), NAMED);
+        Some(format!("{who} is not {programs}"))
+    } else if number == 1 && is_known.is_none() {
+        Some(format!("{who} is the first process, and in a container others have that number"))
+    } else if let ([other, ..], None) = (inside, is_known) {
+        let other = phrase::name(&other.process);
+        Some(format!("both {who} and, in its container, {other} have that number"))
+    } else {
+        None
+    };
+    if let Some(doubt) = doubt {
+        finding.remark = Some(format!("{named}: {doubt}"));
+    } else {
+        finding.holders = vec![suspect.sharer(Certainty::Likely, Vec::new())];
+        finding.remark =
+            Some(format!("the {form} names it, and it started before that was last changed"));
+    }
+    finding
+}
+
+fn gone(there: &OnDisk, number: Pid, inside: &[Suspect], heard: &Testimony) -> Finding {
+    let has_ended = format!("it names pid {number}, and no such process is alive");
+    let mut finding = Finding { recorded: Some(number), ..Finding::default() };
+    if !heard.writers.is_empty() {
+        finding.holders = writers(heard);
+        finding.remark = Some(format!("{has_ended}, but they have it open"));
+        return finding;
+    }
+    let inside: Vec<&Suspect> = inside.iter().filter(|by| !by.came_after(there.changed)).collect();
+    if !inside.is_empty() {
+        let names = names(&inside);
+        finding.remark = Some(format!("{has_ended} here; in a container {names} has that number"));
+        return finding;
+    }
+    match &heard.blind {
+        Some(blind) => finding.remark = Some(format!("{has_ended} here, but {blind}")),
+        None => finding.abandoned = Some(has_ended),
+    }
+    finding
+}
+
+/// For a lock that names nobody; `why` says how so.
+fn unnamed(manners: &Manners<'_>, why: &str, heard: &Testimony) -> Finding {
+    let mut finding = Finding::default();
+    if !heard.writers.is_empty() {
+        finding.holders = writers(heard);
+        return finding;
+    }
+    if !heard.at_work.is_empty() {
+        let sharer = |by: &Suspect| by.sharer(Certainty::Likely, Vec::new());
+        finding.holders = heard.at_work.iter().map(sharer).collect();
+        finding.remark = Some(format!(
+            "{why}, but such locks are made by what runs there, since before it was made"
+        ));
+        return finding;
+    }
+    let programs = phrase::list(manners.programs.iter().map(ToString::to_string), NAMED);
+    let strays: Vec<&Suspect> = heard.strays.iter().collect();
+    let reason = if manners.programs.is_empty() {
+        Some("nobody was seen to have it open".into())
+    } else if heard.is_fresh {
+        Some("it was changed just now, and who did that was not seen".into())
+    } else if !strays.is_empty() {
+        let names = names(&strays);
+        Some(format!("{names}, at work elsewhere, can have made it"))
+    } else {
+        heard.blind.clone().or_else(|| heard.half_blind.clone())
+    };
+    match reason {
+        Some(reason) => finding.remark = Some(format!("{why}; {reason}")),
+        None => {
+            finding.abandoned = Some(format!(
+                "nobody has it open, and no {programs} is alive that was there when it was made"
+            ));
+        }
+    }
+    finding
+}
+
+fn writers(heard: &Testimony) -> Vec<Sharer> {
+    heard.writers.iter().map(|(by, fds)| by.sharer(Certainty::Likely, fds.clone())).collect()
+}
+
+fn names(suspects: &[&Suspect]) -> String {
+    phrase::list(suspects.iter().map(|by| phrase::name(&by.process)), NAMED)
+}
+
+impl Suspect {
+    fn sharer(&self, certainty: Certainty, fds: Vec<i32>) -> Sharer {
+        Sharer { pid: self.pid, fds, certainty, is_escrow: false }
+    }
+}
+
+impl Manners<'_> {
+    /// Whether a process runs a program that makes such locks; `None`: it is not known which do.
+    fn is_known(&self, suspect: &Suspect) -> Option<bool> {
+        if self.programs.is_empty() {
+            return None;
+        }
+        let command = suspect.process.command.as_deref()?;
+        Some(crate::system::census::is_one_of(self.programs, command.as_bytes()))
+    }
+}
