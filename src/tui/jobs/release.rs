@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     /// Longer than anything takes.
-    const SOON: Duration = Duration::from_secs(60);
+    const SOON: Duration = Duration::from_mins(1);
 
     /// A process that has a lock, ended with the test.
     struct Holder {
