@@ -133,22 +133,3 @@ pub(super) fn wait_for_enter() {
         let _ = stderr.write_all(b"\n");
     }
 }
-
-/// Who has a lock that was handed over.
-pub(super) fn has_now(lock: Option<&Lock>) -> String {
-    let Some(lock) = lock else { return "handed over: nobody has it now".into() };
-    let names: Vec<String> = lock
-        .holders
-        .iter()
-        .filter_map(|holder| {
-            let command = holder.process.command.as_deref().unwrap_or("a process");
-            let pid = holder.process.pid?;
-            Some(format!("{} (pid {pid})", locktop::model::harmless(command)))
-        })
-        .collect();
-    match &names[..] {
-        [] => "handed over: somebody who cannot be seen from here has it now".into(),
-        [one] => format!("handed over: {one} has it now"),
-        _ => format!("handed over: {} have it now", names.join(", ")),
-    }
-}
