@@ -263,8 +263,12 @@ impl Painter<'_> {
 
     fn harm(&self, plan: &Plan, room: usize) -> Vec<Vec<Run>> {
         let role = if plan.wants_word() { Role::Alarm } else { Role::Warning };
-        let said = format!("At worst: {}", plan.harm);
-        wrapped(&said, room, INDENT, self.pen.style(role)).collect()
+        let doubt =
+            plan.unproven.as_ref().map(|why| format!("Not proven to be left behind: {why}"));
+        let worst = format!("At worst: {}", plan.harm);
+        let said = doubt.into_iter().chain([worst]);
+        said.flat_map(|said| wrapped(&said, room, INDENT, self.pen.style(role)).collect::<Vec<_>>())
+            .collect()
     }
 
     /// One who waits.
