@@ -157,7 +157,12 @@ impl Offer {
     /// plan for each, and each method for all.
     fn all(mut found: Vec<Found>) -> Vec<Self> {
         if let [only] = &mut found[..] {
-            let plans = only.plans.drain(..).chain(only.waiters.drain(..));
+            // What is not proven can be agreed to: by the word, which says that somebody knows.
+            let insisted = only.plans.drain(..).map(|plan| match &plan.obstacle {
+                Some(obstacle) if obstacle.cause == Cause::Unproven => plan.insist(),
+                _ => plan,
+            });
+            let plans = insisted.chain(only.waiters.drain(..));
             return plans.map(|plan| Self { name: None, plans: vec![plan] }).collect();
         }
         let least = found.iter().filter_map(|one| least_harm(&one.plans).cloned());

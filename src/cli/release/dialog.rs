@@ -58,7 +58,7 @@ fn show_one(text: &mut String, lock: &Lock, plan: &Plan, choice: &Choice<'_>, pa
         Method::Escrow => format!("end {whom} and keep the lock meanwhile"),
         Method::Kill => format!("end {whom} with SIGKILL"),
         Method::Unlock => format!("unlock it under {whom}"),
-        Method::Remove => "remove what lies there".into(),
+        Method::Remove => format!("remove {whom}"),
         Method::EndWaiter => format!("end {whom}, which waits for it"),
     };
     line("", &format!("{} ({}, {}): {head}", lock.label(), lock.family, plan.method), BOLD);

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use locktop::Error;
 use locktop::model::{Lock, LockId, Pid, Snapshot};
-use locktop::release::{self, AuditLog, Cause, Outcome, Plan};
+use locktop::release::{self, AuditLog, Outcome, Plan};
 
 use super::Jobs;
 use crate::tui::cells;
@@ -114,19 +114,13 @@ fn find(lock: &Lock, snapshot: &Snapshot) -> Found {
     let mut known = HashSet::new();
     pids.retain(|pid| known.insert(*pid));
     Found {
-        plans: release::plans(lock, snapshot).into_iter().map(for_a_word).collect(),
+        plans: release::plans(lock, snapshot),
         waiters: pids
             .into_iter()
             .take(WAITERS)
             .filter_map(|pid| release::end_waiter(lock, pid))
             .collect(),
     }
-}
-
-/// What only lacks proof can be done by somebody who types its word.
-fn for_a_word(plan: Plan) -> Plan {
-    let is_unproven = plan.obstacle.as_ref().is_some_and(|by| by.cause == Cause::Unproven);
-    if is_unproven { plan.insist() } else { plan }
 }
 
 fn came(outcome: &Outcome) -> Came {

@@ -275,7 +275,7 @@ impl Painter<'_> {
             Stage::Kept { .. } => {
                 format!("Kept: {}, after the end of {}.", plan.name, plan.whom())
             }
-            _ => format!("{}.", super::release::act(plan)),
+            _ => format!("{}: {} {}.", plan.name, plan.method, plan.whom()),
         };
         let told = self.told_act(entry).into_iter().map(|(said, _)| said);
         std::iter::once(head).chain(told).collect::<Vec<_>>().join(" ")

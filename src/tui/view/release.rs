@@ -231,11 +231,10 @@ impl Painter<'_> {
             [Role::Muted, Role::Muted]
         };
         let [title, style] = roles.map(|role| self.pen.style(role));
-        let whom = match (plan.whom(), plan.method) {
-            (whom, Method::Remove) if whom.is_empty() => plan.name.clone(),
-            (whom, _) if whom.is_empty() => "somebody who cannot be seen".into(),
-            (whom, _) => whom,
-        };
+        let mut whom = plan.whom();
+        if whom.is_empty() {
+            whom = "somebody who cannot be seen".into();
+        }
         let width = METHOD + 2;
         let head = text::pad(&format!("  {}", plan.method), width);
         let heads = std::iter::once(head).chain(std::iter::repeat(text::pad("", width)));
@@ -263,12 +262,13 @@ impl Painter<'_> {
     }
 
     fn harm(&self, plan: &Plan, room: usize) -> Vec<Vec<Run>> {
-        let role =
-            if plan.wants_word() || plan.breaks_exclusion() { Role::Alarm } else { Role::Warning };
-        let unproven = plan.unproven.as_ref().map(|why| format!("Not proven to be left: {why}."));
-        let harm = format!("At worst: {}", plan.harm);
-        let style = self.pen.style(role);
-        unproven.iter().chain([&harm]).flat_map(|said| wrapped(said, room, INDENT, style)).collect()
+        let role = if plan.wants_word() { Role::Alarm } else { Role::Warning };
+        let doubt =
+            plan.unproven.as_ref().map(|why| format!("Not proven to be left behind: {why}"));
+        let worst = format!("At worst: {}", plan.harm);
+        let said = doubt.into_iter().chain([worst]);
+        said.flat_map(|said| wrapped(&said, room, INDENT, self.pen.style(role)).collect::<Vec<_>>())
+            .collect()
     }
 
     /// One who waits.
@@ -293,7 +293,7 @@ impl Painter<'_> {
                         Role::Muted,
                     )
                 }
-                None => (act(plan), Role::Plain),
+                None => (format!("{}: {} {}", plan.name, plan.method, plan.whom()), Role::Plain),
             };
             lines.extend(wrapped(&said, room, INDENT, self.pen.style(role)));
         }
@@ -305,7 +305,7 @@ impl Painter<'_> {
         let Some(offer) = dialog.offer() else { return };
         let (title, plain) = (self.pen.style(Role::Title), self.pen.style(Role::Plain));
         let to_do = || offer.plans.iter().filter(|plan| plan.is_possible());
-        let heads = to_do().map(act);
+        let heads = to_do().map(|plan| format!("{}: {} {}", plan.name, plan.method, plan.whom()));
         let mut told: Vec<Vec<Run>> =
             heads.flat_map(|head| wrapped(&head, room, 0, title)).collect();
         for plan in &offer.plans {
@@ -332,7 +332,7 @@ impl Painter<'_> {
             let told = wrapped(said, room, indent, self.pen.style(role));
             lines.extend(told.map(|runs| (None, runs)));
         };
-        tell(&act(plan), 0, Role::Title);
+        tell(&format!("{}: {} {}", plan.name, plan.method, plan.whom()), 0, Role::Title);
         for (said, role) in self.told_act(entry) {
             tell(&said, INDENT, role);
         }
@@ -428,11 +428,6 @@ fn title(dialog: &Dialog) -> String {
 
 fn is_of_waiter(plan: &Plan) -> bool {
     plan.victims.iter().all(|victim| victim.certainty.is_none()) && !plan.victims.is_empty()
-}
-
-/// `/run/a: terminate sleep (pid 12)`.
-pub(super) fn act(plan: &Plan) -> String {
-    format!("{}: {} {}", plan.name, plan.method, plan.whom()).trim_end().to_owned()
 }
 
 fn with_help(obstacle: &Obstacle) -> String {
