@@ -2,6 +2,9 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[cfg(target_os = "linux")]
+#[path = "dashboard/on_disk.rs"]
+mod on_disk;
 #[path = "dashboard/ours.rs"]
 mod ours;
 #[cfg(target_os = "linux")]

@@ -1,12 +1,12 @@
 //! Locks as nerdctl takes them: flock(2) of folders that are opened for reading only, waiting without
 //! a limit.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod support;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::Signal;
@@ -62,8 +62,8 @@ impl Home {
 }
 
 /// As nerdctl locks.
-fn locks(path: &std::path::Path) -> String {
-    format!("flock(os.open({path:?}, os.O_RDONLY), EX)")
+fn locks(path: &Path) -> String {
+    format!("flock(os.open('{}', os.O_RDONLY), EX)", path.display())
 }
 
 fn ids(report: &Report) -> Vec<String> {

@@ -17,6 +17,7 @@ pub(crate) use kernel::Kernel;
 
 /// What a look is for.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each says something of its own")]
 pub(crate) struct Scope {
     /// Where somebody is known or said to lock: gives locks a name whose holders may not be asked.
     pub(crate) places: Vec<PathBuf>,

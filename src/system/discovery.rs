@@ -247,22 +247,22 @@ mod tests {
         let (go_on, gate) = channel::<()>();
         let gate = std::sync::Mutex::new(gate);
         let wanted: Wanted = Arc::new(move |_| gate.lock().unwrap().recv().is_ok());
-        let (ring, rung) = channel();
-        let ring = std::sync::Mutex::new(ring);
+        let (tell, told) = channel();
+        let tell = std::sync::Mutex::new(tell);
         let bell = Bell::new(move || {
             // The test may be over.
-            let _ = ring.lock().unwrap().send(());
+            let _ = tell.lock().unwrap().send(());
         });
         let folders = vec![folder.path().to_owned()];
         let quest = Quest { patterns: Vec::new(), folders, wanted, bell: Some(bell) };
         let mut discovery = Discovery::begin(quest, Vec::new()).unwrap();
         assert!(!discovery.gather(Instant::now()));
         go_on.send(()).unwrap();
-        rung.recv_timeout(SOON).unwrap();
+        told.recv_timeout(SOON).unwrap();
         assert!(discovery.gather(Instant::now()));
         assert_eq!(discovery.found.len(), 1);
         while discovery.state == State::UnderWay {
-            rung.recv_timeout(SOON).unwrap();
+            told.recv_timeout(SOON).unwrap();
             discovery.gather(Instant::now());
         }
     }

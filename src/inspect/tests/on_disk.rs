@@ -109,17 +109,17 @@ fn whoever_looks_again_and_again_waits_for_no_search() {
     machine.inspector.scope.habitat = Some(Arc::new(Slow(Mutex::new(gate))));
     machine.inspector.scope.everywhere = false;
     machine.inspector.scope.folders = vec![machine.file("").components().collect()];
-    let (ring, rung) = channel();
-    let ring = Mutex::new(ring);
+    let (tell, told) = channel();
+    let tell = Mutex::new(tell);
     machine.inspector.ring_at_news(move || {
         // The test may be over.
-        let _ = ring.lock().unwrap().send(());
+        let _ = tell.lock().unwrap().send(());
     });
     let seen = machine.look();
     assert!(!has(&seen, &path) && !seen.complete);
     assert_eq!(seen.notes.last().map(|note| note.code), Some("discovery_under_way"));
     drop(go_on);
-    rung.recv_timeout(SOON).unwrap();
+    told.recv_timeout(SOON).unwrap();
     let begun = Instant::now();
     loop {
         let seen = machine.look();
