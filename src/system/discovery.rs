@@ -32,6 +32,10 @@ impl Bell {
     pub(crate) fn new(ring: impl Fn() + Send + Sync + 'static) -> Self {
         Self(Arc::new(ring))
     }
+
+    pub(super) fn ring(&self) {
+        (self.0)();
+    }
 }
 
 impl fmt::Debug for Bell {
@@ -141,8 +145,8 @@ impl Announcer {
         let is_news = !matches!(step, Step::Passed(_));
         self.steps.send(step).ok()?;
         let is_due = self.last.is_none_or(|last| last.elapsed() >= NEWS);
-        if let Some(Bell(ring)) = self.bell.as_ref().filter(|_| is_news && is_due) {
-            ring();
+        if let Some(bell) = self.bell.as_ref().filter(|_| is_news && is_due) {
+            bell.ring();
             self.last = Some(Instant::now());
         }
         Some(())

@@ -433,10 +433,18 @@ impl System {
         places::may_list(folder.to_path_buf())
     }
 
-    /// Looks below folders for files with these inode numbers.
+    /// Begins to look below folders for files with these inode numbers.
+    ///
+    /// # Errors
+    /// When no thread can be had.
     #[expect(clippy::unused_self, reason = "asks the file systems")]
-    pub(crate) fn search(&self, folders: Vec<PathBuf>, inodes: HashSet<u64>) -> Search {
-        places::search(folders, inodes)
+    pub(crate) fn search(
+        &self,
+        folders: Vec<PathBuf>,
+        inodes: HashSet<u64>,
+        bell: Option<discovery::Bell>,
+    ) -> io::Result<Search> {
+        Search::begin(folders, inodes, bell)
     }
 
     /// Clock ticks a second, in which processes' starts are counted.

@@ -6,10 +6,11 @@
 use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use super::aside::{Questions, aside};
+use super::discovery::Bell;
 use super::locking::is_absent;
 use super::{FileStat, platform};
 
@@ -103,44 +104,56 @@ pub(super) fn may_list(folder: PathBuf) -> io::Result<()> {
     answer.recv_timeout(PATIENCE).unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
-/// What a search below folders found.
-#[derive(Debug, Default)]
+/// A search below folders, in a thread of its own.
+#[derive(Debug)]
 pub(crate) struct Search {
+    /// What has been taken in of what it found.
     pub(crate) found: Vec<(PathBuf, FileStat)>,
-    /// Whether everything below was seen.
-    pub(crate) complete: bool,
+    /// Whether everything below was seen; `None`: it is under way.
+    pub(crate) complete: Option<bool>,
+    steps: Receiver<Step>,
 }
 
-/// Looks below folders for files with these inode numbers, on the same mount only, for as long as a
-/// person would wait.
-pub(super) fn search(folders: Vec<PathBuf>, inodes: HashSet<u64>) -> Search {
-    let (sender, receiver): (Sender<Step>, Receiver<Step>) = channel();
-    let mut search = Search::default();
-    let walk = move || {
-        let mut complete = true;
-        for folder in folders {
-            complete &= walk(folder, &inodes, &sender).unwrap_or(false);
-        }
-        drop(sender.send(Step::Done { complete }));
-    };
-    if aside(walk).is_err() {
-        return search;
+impl Search {
+    /// Begins to look below folders for files with these inode numbers, on the same mount only;
+    /// `bell` is rung at its end.
+    pub(super) fn begin(
+        folders: Vec<PathBuf>,
+        inodes: HashSet<u64>,
+        bell: Option<Bell>,
+    ) -> io::Result<Self> {
+        let (sender, steps) = channel();
+        aside(move || {
+            let mut complete = true;
+            for folder in folders {
+                complete &= walk(folder, &inodes, &sender).unwrap_or(false);
+            }
+            // Nobody may be left to listen.
+            let _ = sender.send(Step::Done { complete });
+            if let Some(bell) = bell {
+                bell.ring();
+            }
+        })?;
+        Ok(Self { found: Vec::new(), complete: None, steps })
     }
-    let deadline = Instant::now() + PATIENCE;
-    // Until the deadline, or until the walk has ended without a word.
-    while let Ok(step) = receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-        match step {
-            Step::Found(path, stat) => search.found.push((path, stat)),
-            Step::Done { complete } => {
-                search.complete = complete;
-                break;
+
+    /// Takes in what is there by then, or until it has ended.
+    pub(crate) fn gather(&mut self, until: Instant) {
+        while self.complete.is_none() {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.steps.recv_timeout(left) {
+                Ok(Step::Found(path, stat)) => self.found.push((path, stat)),
+                Ok(Step::Done { complete }) => self.complete = Some(complete),
+                Err(RecvTimeoutError::Timeout) => return,
+                // It ended without a word.
+                Err(RecvTimeoutError::Disconnected) => self.complete = Some(false),
             }
         }
     }
-    search
 }
 
 /// What a walk tells on its way.
+#[derive(Debug)]
 enum Step {
     Found(PathBuf, FileStat),
     Done { complete: bool },

@@ -144,7 +144,9 @@ impl Source for Kernel {
     }
 
     fn glance(&mut self, scope: &super::Scope, system: &System) -> Result<Option<Glance>, Error> {
-        let Some(memory) = &mut self.memory else { return Ok(None) };
+        let Some(memory) = self.memory.as_mut().filter(|_| !self.names.is_searching()) else {
+            return Ok(None);
+        };
         let begun = Begun::now(system)?;
         if memory.holds(system, &begun.table, scope.names_in_doubt) {
             return Ok(Some(Glance { at: system.now(), cost: begun.clock.elapsed() }));

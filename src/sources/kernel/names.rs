@@ -2,22 +2,32 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::Sighting;
 use super::files::Files;
 use crate::model::{FileId, Naming, PathBytes};
 use crate::sources::Scope;
 use crate::system::procfs::mounts::Mount;
-use crate::system::{Answer, Ask, FileStat, System};
+use crate::system::{Answer, Ask, FileStat, Search, System};
 
 /// Files that were found by their numbers, so that no folder is searched at every look.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     found: HashMap<FileId, PathBuf>,
+    /// What was searched for to the end.
     searched: HashSet<FileId>,
-    /// Whether a folder could not be searched to its end.
+    /// What is being searched for.
+    search: Option<(Search, HashSet<FileId>)>,
+    /// Whether a folder could not be searched to its end, or not yet.
     pub(super) incomplete: bool,
 }
+
+/// Somebody who looks once waits so long.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// And whoever looks again and again.
+const GRACE: Duration = Duration::from_millis(10);
 
 impl Names {
     /// Names what can be named by the places of the scope, and by what lies below its folders.
@@ -57,19 +67,36 @@ impl Names {
         scope: &Scope,
         nameless: &HashSet<FileId>,
     ) {
-        if scope.folders.is_empty() || nameless.is_subset(&self.searched) {
+        if scope.folders.is_empty() {
             return;
         }
-        let inodes = nameless.iter().map(|file| file.inode).collect();
-        let search = system.search(scope.folders.clone(), inodes);
-        self.incomplete = !search.complete;
-        self.found = search
-            .found
-            .into_iter()
-            .map(|(path, stat)| (files.in_table(&stat), path))
-            .filter(|(file, _)| nameless.contains(file))
-            .collect();
-        self.searched.clone_from(nameless);
+        let now = Instant::now();
+        let mut until = now + if scope.patient { PATIENCE } else { Duration::ZERO };
+        if self.search.is_none() && !nameless.is_subset(&self.searched) {
+            let inodes = nameless.iter().map(|file| file.inode).collect();
+            match system.search(scope.folders.clone(), inodes, scope.bell.clone()) {
+                Ok(search) => self.search = Some((search, nameless.clone())),
+                // There is no thread to be had: said as what it leads to, and tried again.
+                Err(_) => self.incomplete = true,
+            }
+            until = until.max(now + GRACE);
+        }
+        let Some((search, sought)) = &mut self.search else { return };
+        search.gather(until);
+        let found = std::mem::take(&mut search.found).into_iter();
+        let found = found.map(|(path, stat)| (files.in_table(&stat), path));
+        self.found.extend(found.filter(|(file, _)| sought.contains(file)));
+        self.incomplete = search.complete != Some(true);
+        if search.complete.is_some() {
+            self.searched = std::mem::take(sought);
+            self.found.retain(|file, _| self.searched.contains(file));
+            self.search = None;
+        }
+    }
+
+    /// Whether a search has something to tell, or may have.
+    pub(super) fn is_searching(&self) -> bool {
+        self.search.is_some()
     }
 }
 
