@@ -236,6 +236,11 @@ impl Inspector {
         }
     }
 
+    /// Has folders searched again as soon as that can be afforded.
+    pub(crate) fn folders_came(&mut self) {
+        self.sources.iter_mut().for_each(|source| source.folders_came());
+    }
+
     /// Where locks can lie that nobody named.
     pub(crate) fn habitat(&self) -> Option<Arc<dyn Habitat>> {
         self.scope.habitat.clone()

@@ -35,6 +35,10 @@ pub(super) struct Discovered {
     search: Option<Search>,
     /// When to begin one.
     next: Option<Instant>,
+    /// When that can be afforded.
+    affordable: Option<Instant>,
+    /// Whether something has come that the search under way may have missed.
+    again: bool,
 }
 
 /// A search that is under way.
@@ -75,6 +79,10 @@ impl Discovered {
             self.folders = std::mem::take(&mut search.discovery.folders);
             self.complete = Some(complete);
             self.next = Some(Instant::now() + PAUSE.max(took * SHARE));
+            self.affordable = Some(Instant::now() + took * SHARE);
+            if std::mem::take(&mut self.again) {
+                self.next = self.affordable;
+            }
             self.search = None;
         }
         true
@@ -94,6 +102,12 @@ impl Discovered {
             // There is no thread to be had: said as what it leads to, and tried again.
             Err(_) => self.complete = Some(false),
         }
+    }
+
+    /// Has the next search begin as soon as it can be afforded.
+    pub(super) fn hasten(&mut self) {
+        self.again = self.search.is_some();
+        self.next = self.next.min(self.affordable.or(self.next));
     }
 
     /// Adds a place at which something was seen to come.

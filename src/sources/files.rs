@@ -112,6 +112,10 @@ impl Source for Files {
         self.discovered.add(path, family);
     }
 
+    fn folders_came(&mut self) {
+        self.discovered.hasten();
+    }
+
     fn nests(&self, scope: &Scope, system: &System) -> Vec<PathBuf> {
         let known = self.known.keys().chain(scope.candidates.iter().map(|place| &place.path));
         let mut folders: Vec<&Path> = known.filter_map(|path| path.parent()).collect();

@@ -62,6 +62,9 @@ pub(crate) trait Source: Send + std::fmt::Debug {
     /// Somebody has seen something come or go at a path, where that family's locks lie.
     fn spotted(&mut self, _path: &Path, _family: &'static str) {}
 
+    /// There are new folders, of which nobody knows what is in them.
+    fn folders_came(&mut self) {}
+
     /// Folders in which something can come or go that the next look would show, those first that
     /// matter most; none on a file system that may not answer.
     fn nests(&self, _scope: &Scope, _system: &System) -> Vec<PathBuf> {

@@ -105,6 +105,9 @@ impl Watcher {
                 inspector.doubt_names();
             }
             inspector.spotted(&spotted.take_spotted());
+            if wishes.grown {
+                inspector.folders_came();
+            }
             // Looks places up, which can take a while: not in the caller's thread.
             if std::mem::take(&mut is_first) {
                 inspector.expect_at(&targets, folders);
@@ -253,6 +256,11 @@ impl Wakes {
             drop(wishes);
             self.touch(false);
         }
+    }
+
+    /// There is a new folder: that alone is no reason to look.
+    fn grow(&self) {
+        self.lock().asked.grown = true;
     }
 
     fn take_spotted(&self) -> Vec<PathBuf> {

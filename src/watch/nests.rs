@@ -6,7 +6,8 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use notify::{Event, EventKindMask};
+use notify::event::CreateKind;
+use notify::{Event, EventKind, EventKindMask};
 
 use super::Wakes;
 use super::files::Files;
@@ -37,6 +38,9 @@ impl Nests {
                 let locks: Vec<PathBuf> = paths.cloned().collect();
                 let any = !locks.is_empty();
                 wakes.spot(locks);
+                if event.kind == EventKind::Create(CreateKind::Folder) {
+                    wakes.grow();
+                }
                 any
             }
             // What was lost the next look finds.

@@ -27,6 +27,8 @@ pub(super) struct Asked {
     pub(super) touched: Option<Instant>,
     /// Whether a watched file may have another name by now, or none.
     pub(super) names: bool,
+    /// Whether there are new folders, of which nobody knows what is in them.
+    pub(super) grown: bool,
     /// Whether somebody wants to see now.
     pub(super) now: bool,
 }

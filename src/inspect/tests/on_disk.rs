@@ -64,6 +64,19 @@ fn what_comes_is_seen_once_it_is_spotted_and_what_goes_at_once() {
 }
 
 #[test]
+fn new_folders_are_searched_as_soon_as_that_can_be_afforded() {
+    let mut machine = machine();
+    machine.inspector.snapshot().unwrap();
+    let path = make(&machine, "new/.git/index.lock", "");
+    machine.inspector.folders_came();
+    let begun = Instant::now();
+    // By the clock it is not due before this test has failed.
+    while !has(&machine.look(), &path) {
+        assert!(begun.elapsed() < SOON / 3);
+    }
+}
+
+#[test]
 fn a_glance_is_enough_as_long_as_nothing_happens_to_lock_and_holder() {
     let mut machine = machine();
     machine.process(10, 1, 10);
