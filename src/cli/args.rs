@@ -32,7 +32,7 @@ pub(crate) struct Args {
     /// Only these locks: PATH, FAMILY:PATH, pid:N or @ID; a folder is all below it
     #[arg(value_name = "TARGET")]
     pub(crate) targets: Vec<OsString>,
-    /// In the dashboard, wait for no lock and take none
+    /// In the dashboard, wait for no lock, take none and free none
     #[arg(long)]
     pub(crate) read_only: bool,
     #[command(flatten)]
