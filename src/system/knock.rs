@@ -191,6 +191,7 @@ mod platform {
 }
 
 #[cfg(all(test, unix))]
+#[expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 mod tests {
     use std::net::TcpListener;
     use std::os::unix::fs::{MetadataExt as _, symlink};

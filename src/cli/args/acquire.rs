@@ -232,7 +232,9 @@ fn pauses(text: &str) -> Result<Pauses, String> {
 const WAIT_NOTES: &str = "\
 Nothing is created, and nothing is kept: somebody else may have the lock by the
 time this returns; 'locktop run' takes it. A flock lock is taken and given back
-in the same instant, since the kernel tells in no other way.";
+in the same instant, since the kernel tells in no other way. With --ready it is
+the other way round: it returns when a daemon has the IPFS repository and
+answers on its API address, if that is one of this machine.";
 
 const WAIT_EXAMPLES: &str = "\
 Examples:
