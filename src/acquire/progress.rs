@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::diagnose::doing;
-use crate::model::{Certainty, Lock, harmless, short};
+use crate::model::{Certainty, Detail, Lock, harmless, short};
 
 /// What happens to a request. Printed, it is one plain sentence without a full stop.
 #[derive(Debug, Clone)]
@@ -143,6 +143,9 @@ fn circumstance(lock: &Lock) -> String {
     if lock.verdict.is_problem() {
         let why = lock.why.as_deref().map(|why| format!(": {}", harmless(why)));
         return format!(", {}{}", lock.verdict.word(), why.unwrap_or_default());
+    }
+    if let Some(Detail::Text(doing)) = lock.details.get("doing") {
+        return format!(" and {}", harmless(doing));
     }
     match &lock.holders[..] {
         [only] => doing(&only.process).map(|doing| format!(" and {doing}")).unwrap_or_default(),
