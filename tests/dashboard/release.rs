@@ -455,6 +455,7 @@ fn what_was_left_behind_is_removed_and_the_rest_only_by_the_word() {
     terminal.shows("The lock is free");
     assert!(!path("mystery").exists());
     terminal.press(ESCAPE);
+    terminal.hides("The lock is free");
     terminal.leaves();
     assert_eq!(theatre.stages(), ["begun", "done", "begun", "done"]);
 }
