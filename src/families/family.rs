@@ -4,7 +4,8 @@ use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 
 use super::kernel::{Flock, Ofd, Posix};
-use super::lockfile::{Lockfile, Pidfile};
+use super::lockfile::Lockfile;
+use super::pidfile::Pidfile;
 use crate::acquire::{Pending, Want};
 use crate::error::Error;
 use crate::model::LockFacts;

@@ -135,12 +135,16 @@ impl System {
         at.wall.checked_sub(SignedDuration::try_from(at.uptime).ok()?).ok()
     }
 
-    /// Whether the clock was set forward since the machine started: the kernel made its folder of
-    /// devices by the clock of then. `None` where that is not known.
-    #[expect(clippy::unused_self, reason = "asks the file systems")]
-    pub(crate) fn clock_was_set(&self, booted_at: Timestamp) -> Option<bool> {
-        let made = platform::stat_path(Path::new("/dev")).ok()?.birth?;
-        Some(booted_at.duration_since(made) > SignedDuration::from_secs(10))
+    /// How far the clock was set forward, in all, since the machine started: the kernel made its
+    /// folder of devices by the clock of then. `None` where that is not known.
+    pub(crate) fn clock_was_set(&self, at: Moment) -> Option<SignedDuration> {
+        let devices = Path::new("/dev");
+        // A container's is as old as the container.
+        let mounts = self.mounts(None);
+        let is_kernels = |mount: &Mount| mount.filesystem == "devtmpfs" && mount.point == devices;
+        Mount::of_path(&mounts, devices).filter(|mount| is_kernels(mount))?;
+        let made = platform::stat_path(devices).ok()?.birth?;
+        Some(self.booted_at(at)?.duration_since(made).max(SignedDuration::ZERO))
     }
 }
 

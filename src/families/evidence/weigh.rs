@@ -1,6 +1,6 @@
 //! The weighing itself: a pure function. Mixed evidence decides nothing.
 
-use super::{Finding, Manners, Named, Start, Suspect, Testimony};
+use super::{Clock, Finding, Manners, Named, Start, Suspect, Testimony};
 use crate::diagnose::phrase;
 use crate::model::{Certainty, Elsewhere, OnDisk, Pid, Sharer, harmless};
 
@@ -12,7 +12,7 @@ pub(super) fn weigh(there: &OnDisk, manners: &Manners<'_>, heard: Testimony) -> 
     match heard.named {
         Named::Elsewhere(other) => elsewhere(other),
         Named::Alive { ref suspect, number, start, ref inside } => {
-            alive(there, manners, suspect, number, start, inside, heard.clock_is_doubtful)
+            alive(there, manners, suspect, number, start, inside, heard.clock)
         }
         Named::Gone { number, ref inside } => gone(there, number, inside, &heard),
         Named::Impossible(written) => {
@@ -41,7 +41,7 @@ fn alive(
     number: Pid,
     start: Start,
     inside: &[Suspect],
-    clock_is_doubtful: bool,
+    clock: Clock,
 ) -> Finding {
     let form = there.content.form().word();
     let who = phrase::name(&suspect.process);
@@ -57,8 +57,7 @@ fn alive(
         return finding;
     }
     let is_known = manners.is_known(suspect);
-    let came_after = suspect.came_after(there.changed);
-    if came_after && is_known != Some(true) && !clock_is_doubtful {
+    if suspect.came_after(there.changed, clock) && is_known != Some(true) {
         let what = if number == suspect.pid { "number" } else { "thread's number" };
         finding.abandoned = Some(format!(
             "{named}, which has ended: {who}, who has that {what} now, started after the {form} \
@@ -66,7 +65,7 @@ fn alive(
         ));
         return finding;
     }
-    let doubt = if came_after {
+    let doubt = if suspect.seems_to_come_after(there.changed) {
         let speaks_for = if is_known == Some(true) {
             "runs what makes such locks, but started"
         } else {
@@ -111,7 +110,8 @@ fn gone(there: &OnDisk, number: Pid, inside: &[Suspect], heard: &Testimony) -> F
         finding.remark = Some(format!("{has_ended}, but they have it open"));
         return finding;
     }
-    let inside: Vec<&Suspect> = inside.iter().filter(|by| !by.came_after(there.changed)).collect();
+    let was_there = |by: &&Suspect| !by.came_after(there.changed, heard.clock);
+    let inside: Vec<&Suspect> = inside.iter().filter(was_there).collect();
     if !inside.is_empty() {
         let names = names(&inside);
         finding.remark = Some(format!("{has_ended} here; in a container {names} has that number"));

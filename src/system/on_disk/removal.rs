@@ -56,7 +56,7 @@ impl Slot {
         }
     }
 
-    fn has(&self, name: &OsString, examined: &OnDisk) -> io::Result<bool> {
+    pub(super) fn has(&self, name: &OsString, examined: &OnDisk) -> io::Result<bool> {
         let there = examine_at(&self.folder, name.as_ref())?;
         Ok(there.is_some_and(|there| is_same(&there, examined)))
     }
