@@ -252,9 +252,10 @@ impl Inspector {
         locked.extend(seen.filter(|lock| !is_on_disk(lock)).filter_map(|lock| lock.file));
         for look in looks {
             look.locks.retain(|lock| {
-                let is_twice = is_on_disk(lock) && lock.file.is_some_and(|at| locked.contains(&at));
                 let path = lock.path.as_ref().map(PathBytes::as_path);
-                !is_twice || path.is_some_and(|path| self.scope.names(path))
+                let is_named = path.is_some_and(|path| self.scope.names(path));
+                // It can have two paths as well.
+                !is_on_disk(lock) || lock.file.is_none_or(|file| locked.insert(file)) || is_named
             });
         }
     }
@@ -427,7 +428,7 @@ impl Selection {
 impl Pick {
     fn contains(&self, lock: &Lock) -> bool {
         match self {
-            Self::Id(id) => lock.id == *id,
+            Self::Id(id) => lock.is_called(id),
             Self::Pid(pid) => {
                 let holds = lock.holders.iter().any(|holder| holder.process.pid == Some(*pid));
                 holds || lock.waiters.iter().any(|waiter| waiter.process.pid == Some(*pid))

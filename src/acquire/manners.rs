@@ -25,7 +25,7 @@ pub(super) fn check(
     want: &Want,
     waited: Duration,
 ) -> Option<String> {
-    let mechanism = place.mechanism()?;
+    let mechanism = place.mechanism?;
     let wish = Wish { file: place.file?, mechanism, mode: want.mode, range: place.range, waited };
     circle(snapshot, &wish, &Relatives::new()).map(|circle| circle.to_string())
 }

@@ -162,7 +162,11 @@ impl Watcher {
             Some(inspector) => inspector,
             none => {
                 let mut inspector = Inspector::new()?;
-                let target = Target::Family { family: place.family, path: place.path.clone() };
+                let path = place.path.clone();
+                let target = match place.mechanism {
+                    Some(_) => Target::Path(path),
+                    None => Target::Family { family: place.family, path },
+                };
                 inspector.expect_at(&[target], Folders::Themselves);
                 none.insert(inspector)
             }

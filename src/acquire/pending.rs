@@ -32,6 +32,8 @@ pub(crate) struct Want {
 pub(crate) struct Place {
     /// The word before the colon: `flock`, `ofd`, `lockfile`.
     pub(crate) family: &'static str,
+    /// What makes it exclusive, for those that looks can see.
+    pub(crate) mechanism: Option<Mechanism>,
     /// The lock file, absolute.
     pub(crate) path: PathBuf,
     /// As `ls` prints it; `None` where it is not there yet.
@@ -52,16 +54,7 @@ impl Place {
     /// them in this order ever wait for each other.
     pub(crate) fn order(&self) -> impl Ord + use<> {
         let path = if self.file.is_none() { self.path.clone() } else { PathBuf::new() };
-        (self.file, path, self.family, self.range)
-    }
-
-    /// What makes it exclusive, for those that looks can see.
-    pub(crate) fn mechanism(&self) -> Option<Mechanism> {
-        match self.family {
-            "flock" => Some(Mechanism::Flock),
-            "posix" | "ofd" => Some(Mechanism::Ofd),
-            _ => None,
-        }
+        (self.file, path, self.mechanism, self.range)
     }
 
     /// Whether a lock that a look saw is this one, or can be in its way.
@@ -69,11 +62,11 @@ impl Place {
         if lock.mechanism == Mechanism::Exists {
             // Whatever lies there is the lock.
             let is_there = |path: &PathBytes| path.as_path() == self.path;
-            return self.mechanism().is_none() && lock.path.as_ref().is_some_and(is_there);
+            return self.mechanism.is_none() && lock.path.as_ref().is_some_and(is_there);
         }
         let same_file = self.file.is_some() && lock.file == self.file;
         same_file
-            && self.mechanism().is_some_and(|mechanism| mechanism.conflicts_with(lock.mechanism))
+            && self.mechanism.is_some_and(|mechanism| mechanism.conflicts_with(lock.mechanism))
             && lock.range.is_some_and(|range| range.overlaps(&self.range))
     }
 
@@ -83,7 +76,7 @@ impl Place {
             (Some(file), other) => Some(file) == other,
             (None, _) => self.path == other.path,
         };
-        same && self.family == other.family && self.range.overlaps(&other.range)
+        same && self.mechanism == other.mechanism && self.range.overlaps(&other.range)
     }
 }
 

@@ -159,14 +159,13 @@ fn print_known(out: &mut impl Write, known: &[Known], page: &Page) -> io::Result
 fn facts(path: &PathBytes, entry: &Entry) -> Vec<(&'static str, String)> {
     let mut facts = vec![("locked by", manner(entry))];
     if entry.family.is_on_disk() {
-        let reader = entry.reader().word();
+        let told = entry.reader().told();
         let owner = match entry.beside(path.as_path()) {
             Some(beside) => {
                 let beside = beside.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                format!("as '{reader}' tells it, in {beside} beside it, if that is there")
+                format!("{told}: in {beside} beside it, where there is one")
             }
-            None if reader == "nothing" => "it does not say".to_owned(),
-            None => format!("as '{reader}' tells it"),
+            None => told.to_owned(),
         };
         facts.push(("owner", owner));
     }
@@ -211,4 +210,78 @@ fn manner(entry: &Entry) -> String {
         _ => "ways of its own",
     };
     format!("{how} ({})", entry.family.word())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> String {
+        let mut out = Vec::new();
+        write(&mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal() {
+        let catalogue = Catalogue::embedded().unwrap();
+        for width in [1, 20, 40, 60, 80, 200] {
+            let text = written(|out| print_all(out, &catalogue, &Page::terminal(width)));
+            for line in text.lines() {
+                assert!(line.width() <= width, "{width}: {line:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_path_keeps_its_end() {
+        let catalogue = Catalogue::embedded().unwrap();
+        let text = written(|out| print_all(out, &catalogue, &Page::terminal(70)));
+        let is_its = |line: &str| line.starts_with("containerd") && line.ends_with("meta.db");
+        assert!(text.lines().any(is_its), "{text}");
+    }
+
+    #[test]
+    fn in_a_pipe_nothing_is_cut_and_every_line_is_whole() {
+        let catalogue = Catalogue::embedded().unwrap();
+        let text = written(|out| print_all(out, &catalogue, &Page::PIPE));
+        let paths: usize = catalogue.entries().map(|entry| entry.path.len()).sum();
+        assert_eq!(text.lines().count(), 1 + paths + catalogue.ranges().count());
+        for entry in catalogue.entries() {
+            for path in &entry.path {
+                let is_its = |line: &str| line.starts_with(&*entry.name) && line.ends_with(&**path);
+                assert!(text.lines().any(is_its), "{path}");
+            }
+        }
+        assert!(text.contains("SQLite writer  "), "{text}");
+    }
+
+    #[test]
+    fn one_is_told_in_full() {
+        let catalogue = Catalogue::embedded().unwrap();
+        let tell = |path: &str, width| {
+            let known = [Known::of(OsStr::new(path), &catalogue).unwrap()];
+            written(|out| print_known(out, &known, &Page::terminal(width)))
+        };
+        insta::assert_snapshot!(tell("/nowhere/.git/index.lock", 80));
+        insta::assert_snapshot!(tell("/var/lib/dpkg/lock", 60));
+        insta::assert_snapshot!(tell("/nowhere/.#x\u{1b}[2J", 100));
+        assert_eq!(tell("/nowhere/else", 80), "");
+    }
+
+    #[test]
+    fn the_document_names_paths_that_nobody_knows() {
+        let catalogue = Catalogue::embedded().unwrap();
+        let known = [Known::of(OsStr::new("/nowhere"), &catalogue).unwrap()];
+        let document = serde_json::to_value(Document::of(&catalogue, &known)).unwrap();
+        let nothing = serde_json::json!({
+            "schema": 1,
+            "files": [],
+            "paths": [{"path": "/nowhere", "path_base64": null, "lock": null}],
+        });
+        assert_eq!(document, nothing);
+        let document = serde_json::to_value(Document::of(&catalogue, &[])).unwrap();
+        assert!(document["locks"].as_array().unwrap().len() > 50);
+        assert_eq!(document["ranges"][2]["name"], "SQLite writer");
+    }
 }

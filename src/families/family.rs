@@ -8,7 +8,7 @@ use super::lockfile::Lockfile;
 use super::pidfile::Pidfile;
 use crate::acquire::{Pending, Want};
 use crate::error::Error;
-use crate::model::LockFacts;
+use crate::model::{LockFacts, Mechanism};
 use crate::system::System;
 
 /// What a kind of lock means: where it is, how it is taken, and what there is to say of it. Adding one
@@ -25,6 +25,12 @@ pub(crate) trait Family: Debug + Sync {
     /// Whether the lock is what lies there, and not something that the kernel keeps.
     fn lies_on_disk(&self) -> bool {
         false
+    }
+
+    /// What makes the kernel's locks exclusive that are of this kind where the catalogue knows them as
+    /// such. Their ids name it.
+    fn mechanisms(&self) -> &'static [Mechanism] {
+        &[]
     }
 
     /// Whether a path that is named without a family is a repository of this kind.

@@ -4,6 +4,7 @@ pub mod catalogue;
 mod evidence;
 mod family;
 mod findings;
+mod ids;
 mod kernel;
 mod lockfile;
 mod open;
@@ -18,14 +19,17 @@ use crate::model::{Detail, LockFacts, Look, Mechanism, Note, PathBytes};
 use crate::sources::Habitat;
 use crate::system::System;
 use catalogue::Catalogue;
+use family::Family;
 pub(crate) use family::{Territory, named};
 use findings::Findings;
+use ids::Ids;
 pub(crate) use open::open;
 
 /// Reads meaning into what sources saw.
 #[derive(Debug)]
 pub(crate) struct Families {
     catalogue: Arc<Catalogue>,
+    ids: Ids,
     findings: Findings,
     /// What every look is to tell besides.
     notes: Vec<Note>,
@@ -38,7 +42,12 @@ impl Families {
     /// When the embedded catalogue is damaged.
     pub(crate) fn new() -> Result<Self, Error> {
         let (catalogue, notes) = Catalogue::load()?;
-        Ok(Self { catalogue: Arc::new(catalogue), findings: Findings::default(), notes })
+        Ok(Self {
+            catalogue: Arc::new(catalogue),
+            ids: Ids::default(),
+            findings: Findings::default(),
+            notes,
+        })
     }
 
     /// Where locks on disk can lie.
@@ -53,10 +62,15 @@ impl Families {
 
     /// Names and enriches what was seen.
     pub(crate) fn interpret(&mut self, look: &mut Look, system: &System) {
+        let mut adopted = Vec::new();
         for lock in &mut look.locks {
             self.name(lock);
-            self.enrich(lock, system);
+            if let Some(family) = self.family_of(lock) {
+                adopted.extend(Ids::adopt(family, lock));
+                family.enrich(lock, system);
+            }
         }
+        self.ids.renew(look, adopted);
         self.findings.interpret(look, system, &self.catalogue);
     }
 
@@ -79,12 +93,9 @@ impl Families {
         lock.normal = known.is_some_and(|known| known.normal);
     }
 
-    /// A lock of the kernel's that is known as one of another family belongs to that.
-    fn enrich(&self, lock: &mut LockFacts, system: &System) {
-        let known = lock.path.as_ref().and_then(|path| self.catalogue.find(path.as_path()));
-        if let Some(family) = known.and_then(|known| named(known.family.word())) {
-            family.enrich(lock, system);
-        }
+    fn family_of(&self, lock: &LockFacts) -> Option<&'static dyn Family> {
+        let known = self.catalogue.find(lock.path.as_ref()?.as_path())?;
+        named(known.family.word())
     }
 
     /// Where well-known locks are, for locks whose holders may not be asked.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::family::{Family as _, Territory, named};
 use super::kernel::{self, Flock, Posix};
+use super::lockfile::Lockfile;
 use crate::acquire::{Pending, Want};
 use crate::error::Error;
 use crate::inspect::Inspector;
@@ -53,7 +54,7 @@ fn by_id(id: &LockId, want: Want) -> Result<Box<dyn Pending>, Error> {
         return Err(Error::usage(format!("{name} names its bytes already: leave the range away")));
     }
     let snapshot = Inspector::new()?.snapshot()?;
-    let Some(lock) = snapshot.locks.iter().find(|lock| lock.id == *id) else {
+    let Some(lock) = snapshot.lock(id) else {
         return Err(Error::gone(format!(
             "nobody holds {name} now, or it cannot be seen from here: name the lock by its path"
         )));
@@ -66,6 +67,11 @@ fn of_lock(lock: &Lock, mut want: Want) -> Result<Box<dyn Pending>, Error> {
     let Some(path) = lock.path.as_ref().filter(|_| !lock.deleted) else {
         return Err(Error::usage(format!("{} has no path any more: it cannot be taken", lock.id)));
     };
+    if lock.mechanism == Mechanism::Exists {
+        // Whatever comes in its place is the same lock.
+        let family = named(&lock.family).unwrap_or(&Lockfile);
+        return family.open(path.as_path().to_owned(), want);
+    }
     // As it is there: none is made in its place.
     want.create = None;
     want.range = lock.range;

@@ -28,6 +28,10 @@ pub enum Mechanism {
 }
 
 impl Mechanism {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Flock, Self::Posix, Self::Ofd, Self::Lease, Self::Exists, Self::Server];
+
     /// The word as in JSON.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -112,6 +116,17 @@ impl LockId {
                     .is_some_and(|(start, end)| number(start) && (end == "EOF" || number(end)))
         });
         family && device && inode && range && parts.next().is_none()
+    }
+
+    /// The kind of lock, and the bytes of which file.
+    fn parts(&self) -> Option<(&str, &str)> {
+        self.0.strip_prefix('@')?.split_once(':')
+    }
+
+    /// Whether the two are of the same bytes of the same file, whatever kinds of lock they name.
+    pub(crate) fn is_of_same(&self, other: &Self) -> bool {
+        let place = |id: &Self| id.parts().map(|(_, place)| place.to_owned());
+        place(self).is_some() && place(self) == place(other)
     }
 
     /// The text, with its `@`.
@@ -382,6 +397,19 @@ pub struct Lock {
 }
 
 impl Lock {
+    /// Whether an id is one of this lock's: the one that it is shown by; the one that it has to those
+    /// who know no more than what makes it exclusive; and, where it cannot be seen where it is, the
+    /// one that it has to those who see that.
+    #[must_use]
+    pub fn is_called(&self, id: &LockId) -> bool {
+        if self.id == *id {
+            return true;
+        }
+        let Some((family, _)) = id.parts().filter(|_| self.id.is_of_same(id)) else { return false };
+        let is_plain = |family: &str| Mechanism::ALL.iter().any(|other| other.word() == family);
+        family == self.mechanism.word() || self.path.is_none() && !is_plain(family)
+    }
+
     /// The waiters as the queue's tree, read from the top: each stands below what it waits for.
     #[must_use]
     pub fn tree(&self) -> Vec<&Waiter> {

@@ -90,7 +90,8 @@ impl Snapshot {
     /// The lock of that id.
     #[must_use]
     pub fn lock(&self, id: &LockId) -> Option<&Lock> {
-        self.locks.iter().find(|lock| lock.id == *id)
+        let exactly = self.locks.iter().find(|lock| lock.id == *id);
+        exactly.or_else(|| self.locks.iter().find(|lock| lock.is_called(id)))
     }
 
     /// Whether a lock needs a person: by its verdict, or since somebody waits for too long.

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::audit::{AuditLog, Entry, Stage};
 use crate::diagnose::phrase;
 use crate::model::{Note, OnDisk, Pid, Target, harmless, harmless_bytes};
+use crate::system::discovery::Wanted;
 use crate::system::on_disk::Found;
 use crate::system::{Resolved, System};
 
@@ -53,7 +54,8 @@ struct Leftover {
 fn beside(lock: &Path, system: &System) -> Vec<Leftover> {
     let Some(folder) = lock.parent().and_then(Path::to_str) else { return Vec::new() };
     let pattern = format!("{}/.locktop-*-*", glob::Pattern::escape(folder.trim_end_matches('/')));
-    let found = system.discover(vec![pattern.into()], Vec::new(), Arc::new(|_: &Path| false)).found;
+    let wanted: Wanted = Arc::new(|_: &Path| false);
+    let found = system.discover(vec![pattern.into()], Vec::new(), &wanted).found;
     let asks = found.into_iter().map(|path| (path, None)).collect();
     let leftover = |(path, found): (PathBuf, Found)| {
         let Found::There(there) = found else { return None };

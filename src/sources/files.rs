@@ -16,6 +16,7 @@ use crate::model::{
     Note, OnDisk, PathBytes, Range, Span, Taker, harmless_bytes,
 };
 use crate::system::System;
+use crate::system::discovery::Wanted;
 use crate::system::on_disk::{Ask, Found};
 
 /// A place where a lock can lie.
@@ -125,11 +126,11 @@ impl Files {
         let mut discovered = Discovered { places: Vec::new(), complete: true, next: began + PAUSE };
         if let Some(habitat) = &scope.habitat {
             let patterns = if scope.everywhere { habitat.patterns() } else { Vec::new() };
-            let wanted = {
+            let wanted: Wanted = {
                 let habitat = Arc::clone(habitat);
-                move |path: &Path| habitat.family_at(path).is_some()
+                Arc::new(move |path: &Path| habitat.family_at(path).is_some())
             };
-            let found = system.discover(patterns, scope.folders.clone(), Arc::new(wanted));
+            let found = system.discover(patterns, scope.folders.clone(), &wanted);
             discovered.complete = found.complete;
             discovered.places.extend(found.found.into_iter().filter_map(|path| {
                 let family = habitat.family_at(&path)?;

@@ -41,10 +41,11 @@ impl<T: Send + 'static> Questions<T> {
         let (done, answer) = channel();
         // Nobody may be left to listen.
         aside(move || drop(done.send(question())))?;
-        Ok(answer.recv_timeout(patience).map(Some).unwrap_or_else(|_| {
+        let in_time = answer.recv_timeout(patience).ok();
+        if in_time.is_none() {
             unanswered.insert(about.to_path_buf(), answer);
-            None
-        }))
+        }
+        Ok(in_time)
     }
 }
 
@@ -66,7 +67,7 @@ mod tests {
         assert_eq!(slow.unwrap(), None);
         assert_eq!(questions.ask(about, Duration::ZERO, || unreachable!()).unwrap(), None);
         assert_eq!(
-            questions.ask(Path::new("/other"), Duration::from_secs(60), || true).unwrap(),
+            questions.ask(Path::new("/other"), Duration::from_mins(1), || true).unwrap(),
             Some(true)
         );
         go_on.send(()).unwrap();

@@ -68,6 +68,15 @@ pub fn create_private_folder(folder: &Path) -> io::Result<()> {
     platform::create_private_folder(folder)
 }
 
+/// The name of this machine, as locks on disk have it.
+///
+/// # Errors
+/// When it has none.
+pub fn host_name() -> io::Result<String> {
+    super::locking::existing::host_name()
+        .ok_or_else(|| io::Error::other("this machine does not tell its name"))
+}
+
 /// What a process is doing.
 ///
 /// # Errors

@@ -416,9 +416,9 @@ impl System {
         &self,
         patterns: Vec<Arc<str>>,
         folders: Vec<PathBuf>,
-        wanted: discovery::Wanted,
+        wanted: &discovery::Wanted,
     ) -> Discovery {
-        discovery::discover(patterns, folders, &wanted, self.mounts(None))
+        discovery::discover(patterns, folders, wanted, self.mounts(None))
     }
 
     /// Whether the entries of a folder may be read.

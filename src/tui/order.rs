@@ -34,6 +34,7 @@ impl Order {
             Mechanism::Flock => "flock",
             Mechanism::Posix => "posix",
             Mechanism::Ofd => "ofd",
+            Mechanism::Exists if lock.family == "pidfile" => "pidfile",
             Mechanism::Exists => "lockfile",
             Mechanism::Lease => {
                 return Err("a lease is no lock to wait for: whoever opens the file asks for it");

@@ -112,7 +112,7 @@ impl Held for OnServer {
 
     fn place(&self) -> Place {
         let path = "/server/lock".into();
-        Place { family: "server", path, id: None, file: None, range: Range::WHOLE }
+        Place { family: "server", mechanism: None, path, id: None, file: None, range: Range::WHOLE }
     }
 
     fn leave(self: Box<Self>) {

@@ -140,6 +140,7 @@ impl Pending for Existing {
     fn place(&self) -> Place {
         Place {
             family: self.family,
+            mechanism: None,
             path: self.path.clone(),
             id: None,
             file: None,

@@ -11,12 +11,13 @@ use super::opened::Opened;
 use super::queue::{self, Request};
 use crate::acquire::{Blocked, Held, Pending, Place, Stop, Want};
 use crate::error::Error;
-use crate::model::{LockId, Mode, Range};
+use crate::model::{LockId, Mechanism, Mode, Range};
 use crate::system::locking::{self, Access, record};
 
 /// A request for a flock(2) lock.
 #[derive(Debug)]
 pub(crate) struct Flock {
+    family: &'static str,
     path: PathBuf,
     want: Want,
     access: Access,
@@ -34,7 +35,13 @@ impl Flock {
         }
         let access = Access::Read;
         let open = open(&path, access, &want)?;
-        Ok(Self { path, want, access, open })
+        Ok(Self { family: "flock", path, want, access, open })
+    }
+
+    /// The same as a lock of another family.
+    #[expect(dead_code, reason = "the families that need it come")]
+    pub(crate) fn of_family(self, family: &'static str) -> Self {
+        Self { family, ..self }
     }
 
     /// Whether somebody has a record lock on the file, which this one does not keep out. What cannot
@@ -103,11 +110,12 @@ impl Request for Flock {
 
 impl Pending for Flock {
     fn place(&self) -> Place {
-        let id = self.open.number.map(|file| LockId::of_file("flock", file, Range::WHOLE));
+        let id = |file| LockId::of_file(self.family, file, Range::WHOLE);
         Place {
-            family: "flock",
+            family: self.family,
+            mechanism: Some(Mechanism::Flock),
             path: self.path.clone(),
-            id,
+            id: self.open.number.map(id),
             file: self.open.number,
             range: Range::WHOLE,
         }

@@ -16,7 +16,7 @@ use super::{MOST_REOPENED, replaced_all_the_time};
 use crate::acquire::rhythm::Lingering;
 use crate::acquire::{Blocked, Held, Pending, Place, Stop, Want};
 use crate::error::Error;
-use crate::model::{LockId, Mode, Range, harmless_bytes};
+use crate::model::{LockId, Mechanism, Mode, Range, harmless_bytes};
 use crate::system::locking::{Access, record};
 
 /// What can free a record lock, or replace its file. (An unlock alone is no event.)
@@ -29,6 +29,7 @@ const KINDS: EventKindMask = EventKindMask::ACCESS_CLOSE
 /// A request for a record lock.
 #[derive(Debug)]
 pub(crate) struct Record {
+    family: &'static str,
     path: PathBuf,
     want: Want,
     range: Range,
@@ -54,7 +55,13 @@ impl Record {
         record::check(range).map_err(|error| Error::usage(format!("bytes {error}")))?;
         let lock_file = LockFile::open(&path, &want)?;
         let lingering = Lingering::new(want.pauses, KINDS);
-        Ok(Self { path, want, range, lock_file, lingering })
+        Ok(Self { family: "ofd", path, want, range, lock_file, lingering })
+    }
+
+    /// The same as a lock of another family.
+    #[expect(dead_code, reason = "the families that need it come")]
+    pub(crate) fn of_family(self, family: &'static str) -> Self {
+        Self { family, ..self }
     }
 
     fn file(&self) -> &File {
@@ -127,9 +134,10 @@ impl Pending for Record {
     fn place(&self) -> Place {
         let number = self.lock_file.open.number;
         Place {
-            family: "ofd",
+            family: self.family,
+            mechanism: Some(Mechanism::Ofd),
             path: self.path.clone(),
-            id: number.map(|file| LockId::of_file("ofd", file, self.range)),
+            id: number.map(|file| LockId::of_file(self.family, file, self.range)),
             file: number,
             range: self.range,
         }

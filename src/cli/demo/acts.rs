@@ -3,6 +3,8 @@
 use std::fs;
 use std::io;
 
+use locktop::children;
+
 use super::actor::{ORPHAN, Role};
 use super::stage::Stage;
 
@@ -13,7 +15,8 @@ pub(super) fn play(stage: &mut Stage) -> io::Result<()> {
     orphan(stage)?;
     stopped(stage)?;
     deadlock(stage)?;
-    split(stage)
+    split(stage)?;
+    left_behind(stage)
 }
 
 /// Two take turns.
@@ -65,6 +68,15 @@ fn split(stage: &mut Stage) -> io::Result<()> {
     hold(stage, "old-holder", "split.lock")?;
     fs::remove_file(stage.path("split.lock"))?;
     hold(stage, "new-holder", "split.lock")
+}
+
+/// A file that says who has the repository: a process that has ended without removing it.
+fn left_behind(stage: &mut Stage) -> io::Result<()> {
+    let repository = stage.path("shop/.git");
+    fs::create_dir_all(&repository)?;
+    let owner = stage.somebody_who_ended()?;
+    let host = children::host_name()?;
+    fs::write(repository.join("gc.pid"), format!("{owner} {host}"))
 }
 
 fn hold(stage: &mut Stage, name: &str, file: &str) -> io::Result<()> {

@@ -90,13 +90,7 @@ impl Catalogue {
     /// `is_usage` when a file of the user's or the machine's makes no sense, with its line and key, or
     /// when others may write to it; otherwise when one cannot be read.
     pub fn read() -> Result<Self, Error> {
-        let mut catalogue = Self::embedded()?;
-        for path in users::files().into_iter().rev() {
-            if let Some(one) = users::read(&path)? {
-                catalogue.files.insert(0, one);
-            }
-        }
-        Ok(catalogue)
+        Self::gather(users::files(), Err)
     }
 
     /// All of it that can be used, and what to tell of files that cannot.
@@ -108,20 +102,32 @@ impl Catalogue {
     }
 
     fn load_from(files: Vec<PathBuf>) -> Result<(Self, Vec<Note>), Error> {
-        let mut catalogue = Self::embedded()?;
         let mut notes = Vec::new();
-        for path in files.into_iter().rev() {
+        let catalogue = Self::gather(files, |error| {
+            notes.push(Note {
+                code: "catalogue_unusable",
+                text: format!("a catalogue of well-known locks is left out: {error}"),
+                would_help: Some("mend that file; 'locktop catalogue' reads it again".into()),
+            });
+            Ok(())
+        })?;
+        Ok((catalogue, notes))
+    }
+
+    /// What is in files, those first that come first, and what comes with the program.
+    fn gather(
+        files: Vec<PathBuf>,
+        mut failed: impl FnMut(Error) -> Result<(), Error>,
+    ) -> Result<Self, Error> {
+        let mut all = Vec::new();
+        for path in files {
             match users::read(&path) {
-                Ok(Some(one)) => catalogue.files.insert(0, one),
-                Ok(None) => {}
-                Err(error) => notes.push(Note {
-                    code: "catalogue_unusable",
-                    text: format!("a catalogue of well-known locks is left out: {error}"),
-                    would_help: Some("mend that file; 'locktop catalogue' reads it again".into()),
-                }),
+                Ok(one) => all.extend(one),
+                Err(error) => failed(error)?,
             }
         }
-        Ok((catalogue, notes))
+        all.push(One::parse(EMBEDDED, None)?);
+        Ok(Self { files: all })
     }
 
     /// Whether the catalogue can have something to say of a path: found out without parsing it, which

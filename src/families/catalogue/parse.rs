@@ -152,8 +152,7 @@ struct Source<'a> {
 
 impl<'a> Source<'a> {
     fn line(&self, span: &Range<usize>) -> usize {
-        let before = self.text.as_bytes().get(..span.start).unwrap_or_default();
-        1 + before.iter().filter(|byte| **byte == b'\n').count()
+        1 + self.text.get(..span.start).unwrap_or_default().matches('\n').count()
     }
 
     fn error(&self, span: &Range<usize>, text: impl Display) -> Error {
@@ -189,8 +188,8 @@ impl<'a> Source<'a> {
         let plain = || self.error(&value.span(), format!("'{kind}' has to be written [[{kind}]]"));
         let array = value.get_ref().as_array().ok_or_else(plain)?;
         let table = |value: &'s Spanned<DeValue<'a>>| {
-            let table = value.get_ref().as_table().ok_or_else(plain)?;
-            for key in table.keys() {
+            let fields = value.get_ref().as_table().ok_or_else(plain)?;
+            for key in fields.keys() {
                 let name: &str = key.get_ref();
                 if !keys.contains(&name) {
                     let text = format!(
@@ -201,7 +200,7 @@ impl<'a> Source<'a> {
                     return Err(self.error(&key.span(), text));
                 }
             }
-            Ok(Table { source: self, kind, table, span: value.span() })
+            Ok(Table { source: self, kind, fields, span: value.span() })
         };
         array.iter().map(table).collect()
     }
@@ -211,13 +210,13 @@ impl<'a> Source<'a> {
 struct Table<'s, 'a> {
     source: &'s Source<'a>,
     kind: &'static str,
-    table: &'s DeTable<'a>,
+    fields: &'s DeTable<'a>,
     span: Range<usize>,
 }
 
 impl<'s, 'a> Table<'s, 'a> {
     fn get(&self, key: &str) -> Option<&'s Spanned<DeValue<'a>>> {
-        self.table.get(key)
+        self.fields.get(key)
     }
 
     fn origin(&self) -> Origin {

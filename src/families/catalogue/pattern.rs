@@ -1,6 +1,7 @@
 //! Paths and patterns, and which of many a path matches.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use glob::{MatchOptions, Pattern};
 
@@ -39,8 +40,9 @@ pub(super) fn matches(pattern: &str, path: &str) -> bool {
     if is_exact(pattern) {
         return pattern == path;
     }
-    let ends = Ends::of(pattern);
-    ends.may_match(path, last(path)) && Pattern::new(pattern).is_ok_and(|it| is_match(&it, path))
+    let marks = Marks::of(pattern);
+    marks.may_match(pattern, path, last(path))
+        && Pattern::new(pattern).is_ok_and(|it| is_match(&it, path))
 }
 
 fn is_match(pattern: &Pattern, path: &str) -> bool {
@@ -53,29 +55,49 @@ fn last(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or_default()
 }
 
-/// What all that matches a pattern begins with, and what its last name begins and ends with.
+/// By what a pattern tells quickly what it does not match, as places in its text: what a path has to
+/// begin with, what it has to have in it, and what its last name has to begin and end with.
 #[derive(Debug)]
-struct Ends<'a> {
-    start: &'a str,
-    prefix: &'a str,
-    suffix: &'a str,
+struct Marks {
+    start: Range<usize>,
+    within: Range<usize>,
+    prefix: Range<usize>,
+    suffix: Range<usize>,
 }
 
-impl<'a> Ends<'a> {
-    fn of(pattern: &'a str) -> Self {
-        let name = last(pattern);
+impl Marks {
+    fn of(pattern: &str) -> Self {
+        let end = pattern.len();
+        let name = end - last(pattern).len();
+        let start = 0..pattern.find(WILD).unwrap_or(end);
+        let wild = pattern[name..].find(WILD);
+        let prefix = name..wild.map_or(end, |at| name + at);
         // A class may hold anything but its end.
-        let (prefix, suffix) = match (name.find(WILD), name.rfind(['*', '?', ']'])) {
-            (Some(first), Some(last)) => (&name[..first], &name[last + 1..]),
-            _ => (name, name),
-        };
-        let start = pattern.find(WILD).map_or(pattern, |first| &pattern[..first]);
-        Self { start, prefix, suffix }
+        let suffix = pattern[name..].rfind(['*', '?', ']']).map_or(name, |at| name + at + 1)..end;
+        Self { start, within: longest_between(&pattern[..name]), prefix, suffix }
     }
 
-    fn may_match(&self, path: &str, name: &str) -> bool {
-        name.ends_with(self.suffix) && name.starts_with(self.prefix) && path.starts_with(self.start)
+    fn may_match(&self, pattern: &str, path: &str, name: &str) -> bool {
+        let of = |place: &Range<usize>| &pattern[place.clone()];
+        name.ends_with(of(&self.suffix))
+            && name.starts_with(of(&self.prefix))
+            && path.starts_with(of(&self.start))
+            && path.contains(of(&self.within))
     }
+}
+
+/// The longest part of a pattern's folders that stands between two wild ones, with its slashes.
+fn longest_between(folders: &str) -> Range<usize> {
+    let mut longest = 0..0;
+    let mut at = 0;
+    for part in folders.split(WILD) {
+        // What is in a class is not what it says.
+        if part.len() > longest.len() && !folders.contains('[') {
+            longest = at..at + part.len();
+        }
+        at += part.len() + 1;
+    }
+    longest
 }
 
 /// Many paths and patterns, each with the number of what it stands for.
@@ -89,14 +111,14 @@ pub(super) struct Index {
 
 #[derive(Debug)]
 struct Wild {
-    text: Box<str>,
     pattern: Pattern,
+    marks: Marks,
     stands_for: usize,
 }
 
 impl Wild {
     fn matches(&self, path: &str, name: &str) -> bool {
-        Ends::of(&self.text).may_match(path, name) && is_match(&self.pattern, path)
+        self.marks.may_match(self.pattern.as_str(), path, name) && is_match(&self.pattern, path)
     }
 }
 
@@ -108,7 +130,7 @@ impl Index {
             return Ok(());
         }
         let pattern = Pattern::new(text).map_err(|error| error.msg.to_owned())?;
-        let wild = Wild { text: text.into(), pattern, stands_for };
+        let wild = Wild { pattern, marks: Marks::of(text), stands_for };
         let name = last(text);
         if name.contains(WILD) {
             self.others.push(wild);

@@ -38,7 +38,7 @@ pub enum Reader {
     Uucp,
     /// `pid N`, as git writes it beside its locks if it is told to.
     Git,
-    /// PostgreSQL's: the number, and in the third line when it started.
+    /// As in `postmaster.pid`: the number, and in the third line when it started.
     Postmaster,
     /// Terraform's JSON.
     Terraform,
@@ -91,6 +91,25 @@ impl Reader {
             Self::Firefox => "firefox",
             Self::Nothing => "nothing",
             Self::Text => "text",
+        }
+    }
+
+    /// Where the owner stands, for people.
+    #[must_use]
+    pub fn told(self) -> &'static str {
+        match self {
+            Self::Aside => "the number in its name",
+            Self::Pid | Self::Uucp => "a number in it",
+            Self::PidHost => "a number and the name of a machine in it",
+            Self::Git => "'pid N'",
+            Self::Postmaster => "its first line, and when it started in the third",
+            Self::Terraform => "user and machine in its JSON, but no process",
+            Self::Vim => "the header of the swap file",
+            Self::Emacs => "USER@HOST.PID, to which it points",
+            Self::Chromium => "HOST-PID, to which it points",
+            Self::Firefox => "ADDRESS:+PID, to which it points",
+            Self::Nothing => "it does not say",
+            Self::Text => "a number, pid=N or JSON in it, or HOST:PID to which it points",
         }
     }
 

@@ -1,4 +1,4 @@
-//! PostgreSQL's `postmaster.pid` and the lock beside its socket.
+//! The `postmaster.pid` of a database server, and the lock beside its socket.
 
 use super::number;
 use crate::model::Owner;

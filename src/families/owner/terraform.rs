@@ -13,8 +13,8 @@ struct Info {
     #[serde(rename = "ID")]
     id: String,
     operation: String,
-    #[serde(default)]
-    info: String,
+    #[serde(default, rename = "Info")]
+    remark: String,
     who: String,
     created: Timestamp,
 }
@@ -30,7 +30,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Owner, String> {
         Some(number::host(host).ok_or("its 'Who' names no machine")?)
     };
     let mut purpose = info.operation;
-    for more in [info.info, format!("lock {}", info.id)] {
+    for more in [info.remark, format!("lock {}", info.id)] {
         if !more.is_empty() {
             purpose = format!("{purpose}, {more}");
         }

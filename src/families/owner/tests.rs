@@ -199,7 +199,7 @@ fn what_is_no_swap_file_is_said() {
 fn emacs_names_user_machine_process_and_start() {
     let who_of = |text: &str| {
         let owner = owner(Reader::Emacs, &link(text));
-        let boot = owner.booted_at.map(|time| time.as_second());
+        let boot = owner.booted_at.map(jiff::Timestamp::as_second);
         (
             owner.user.as_deref().map(str::to_owned),
             owner.host.map(|it| it.to_string()),

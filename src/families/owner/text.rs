@@ -25,14 +25,14 @@ pub(super) fn of_file(bytes: &[u8]) -> Result<Owner, String> {
             Value::Number(number) => Some((key.as_str(), number.to_string())),
             _ => None,
         });
-        return of_fields(fields.collect());
+        return of_fields(&fields.collect::<Vec<_>>());
     }
     if let Some(number) = text.strip_prefix("pid ") {
         return of_number(number.trim());
     }
     let lines: Option<Vec<(&str, String)>> = text.lines().map(field).collect();
     match lines {
-        Some(fields) => of_fields(fields),
+        Some(fields) => of_fields(&fields),
         None => of_number(text),
     }
 }
@@ -55,10 +55,10 @@ fn field(line: &str) -> Option<(&str, String)> {
     is_key.then(|| (key, value.trim().trim_matches('"').to_owned()))
 }
 
-fn of_fields(fields: Vec<(&str, String)>) -> Result<Owner, String> {
-    let pid = one_of(&PID, &fields)?;
-    let host = one_of(&HOST, &fields)?;
-    let user = one_of(&USER, &fields)?;
+fn of_fields(fields: &[(&str, String)]) -> Result<Owner, String> {
+    let pid = one_of(&PID, fields)?;
+    let host = one_of(&HOST, fields)?;
+    let user = one_of(&USER, fields)?;
     let mut owner = match pid {
         Some(pid) => of_number(pid)?,
         None => Owner::default(),

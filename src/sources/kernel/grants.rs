@@ -189,7 +189,7 @@ impl Marks {
         for sharer in grant.sharers.iter_mut().filter(|by| by.certainty == Certainty::Proven) {
             let marks =
                 self.by_pid.entry(sharer.pid).or_insert_with(|| system.escrow_marks(sharer.pid));
-            sharer.is_escrow = marks.iter().any(|mark| mark == id.as_str());
+            sharer.is_escrow = marks.iter().any(|mark| LockId::from_text(mark).is_of_same(id));
         }
     }
 }

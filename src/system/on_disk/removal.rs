@@ -15,7 +15,6 @@ use crate::system::locking::existing::{Removal, Slot, unused_name};
 
 /// Whether the system lets us remove a name of that owner's file or folder.
 pub(crate) fn may_remove(path: &Path, owner: u32) -> bool {
-    const STICKY: u32 = 0o1000;
     let folder = path.parent().unwrap_or(Path::new("/"));
     let needed = Access::WRITE_OK | Access::EXEC_OK;
     if accessat(CWD, folder, needed, AtFlags::EACCESS).is_err() {
@@ -24,7 +23,7 @@ pub(crate) fn may_remove(path: &Path, owner: u32) -> bool {
     let us = rustix::process::geteuid();
     // What cannot be told the removal itself will tell.
     stat(folder).map_or(true, |folder| {
-        let is_sticky = folder.st_mode & STICKY != 0;
+        let is_sticky = Mode::from_raw_mode(folder.st_mode).contains(Mode::SVTX);
         !is_sticky || us.is_root() || us.as_raw() == owner || us.as_raw() == folder.st_uid
     })
 }

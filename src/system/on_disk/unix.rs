@@ -15,6 +15,12 @@ use rustix::io::Errno;
 use crate::model::{Content, Excerpt, Form, OnDisk};
 use crate::system::locking::file_id;
 
+/// Follows no link, and mounts nothing.
+#[cfg(target_os = "linux")]
+const UNFOLLOWED: AtFlags = AtFlags::SYMLINK_NOFOLLOW.union(AtFlags::NO_AUTOMOUNT);
+#[cfg(not(target_os = "linux"))]
+const UNFOLLOWED: AtFlags = AtFlags::SYMLINK_NOFOLLOW;
+
 /// What lies at a path.
 pub(super) enum Seen {
     Nothing,
@@ -53,7 +59,7 @@ fn is_unchanged(stat: &Stat, known: &OnDisk) -> bool {
 }
 
 fn stat_at(folder: impl AsFd, name: &Path) -> io::Result<Option<Stat>> {
-    match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT) {
+    match statat(folder, name, UNFOLLOWED) {
         Ok(stat) => Ok(Some(stat)),
         Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
         Err(error) => Err(error.into()),
@@ -159,8 +165,7 @@ fn time(seconds: i64, nanoseconds: i64) -> Timestamp {
 #[cfg(target_os = "linux")]
 fn birth(folder: impl AsFd, name: &Path) -> Option<Timestamp> {
     use rustix::fs::{StatxFlags, statx};
-    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
-    let found = statx(folder, name, flags, StatxFlags::BTIME).ok()?;
+    let found = statx(folder, name, UNFOLLOWED, StatxFlags::BTIME).ok()?;
     let told = found.stx_mask & StatxFlags::BTIME.bits() != 0;
     told.then(|| time(found.stx_btime.tv_sec, found.stx_btime.tv_nsec.into()))
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::model::OnDisk;
 
+#[expect(dead_code, reason = "nothing is seen there")]
 pub(super) enum Seen {
     Nothing,
     AsKnown,
