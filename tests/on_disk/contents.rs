@@ -72,31 +72,25 @@ fn our_own_name_makes_the_dead_no_strangers() {
 fn a_number_of_a_container_is_told_by_both_names() {
     let Some(scene) = Scene::with(&[Need::Root]) else { return };
     let owner = scene.actor();
-    owner.does("unshare(NEWPID)");
-    // A small number there, which nobody has here.
-    let inner = scene
-        .stage()
-        .does("next(n for n in range(300, 32768) if not os.path.exists(f'/proc/{n}'))");
-    let inside = owner.does("subprocess.Popen(['sleep', '1000']).pid").as_i64().unwrap() as i32;
-    let _ = inner;
-    // It is the first process there.
-    let lock = says(&scene, "1");
-    assert_eq!(lock["verdict"], "unknown");
-    assert_eq!(pids(&lock["holders"]), []);
-    let status = fs::read_to_string(format!("/proc/{inside}/status")).unwrap();
-    assert!(
-        status.lines().any(|line| line.starts_with("NSpid:") && line.ends_with("\t1")),
-        "{status}"
+    let free = "next(n for n in range(4100000, 4190000) if not os.path.exists(f'/proc/{n}'))";
+    let number = scene.stage().does(free).as_i64().unwrap();
+    let script = format!(
+        "echo {} >/proc/sys/kernel/ns_last_pid; sh -c 'echo $$ >inner; exec sleep 1000' & wait",
+        number - 1
     );
-    // Others follow.
-    let second = owner.does("subprocess.Popen(['nsenter', '-t', str(int(subprocess.check_output(['pgrep', '-P', str(os.getpid()), 'sleep']).split()[0])), '-p', 'sh', '-c', 'echo $$ >inner; exec sleep 1000']).pid");
-    let _ = second;
-    let number: i64 = wait_until("it says its number", || {
+    owner.does("unshare(NEWPID)");
+    owner.does(format!("subprocess.Popen(['sh', '-c', {script:?}]).pid"));
+    let inner: i64 = wait_until("it says its number", || {
         fs::read_to_string(scene.path("inner")).ok()?.trim().parse().ok()
     });
+    assert_eq!(inner, number);
     let lock = says(&scene, &number.to_string());
     assert_eq!(lock["verdict"], "unknown", "{lock:#}");
-    assert!(why(&lock).contains("container"), "{lock:#}");
+    assert!(why(&lock).contains("in a container sleep (pid "), "{lock:#}");
+    assert!(why(&lock).contains(&format!("it names pid {number}")), "{lock:#}");
+    // The first process there is a number that everybody has.
+    let lock = says(&scene, "1");
+    assert_eq!((&lock["verdict"], pids(&lock["holders"]).len()), (&"unknown".into(), 0));
 }
 
 #[test]

@@ -121,17 +121,13 @@ fn a_killed_git_leaves_it_behind_beside_one_that_lives() {
     let live = commits(&scene, "other");
     let index = |name: &str| target(&scene, "lockfile", &format!("{name}/.git/index.lock"));
     assert_eq!(pids(&seen(&scene, &index("other"))["holders"]), [Some(live)]);
-    // By where it works nobody can tell whether the other one made it: that can be said elsewhere.
+    // Who works elsewhere can have made it all the same.
     let lock = wait_until("it has been there for a while", || {
         let lock = seen(&scene, &index("r"));
         (!why(&lock).contains("just now")).then_some(lock)
     });
     assert_eq!(lock["verdict"], "unknown");
-    assert!(
-        why(&lock).contains(&format!("git (pid {live}), at work elsewhere"))
-            || left_behind() == "unknown",
-        "{lock:#}"
-    );
+    assert!(why(&lock).contains("at work elsewhere, can have made it"), "{lock:#}");
     is_told_by_all(&scene, &index("r"));
     fs::write(scene.path("go"), "").unwrap();
     has_ended(live);

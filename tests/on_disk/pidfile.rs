@@ -131,7 +131,7 @@ fn what_others_have_put_there_stays() {
     let Some(scene) = Scene::with(&[]) else { return };
     let target = target(&scene, "pidfile", "l");
     let text = told(&scene, &["run", &target, "--", "sh", "-c", "echo 1 >l"], &[5]);
-    assert!(text.contains("is not what was made"), "{text}");
+    assert!(text.contains("lock lost"), "{text}");
     assert_eq!(fs::read_to_string(scene.path("l")).unwrap(), "1\n");
 }
 

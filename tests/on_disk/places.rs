@@ -14,7 +14,9 @@ fn what_is_no_lock_file_at_all() {
     let Some(scene) = Scene::with(&[]) else { return };
     scene.stage().does("os.mkfifo('pipe')");
     scene.stage().does("s = socket.socket(socket.AF_UNIX); s.bind('socket')");
-    scene.stage().does("os.truncate(opened('huge'), 10 << 30); os.mkdir('folder')");
+    scene
+        .stage()
+        .does("fd = opened('huge'); os.truncate(fd, 10 << 30); os.close(fd); os.mkdir('folder')");
     scene.stage().does("os.symlink('/nowhere', 'link')");
     for (name, word) in [
         ("pipe", "pipe"),
@@ -149,8 +151,9 @@ fn a_folder_that_goes_while_somebody_waits() {
             let said = fs::read_to_string(scene.path("said")).ok()?;
             said.contains(&owner.pid.to_string()).then_some(())
         });
-        fs::remove_dir_all(scene.path("f")).unwrap();
+        fs::rename(scene.path("f"), scene.path("gone")).unwrap();
         waiter.answer();
+        fs::remove_dir_all(scene.path("gone")).unwrap();
         let said = fs::read_to_string(scene.path("said")).unwrap();
         assert!(!said.contains("panicked"), "{said}");
         assert!(command == "wait" || said.contains("its folder does not exist"), "{said}");

@@ -102,6 +102,7 @@ fn who_is_named_with_its_start_has_it() {
         heard(Named::Alive { suspect, number: 7, start, inside: Vec::new() })
     };
     assert!(is_held(&of(named(Start::Same)), Certainty::Proven));
+    assert!(is_unknown(&of_git(named(Start::Same))), "another program of the same start");
     assert!(is_unknown(&of(named(Start::Another))));
 }
 

@@ -51,12 +51,13 @@ fn alive(
         format!("it names thread {number} of {who}")
     };
     let mut finding = Finding { recorded: Some(suspect.pid), ..Finding::default() };
-    if start == Start::Same {
+    let is_known = manners.is_known(suspect);
+    // Numbers are given out again within the time in which starts look the same.
+    if start == Start::Same && is_known != Some(false) {
         finding.holders = vec![suspect.sharer(Certainty::Proven, Vec::new())];
         finding.remark = Some(format!("the {form} names it and its start"));
         return finding;
     }
-    let is_known = manners.is_known(suspect);
     if suspect.came_after(there.changed, clock) && is_known != Some(true) {
         let what = if number == suspect.pid { "number" } else { "thread's number" };
         finding.abandoned = Some(format!(
