@@ -51,7 +51,7 @@ impl Slot {
     }
 
     /// A lock on the very file that was examined, as long as it has the name.
-    fn lock_examined(&self, examined: &OnDisk) -> io::Result<Option<OwnedFd>> {
+    pub(super) fn lock_examined(&self, examined: &OnDisk) -> io::Result<Option<OwnedFd>> {
         // Else a pipe that has come in its place would be waited for.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = match openat(&self.folder, &self.name, flags | OFlags::NOCTTY, Mode::empty()) {
