@@ -4,9 +4,16 @@
 
 #[path = "dashboard/ours.rs"]
 mod ours;
+#[cfg(target_os = "linux")]
+#[path = "dashboard/release.rs"]
+mod release;
 mod support;
 #[path = "dashboard/terminal.rs"]
 mod terminal;
+#[cfg(target_os = "linux")]
+#[expect(dead_code, reason = "the dashboard has no use for all of it")]
+#[path = "release/theatre.rs"]
+mod theatre;
 
 use std::path::{Path, PathBuf};
 

@@ -70,8 +70,14 @@ pub(super) fn wait<A: Aim>(
         return Ok((got, Duration::ZERO));
     }
     if terms.deadline == Deadline::AtOnce {
-        let name = pending.place().name();
-        return Err(Error::would_block(format!("{name} is not free: somebody else has it")));
+        let place = pending.place();
+        let name = place.name();
+        let why = match place.mechanism {
+            Some(_) => "somebody else has it".to_owned(),
+            // That can have been left behind.
+            None => format!("it is there ('locktop explain {}:{name}' says whose)", place.family),
+        };
+        return Err(Error::would_block(format!("{name} is not free: {why}")));
     }
     Queue::<A>::enter(pending, terms)?.stand()
 }

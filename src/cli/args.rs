@@ -32,7 +32,7 @@ pub(crate) struct Args {
     /// Only these locks: PATH, FAMILY:PATH, pid:N or @ID; a folder is all below it
     #[arg(value_name = "TARGET")]
     pub(crate) targets: Vec<OsString>,
-    /// In the dashboard, wait for no lock and take none
+    /// In the dashboard, wait for no lock, take none and free none
     #[arg(long)]
     pub(crate) read_only: bool,
     #[command(flatten)]
@@ -188,7 +188,7 @@ const TARGETS: &str = "\
 Targets:
   PATH         the file that is there now, and locks whose last name that was
   FAMILY:PATH  only its locks of one kind: flock, posix or ofd; a folder itself;
-               or lockfile: for wait, run and hold, a lock by existing
+               lockfile: what locks by existing; pidfile: by naming a process
   pid:N        what that process holds or waits for
   @ID          one lock, by the id that 'locktop ls -o id' prints
 A file whose name looks like one of these is written ./NAME.";

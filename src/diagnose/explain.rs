@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::model::{
-    Blocker, Certainty, Deadlock, Holder, How, Lock, LockId, Moment, Pid, Process, Snapshot, Span,
-    Verdict, Waiter, harmless, short,
+    Blocker, Certainty, Deadlock, Holder, How, Lock, LockId, Mechanism, Moment, Pid, Process,
+    Snapshot, Span, Verdict, Waiter, harmless, short,
 };
 
 use super::advice::{self, Advice};
@@ -63,14 +63,13 @@ pub fn explain(lock: &Lock, snapshot: &Snapshot) -> Explanation {
 fn headline(lock: &Lock) -> String {
     let name =
         lock.name.as_deref().map_or_else(String::new, |name| format!(" ({})", harmless(name)));
-    format!(
-        "{}{}{name}: {} ({} lock, held {})",
-        lock.label(),
-        phrase::bytes(lock.range),
-        lock.verdict.word(),
-        harmless(&lock.family),
-        phrase::manner(lock.mode),
-    )
+    let family = harmless(&lock.family);
+    let kind = match lock.mechanism {
+        // What is there may be nobody's lock.
+        Mechanism::Exists => family.into_owned(),
+        _ => format!("{family} lock, held {}", phrase::manner(lock.mode)),
+    };
+    format!("{}{}{name}: {} ({kind})", lock.label(), phrase::bytes(lock.range), lock.verdict.word(),)
 }
 
 fn sentences(lock: &Lock, snapshot: &Snapshot, people: &People<'_>) -> Vec<String> {

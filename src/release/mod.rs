@@ -38,5 +38,6 @@ pub use outcome::Outcome;
 pub use perform::{GRACE, Progress};
 pub use plan::{Cause, Grounds, Obstacle, Plan, Victim};
 pub use propose::{end_waiter, plans, plans_against};
+pub use wording::handed_over;
 
 pub use crate::model::Method;

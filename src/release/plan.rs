@@ -186,9 +186,14 @@ impl Plan {
         self
     }
 
-    /// Whom it touches, each process once: `rsync (pid 3244) and sh (pid 3240)`. Harmless to print.
+    /// Whom it touches, each process once: `rsync (pid 3244) and sh (pid 3240)`; or what it removes:
+    /// `the file`. Harmless to print.
     #[must_use]
     pub fn whom(&self) -> String {
+        if self.method == Method::Remove {
+            let form = self.grounds.on_disk.as_ref().map(|there| there.content.form().word());
+            return format!("the {}", form.unwrap_or("file"));
+        }
         let named = self.processes().into_iter().map(|victim| phrase::name(&victim.process));
         phrase::list(named, usize::MAX)
     }

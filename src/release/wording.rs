@@ -189,3 +189,17 @@ pub(super) fn removed(lock: &Lock) -> (String, String) {
     };
     (frees, harm)
 }
+
+/// Who has a lock that was kept and handed over: `handed over: flock (pid 12) has it now`. Harmless to
+/// print.
+#[must_use]
+pub fn handed_over(now: Option<&Lock>) -> String {
+    let Some(lock) = now else { return "handed over: nobody has it now".into() };
+    let mut names: Vec<_> = lock.holders.iter().map(|by| phrase::name(&by.process)).collect();
+    names.dedup();
+    if names.is_empty() {
+        return "handed over: somebody who cannot be seen from here has it now".into();
+    }
+    let has = plural(names.len(), "has", "have");
+    format!("handed over: {} {has} it now", phrase::list(names.into_iter(), 8))
+}

@@ -37,13 +37,23 @@ pub(super) enum Action {
     Ask(Purpose),
     /// The same for a lock that is typed.
     AskTyped(Purpose),
+    /// Mark the chosen lock, or take its mark away.
+    Mark,
+    /// Show the ways to free the marked locks, or the chosen one.
+    Release,
+    /// Look for them anew.
+    LookAgain,
+    /// Choose one of them; the chosen one: take it.
+    ChooseOffer(usize),
+    /// Say yes.
+    Agree,
     /// Show what we wait for and hold, or the list again.
     Mine,
     /// Choose an entry of that; the chosen one: open it.
     ChooseMine(Number),
     /// Stop waiting.
     Cancel,
-    /// Give a lock back.
+    /// Give a lock back, or hand one over that we keep.
     GiveBack,
     /// Wait even though that makes a circle.
     Insist,
@@ -117,9 +127,9 @@ impl Step {
 }
 
 impl Action {
-    /// Whether it asks for a lock, which `--read-only` rules out.
+    /// Whether it asks for a lock or frees one, which `--read-only` rules out.
     pub(super) fn asks(&self) -> bool {
-        matches!(self, Self::Ask(_) | Self::AskTyped(_) | Self::Insist)
+        matches!(self, Self::Ask(_) | Self::AskTyped(_) | Self::Insist | Self::Release)
     }
 
     /// What it does, for the help.
@@ -136,20 +146,25 @@ impl Action {
             Self::Move(Step::Pages(_)) => "a page down",
             Self::Move(Step::First) => "to the beginning",
             Self::Move(Step::Last) => "to the end",
-            Self::Choose(_) | Self::ChooseMine(_) => "choose",
+            Self::Choose(_) | Self::ChooseMine(_) | Self::ChooseOffer(_) => "choose",
             Self::Open => "explanation on the whole screen, and back",
             Self::Back => "back; in the list: everything again",
             Self::ScrollDetail(Step::Lines(..0)) => "explanation: scroll up",
-            Self::ScrollDetail(_) => "explanation: scroll down",
+            Self::ScrollDetail(Step::Lines(_)) => "explanation: scroll down",
+            Self::ScrollDetail(step) => Self::Move(*step).what(),
             Self::Tree => "who waits for whom, and back",
             Self::Problems => "only what needs a person; again: everything",
             Self::Ask(Purpose::Wait) => "wait until the selected lock is free, and ring",
             Self::Ask(Purpose::Take) => "take the selected lock when free, ring, and hold it",
             Self::AskTyped(Purpose::Wait) => "wait for a lock that you type",
             Self::AskTyped(Purpose::Take) => "take a lock that you type",
-            Self::Mine => "what you wait for and hold, and back",
+            Self::Mine => "what you wait for, hold and free, and back",
+            Self::Mark => "mark; what is marked is freed together",
+            Self::Release => "ways to free the lock, or the marked ones",
+            Self::LookAgain => "look anew",
+            Self::Agree => "yes, do it",
             Self::Cancel => "stop waiting",
-            Self::GiveBack => "give the lock back",
+            Self::GiveBack => "give the lock back, or hand it over",
             Self::Insist => "after a refusal: wait even though that makes a circle",
             Self::Dismiss => "dismiss what is over",
             Self::DismissAll => "dismiss all that is over",

@@ -11,6 +11,7 @@ use locktop::watch::Report;
 
 use super::jobs::Jobs;
 use super::mine::{News, Number};
+use super::release::Found;
 use super::terminal;
 
 /// One thing that happened.
@@ -22,6 +23,10 @@ pub(super) enum Event {
     Report(Report),
     /// Something about a wait or a lock of ours.
     Mine(Number, News),
+    /// The ways to free the locks of a dialog.
+    Plans(Number, Vec<Found>),
+    /// Something in the background did not work.
+    Trouble(String),
     /// The terminal has another size now.
     Resized,
     /// Somebody wants us to stop for a while.

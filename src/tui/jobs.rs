@@ -1,20 +1,24 @@
-//! The threads that wait for locks, and the locks that they brought.
+//! The threads that wait for locks and free them, and the locks that they brought.
 //!
 //! Whatever ends the process calls [`Jobs::end`] before: then nothing stays locked behind it.
 
 use std::collections::HashMap;
 use std::io;
+use std::mem::take;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use locktop::acquire::{Cancel, Progress};
+use locktop::release::Escrow;
 use locktop::{Error, Guard};
 
 use super::events::Event;
 use super::mine::{End, News, Number};
 use super::order::{Order, Purpose};
+
+mod release;
 
 /// How long giving everything back may delay the end of the process.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -36,6 +40,8 @@ struct Desk {
     closed: bool,
     waits: HashMap<Number, Cancel>,
     held: HashMap<Number, Guard>,
+    /// Locks whose holders have ended.
+    kept: HashMap<Number, Escrow>,
     /// How many threads are at work.
     busy: usize,
 }
@@ -95,12 +101,13 @@ impl Jobs {
     /// Ends every wait and gives everything back, for good. Returns when that is done or took too
     /// long. May be called from any thread, again and again.
     pub(super) fn end(&self) {
-        let (waits, held) = {
+        let (waits, held, kept) = {
             let mut desk = self.desk();
             desk.closed = true;
             // At once, so that whoever else ends us meanwhile waits for that too.
-            desk.busy += desk.held.len();
-            (std::mem::take(&mut desk.waits), std::mem::take(&mut desk.held))
+            desk.busy += desk.held.len() + desk.kept.len();
+            let desk = &mut *desk;
+            (take(&mut desk.waits), take(&mut desk.held), take(&mut desk.kept))
         };
         for cancel in waits.into_values() {
             cancel.cancel();
@@ -108,6 +115,9 @@ impl Jobs {
         for guard in held.into_values() {
             // Without a thread it is given back here. Whether that worked nobody is there to hear.
             let _ = self.start("give back", move || drop(guard.release()));
+        }
+        for escrow in kept.into_values() {
+            let _ = self.start("hand over", move || drop(escrow));
         }
         let waited = self.0.left.wait_timeout_while(self.desk(), PATIENCE, |desk| desk.busy > 0);
         drop(waited.unwrap_or_else(PoisonError::into_inner));
@@ -172,8 +182,12 @@ impl Jobs {
     }
 
     fn tell(&self, number: Number, news: News) {
+        self.send(Event::Mine(number, news));
+    }
+
+    fn send(&self, event: Event) {
         // Nobody listens any more: the dashboard is about to end.
-        let _ = self.0.send.send(Event::Mine(number, news));
+        let _ = self.0.send.send(event);
     }
 
     /// Nobody panics while holding it; if somebody did, it would still be whole.

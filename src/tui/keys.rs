@@ -26,11 +26,17 @@ pub(super) enum Mode {
     Prompt,
     /// The question before leaving.
     Leave,
+    /// The ways to free a lock, and what comes of it.
+    Release,
+    /// The question before that.
+    Agree,
+    /// The line that takes the word for what is drastic.
+    Word,
 }
 
 impl Mode {
     /// All of them with their heads in the help.
-    pub(super) const ALL: [(Self, &'static str); 8] = [
+    pub(super) const ALL: [(Self, &'static str); 11] = [
         (Self::List, "List"),
         (Self::Mine, "Mine"),
         (Self::Detail, "Explanation"),
@@ -39,6 +45,9 @@ impl Mode {
         (Self::Page, "Pages"),
         (Self::Prompt, "Typing a lock"),
         (Self::Leave, "Leaving while waiting or holding"),
+        (Self::Release, "Freeing a lock"),
+        (Self::Agree, "Freeing a lock: the question"),
+        (Self::Word, "Freeing a lock: the word"),
     ];
 }
 
@@ -99,7 +108,8 @@ pub(super) struct Binding {
     pub(super) bar: Option<&'static str>,
 }
 
-const EVERYWHERE: &[Mode] = &[
+/// Where Ctrl-C is an interrupt; elsewhere it leaves what could be meant by that.
+const INTERRUPTIBLE: &[Mode] = &[
     Mode::List,
     Mode::Mine,
     Mode::Detail,
@@ -109,14 +119,30 @@ const EVERYWHERE: &[Mode] = &[
     Mode::Prompt,
     Mode::Leave,
 ];
+const EVERYWHERE: &[Mode] = &[
+    Mode::List,
+    Mode::Mine,
+    Mode::Detail,
+    Mode::Page,
+    Mode::Filter,
+    Mode::Sort,
+    Mode::Prompt,
+    Mode::Leave,
+    Mode::Release,
+    Mode::Agree,
+    Mode::Word,
+];
 const READING: &[Mode] = &[Mode::List, Mode::Detail];
 /// Where a lock or something of ours is chosen.
 const CHOOSING: &[Mode] = &[Mode::List, Mode::Mine, Mode::Detail];
 const MINE: &[Mode] = &[Mode::Mine];
 const MOVING: &[Mode] = &[Mode::List, Mode::Mine, Mode::Detail, Mode::Page, Mode::Sort];
-const TYPING: &[Mode] = &[Mode::Filter, Mode::Prompt];
+const TYPING: &[Mode] = &[Mode::Filter, Mode::Prompt, Mode::Word];
 const PROMPT: &[Mode] = &[Mode::Prompt];
 const LEAVE: &[Mode] = &[Mode::Leave];
+const ANSWERING: &[Mode] = &[Mode::Leave, Mode::Agree];
+const RELEASE: &[Mode] = &[Mode::Release];
+const RELEASING: &[Mode] = &[Mode::Release, Mode::Agree, Mode::Word];
 
 const fn bind(
     modes: &'static [Mode],
@@ -134,14 +160,17 @@ static BINDINGS: &[Binding] = &[
     bind(MINE, &[char('d')], Action::Dismiss, Some("dismiss")),
     bind(MINE, &[char('D')], Action::DismissAll, None),
     bind(MINE, &[char('i')], Action::Insist, Some("insist")),
+    bind(RELEASE, &[char('x')], Action::GiveBack, Some("hand over")),
+    bind(RELEASE, &[key(KeyCode::Up), char('k')], Action::Move(Step::Lines(-1)), None),
+    bind(RELEASE, &[key(KeyCode::Down), char('j')], Action::Move(Step::Lines(1)), Some("move")),
     bind(MOVING, &[key(KeyCode::Up), char('k')], Action::Move(Step::Lines(-1)), None),
     bind(MOVING, &[key(KeyCode::Down), char('j')], Action::Move(Step::Lines(1)), Some("move")),
     bind(MOVING, &[key(KeyCode::PageUp), ctrl('b')], Action::Move(Step::Pages(-1)), None),
     bind(MOVING, &[key(KeyCode::PageDown), ctrl('f')], Action::Move(Step::Pages(1)), None),
     bind(MOVING, &[key(KeyCode::Home)], Action::Move(Step::First), None),
     bind(MOVING, &[key(KeyCode::End), char('G')], Action::Move(Step::Last), None),
-    bind(LEAVE, &[key(KeyCode::Left), key(KeyCode::Up)], Action::Move(Step::Lines(-1)), None),
-    bind(LEAVE, &[key(KeyCode::Right), key(KeyCode::Down)], Action::Move(Step::Lines(1)), None),
+    bind(ANSWERING, &[key(KeyCode::Left), key(KeyCode::Up)], Action::Move(Step::Lines(-1)), None),
+    bind(ANSWERING, &[key(KeyCode::Right), key(KeyCode::Down)], Action::Move(Step::Lines(1)), None),
     bind(&[Mode::List, Mode::Mine], &[key(KeyCode::Enter)], Action::Open, Some("open")),
     bind(&[Mode::Detail], &[key(KeyCode::Enter)], Action::Open, Some("back")),
     bind(
@@ -150,7 +179,12 @@ static BINDINGS: &[Binding] = &[
         Action::Accept,
         Some("take"),
     ),
-    bind(LEAVE, &[key(KeyCode::Enter)], Action::Accept, Some("choose")),
+    bind(
+        &[Mode::Leave, Mode::Release, Mode::Agree, Mode::Word],
+        &[key(KeyCode::Enter)],
+        Action::Accept,
+        Some("choose"),
+    ),
     bind(
         &[Mode::Page, Mode::Sort, Mode::Filter, Mode::Prompt],
         &[key(KeyCode::Esc)],
@@ -158,10 +192,14 @@ static BINDINGS: &[Binding] = &[
         Some("back"),
     ),
     bind(CHOOSING, &[key(KeyCode::Esc)], Action::Back, None),
+    bind(RELEASING, &[key(KeyCode::PageUp)], Action::ScrollDetail(Step::Pages(-1)), None),
+    bind(RELEASING, &[key(KeyCode::PageDown)], Action::ScrollDetail(Step::Pages(1)), None),
     bind(&[Mode::List, Mode::Mine], &[char('K')], Action::ScrollDetail(Step::Lines(-1)), None),
     bind(&[Mode::List, Mode::Mine], &[char('J')], Action::ScrollDetail(Step::Lines(1)), None),
     bind(CHOOSING, &[char('w')], Action::Ask(Purpose::Wait), Some("wait")),
     bind(CHOOSING, &[char('a')], Action::Ask(Purpose::Take), Some("take")),
+    bind(CHOOSING, &[char('r')], Action::Release, Some("release")),
+    bind(&[Mode::List], &[char(' ')], Action::Mark, None),
     bind(CHOOSING, &[char('W')], Action::AskTyped(Purpose::Wait), None),
     bind(CHOOSING, &[char('A')], Action::AskTyped(Purpose::Take), None),
     bind(READING, &[char('m')], Action::Mine, Some("mine")),
@@ -186,11 +224,22 @@ static BINDINGS: &[Binding] = &[
     bind(PROMPT, &[key(KeyCode::End), ctrl('e')], Action::Cursor(Way::End), None),
     bind(LEAVE, &[key(KeyCode::Esc), char('n')], Action::Back, Some("stay")),
     bind(LEAVE, &[char('y')], Action::Leave, Some("leave")),
+    bind(&[Mode::Agree], &[char('y')], Action::Agree, Some("yes")),
+    bind(RELEASE, &[char('r')], Action::LookAgain, Some("look again")),
     bind(CHOOSING, &[char('?'), key(KeyCode::F(1))], Action::Help, Some("help")),
+    bind(RELEASE, &[char('?'), key(KeyCode::F(1))], Action::Help, Some("help")),
+    bind(RELEASE, &[key(KeyCode::Esc), char('q'), ctrl('c')], Action::Back, Some("close")),
+    bind(
+        &[Mode::Agree],
+        &[key(KeyCode::Esc), char('n'), char('q'), ctrl('c')],
+        Action::Back,
+        Some("no"),
+    ),
+    bind(&[Mode::Word], &[key(KeyCode::Esc), ctrl('c')], Action::Back, Some("no")),
     bind(&[Mode::Page], &[char('?')], Action::Back, None),
     bind(MOVING, &[char('q')], Action::Quit, Some("quit")),
     bind(EVERYWHERE, &[ctrl('z')], Action::Suspend, None),
-    bind(EVERYWHERE, &[ctrl('c')], Action::Interrupt, None),
+    bind(INTERRUPTIBLE, &[ctrl('c')], Action::Interrupt, None),
 ];
 
 /// The bindings of a mode.
@@ -249,8 +298,9 @@ mod tests {
         assert_eq!(press(Mode::List, 'q'), Some(Action::Quit));
         assert_eq!(press(Mode::Leave, 'q'), None);
         let ctrl_c = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
-        for (mode, _) in Mode::ALL {
-            assert_eq!(action(mode, ctrl_c), Some(Action::Interrupt));
+        for (mode, name) in Mode::ALL {
+            let out = if RELEASING.contains(&mode) { Action::Back } else { Action::Interrupt };
+            assert_eq!(action(mode, ctrl_c), Some(out), "{name}");
         }
     }
 }

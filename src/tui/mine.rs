@@ -1,9 +1,10 @@
-//! What we wait for and what we hold.
+//! What we wait for, what we hold, and what we free.
 
 use std::time::{Duration, Instant};
 
 use locktop::acquire::Waiting;
 use locktop::model::{Lock, LockId};
+use locktop::release::{Plan, Progress};
 
 use super::action::Step;
 use super::order::Order;
@@ -25,12 +26,69 @@ pub(super) struct Mine {
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) number: Number,
-    pub(super) order: Order,
+    pub(super) task: Task,
     pub(super) stage: Stage,
     /// What was last told of the wait.
     waiting: Option<Box<Waiting>>,
     /// The lock's id, once that is known.
     lock: Option<LockId>,
+    /// What came of freeing it.
+    came: Option<Box<Came>>,
+}
+
+/// What was asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Task {
+    /// To wait for a lock, or to take it.
+    Ask(Order),
+    /// To free one that somebody else has.
+    Free(Box<Plan>),
+}
+
+impl Task {
+    /// The path with its range, or what else was named; harmless to print.
+    pub(super) fn place(&self) -> &str {
+        match self {
+            Self::Ask(order) => order.place(),
+            Self::Free(plan) => &plan.name,
+        }
+    }
+
+    /// The same with the kind of lock, if it was named.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Ask(order) => order.name(),
+            Self::Free(plan) => plan.name.clone(),
+        }
+    }
+}
+
+/// What came of freeing a lock; harmless to print.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Came {
+    /// Whether that is what it was for.
+    pub(super) freed: bool,
+    /// In sentences.
+    pub(super) text: String,
+    /// Who has the lock now.
+    pub(super) now: String,
+    /// What can be done next.
+    pub(super) next: Option<String>,
+    /// Whether the lock is in our keeping.
+    pub(super) kept: bool,
+    /// Why the log does not say what came of it.
+    pub(super) unlogged: Option<String>,
+}
+
+/// How far freeing a lock has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Doing {
+    /// Others come first.
+    Queued,
+    /// It is looked whether everything is as it was seen.
+    Checking,
+    /// It is being done; since when.
+    Step(Progress, Instant),
 }
 
 /// How far it is.
@@ -44,6 +102,12 @@ pub(super) enum Stage {
     Held { since: Instant },
     /// It is being given back.
     Returning { since: Instant },
+    /// It is being freed.
+    Freeing { since: Instant, doing: Doing },
+    /// Its holder has ended, and we keep it.
+    Kept { since: Instant },
+    /// The next one gets it.
+    HandingOver { since: Instant },
     /// It is over, and this is how; it lasted so long.
     Over { end: End, lasted: Duration },
 }
@@ -61,6 +125,14 @@ pub(super) enum End {
     Lost(String),
     /// Waiting would have made a circle.
     Refused(String),
+    /// Freeing it did what it was for.
+    Freed,
+    /// Freeing it did not do what it was for.
+    NotFreed,
+    /// We kept it, and whoever was next has it.
+    HandedOver(String),
+    /// It is not as it was seen, and was not touched.
+    Untouched(String),
     /// It did not work.
     Failed(String),
 }
@@ -74,6 +146,10 @@ pub(super) enum News {
     Replaced,
     /// The lock is ours.
     Held(Option<LockId>),
+    /// Freeing it goes on.
+    Doing(Doing),
+    /// It was carried out.
+    Came(Box<Came>),
     /// It is over.
     Over(End),
 }
@@ -83,6 +159,8 @@ pub(super) enum News {
 pub(super) struct Counts {
     pub(super) held: usize,
     pub(super) waiting: usize,
+    pub(super) freeing: usize,
+    pub(super) kept: usize,
     pub(super) free: usize,
     pub(super) failed: usize,
 }
@@ -90,15 +168,16 @@ pub(super) struct Counts {
 impl Counts {
     /// Whether something would end if the dashboard did.
     pub(super) fn is_active(self) -> bool {
-        self.held + self.waiting > 0
+        self.held + self.waiting + self.freeing + self.kept > 0
     }
 }
 
 impl Mine {
     /// Begins something, and chooses it. `Err`: that is under way already.
     pub(super) fn begin(&mut self, order: Order, now: Instant) -> Result<Number, &'static str> {
-        let same = self.entries.iter().filter(|entry| entry.order.is_for(&order));
-        for stage in same.map(|entry| (&entry.stage, entry.order.purpose)) {
+        let orders = self.entries.iter().filter_map(|entry| Some((&entry.stage, entry.order()?)));
+        let same = orders.filter(|(_, known)| known.is_for(&order));
+        for stage in same.map(|(stage, known)| (stage, known.purpose)) {
             match stage {
                 (Stage::Held { .. } | Stage::Returning { .. }, _) => {
                     return Err("this dashboard has it already");
@@ -111,16 +190,43 @@ impl Mine {
                 _ => {}
             }
         }
+        let lock = order.lock.clone();
+        Ok(self.add(Task::Ask(order), lock, Stage::Waiting { since: now }))
+    }
+
+    /// Begins to free a lock, and chooses that.
+    pub(super) fn free(&mut self, plan: Plan, now: Instant) -> Number {
+        let lock = plan.lock.clone();
+        let stage = Stage::Freeing { since: now, doing: Doing::Queued };
+        self.add(Task::Free(Box::new(plan)), Some(lock), stage)
+    }
+
+    fn add(&mut self, task: Task, lock: Option<LockId>, stage: Stage) -> Number {
+        let number = self.number();
+        self.chosen = Some(number);
+        self.entries.push(Entry { number, task, stage, waiting: None, lock, came: None });
+        number
+    }
+
+    /// A number that nothing has.
+    pub(super) fn number(&mut self) -> Number {
         self.last += 1;
-        self.chosen = Some(self.last);
-        self.entries.push(Entry {
-            number: self.last,
-            lock: order.lock.clone(),
-            order,
-            stage: Stage::Waiting { since: now },
-            waiting: None,
-        });
-        Ok(self.last)
+        self.last
+    }
+
+    /// Whether a lock is being freed.
+    pub(super) fn frees(&self, lock: &LockId) -> bool {
+        self.with(lock).any(|entry| matches!(entry.stage, Stage::Freeing { .. }))
+    }
+
+    /// Whether a lock is in our keeping.
+    pub(super) fn keeps(&self, lock: &LockId) -> bool {
+        self.with(lock)
+            .any(|entry| matches!(entry.stage, Stage::Kept { .. } | Stage::HandingOver { .. }))
+    }
+
+    fn with(&self, lock: &LockId) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(move |entry| entry.lock() == Some(lock))
     }
 
     pub(super) fn len(&self) -> usize {
@@ -175,8 +281,13 @@ impl Mine {
             match &entry.stage {
                 Stage::Waiting { .. } | Stage::Cancelling { .. } => counts.waiting += 1,
                 Stage::Held { .. } | Stage::Returning { .. } => counts.held += 1,
+                Stage::Freeing { .. } => counts.freeing += 1,
+                Stage::Kept { .. } | Stage::HandingOver { .. } => counts.kept += 1,
                 Stage::Over { end: End::Free, .. } => counts.free += 1,
-                Stage::Over { end: End::Returned | End::Cancelled, .. } => {}
+                Stage::Over {
+                    end: End::Returned | End::Cancelled | End::Freed | End::HandedOver(_),
+                    ..
+                } => {}
                 Stage::Over { .. } => counts.failed += 1,
             }
         }
@@ -202,8 +313,25 @@ impl Entry {
                 self.lock = lock.or(self.lock.take());
                 self.stage = Stage::Held { since: now };
             }
-            News::Over(end) => self.stage = Stage::Over { end, lasted: self.lasted(now) },
+            News::Doing(doing) => {
+                if let Stage::Freeing { since, .. } = self.stage {
+                    self.stage = Stage::Freeing { since, doing };
+                }
+            }
+            News::Came(came) => {
+                self.stage = match *came {
+                    Came { kept: true, .. } => Stage::Kept { since: now },
+                    Came { freed: true, .. } => self.over(End::Freed, now),
+                    Came { .. } => self.over(End::NotFreed, now),
+                };
+                self.came = Some(came);
+            }
+            News::Over(end) => self.stage = self.over(end, now),
         }
+    }
+
+    fn over(&self, end: End, now: Instant) -> Stage {
+        Stage::Over { end, lasted: self.lasted(now) }
     }
 
     /// For how long we have waited or held it, or did.
@@ -212,7 +340,10 @@ impl Entry {
             Stage::Waiting { since }
             | Stage::Cancelling { since }
             | Stage::Held { since }
-            | Stage::Returning { since } => now.saturating_duration_since(*since),
+            | Stage::Returning { since }
+            | Stage::Freeing { since, .. }
+            | Stage::Kept { since }
+            | Stage::HandingOver { since } => now.saturating_duration_since(*since),
             Stage::Over { lasted, .. } => *lasted,
         }
     }
@@ -229,6 +360,21 @@ impl Entry {
     /// The lock's id, once that is known.
     pub(super) fn lock(&self) -> Option<&LockId> {
         self.lock.as_ref()
+    }
+
+    /// What was asked for, unless that was to free a lock.
+    pub(super) fn order(&self) -> Option<&Order> {
+        if let Task::Ask(order) = &self.task { Some(order) } else { None }
+    }
+
+    /// How a lock is freed.
+    pub(super) fn plan(&self) -> Option<&Plan> {
+        if let Task::Free(plan) = &self.task { Some(plan) } else { None }
+    }
+
+    /// What came of freeing it.
+    pub(super) fn came(&self) -> Option<&Came> {
+        self.came.as_deref()
     }
 
     /// The lock as the wait itself last saw it.
@@ -248,12 +394,19 @@ impl Entry {
             Stage::Cancelling { .. } => "cancelling",
             Stage::Held { .. } => "held",
             Stage::Returning { .. } => "giving back",
+            Stage::Freeing { .. } => "freeing",
+            Stage::Kept { .. } => "kept",
+            Stage::HandingOver { .. } => "handing on",
             Stage::Over { end, .. } => match end {
                 End::Free => "free now",
                 End::Returned => "given back",
                 End::Cancelled => "cancelled",
                 End::Lost(_) => "lost",
                 End::Refused(_) => "refused",
+                End::Freed => "done",
+                End::NotFreed => "not freed",
+                End::HandedOver(_) => "handed over",
+                End::Untouched(_) => "untouched",
                 End::Failed(_) => "failed",
             },
         }
@@ -262,9 +415,11 @@ impl Entry {
     /// What went wrong, if anything did; harmless to print.
     pub(super) fn trouble(&self) -> Option<&str> {
         match &self.stage {
-            Stage::Over { end: End::Lost(why) | End::Refused(why) | End::Failed(why), .. } => {
-                Some(why)
-            }
+            Stage::Over {
+                end: End::Lost(why) | End::Refused(why) | End::Untouched(why) | End::Failed(why),
+                ..
+            } => Some(why),
+            Stage::Over { end: End::NotFreed, .. } => self.came().map(|came| &*came.text),
             _ => None,
         }
     }

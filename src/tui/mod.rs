@@ -9,6 +9,7 @@ mod keys;
 mod line;
 mod mine;
 mod order;
+mod release;
 mod rows;
 #[cfg(test)]
 mod samples;
@@ -22,6 +23,7 @@ mod update;
 mod view;
 
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -35,10 +37,11 @@ use action::{Action, Step};
 use events::Event;
 use jobs::Jobs;
 use mine::News;
+use release::Dialog;
 use state::{Overlay, State};
 use terminal::Terminal;
 use theme::Theme;
-use update::{Effect, hear, update};
+use update::{Effect, hear, hear_plans, update};
 
 /// Ages grow once a second.
 const TICK: Duration = Duration::from_secs(1);
@@ -54,7 +57,7 @@ pub(crate) struct Options {
     pub(crate) colour: bool,
     /// Whether only ASCII may be drawn.
     pub(crate) ascii: bool,
-    /// Whether no lock may be waited for or taken.
+    /// Whether no lock may be waited for, taken or freed.
     pub(crate) read_only: bool,
 }
 
@@ -105,8 +108,10 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
         let _ = send.send(Event::Report(report));
     })?;
     let state = State::new(std::process::id(), options.read_only);
-    let mut dashboard = Dashboard { state, theme, watcher, jobs };
+    let asked = Instant::now();
+    let mut dashboard = Dashboard { state, theme, watcher, jobs, asked };
     let end = dashboard.run(&mut terminal, &events);
+    dashboard.decline_what_is_asked();
     dashboard.jobs.end();
     drop((dashboard, terminal));
     match end? {
@@ -120,6 +125,8 @@ struct Dashboard {
     theme: Theme,
     watcher: Watcher,
     jobs: Jobs,
+    /// When a look was last asked for since somebody decides.
+    asked: Instant,
 }
 
 impl Dashboard {
@@ -132,6 +139,14 @@ impl Dashboard {
                 Err(Failure::Terminal(error)) if console::is_loss(&error) => return Ok(End::LOST),
                 Err(failure) => return Err(failure),
             }
+        }
+    }
+
+    /// Whoever was asked has gone.
+    fn decline_what_is_asked(&self) {
+        let plans = self.state.dialog().map(Dialog::unconfirmed).unwrap_or_default();
+        if !plans.is_empty() {
+            self.jobs.decline(plans, "there was no answer");
         }
     }
 
@@ -159,19 +174,38 @@ impl Dashboard {
                 }
             }
         }
-        self.state.tick(Instant::now());
+        let now = Instant::now();
+        self.state.tick(now);
+        self.keep_up(now);
         Ok(None)
+    }
+
+    /// While somebody decides what is done to a lock, it is looked more often than a picture wants.
+    fn keep_up(&mut self, now: Instant) {
+        let is_open = self.state.dialog().is_some_and(Dialog::is_open);
+        if is_open && now.saturating_duration_since(self.asked) >= TICK {
+            self.asked = now;
+            self.watcher.look_now();
+        }
     }
 
     fn take(&mut self, event: Event, terminal: &mut Terminal) -> Result<Option<End>, Failure> {
         let action = match event {
             Event::Mine(number, news) => {
-                let is_change = !matches!(news, News::Waiting(_));
+                let is_change = !matches!(news, News::Waiting(_) | News::Doing(_));
                 let effect = hear(&mut self.state, number, news, Instant::now());
                 if is_change {
                     self.watcher.look_now();
                 }
                 return effect.map_or(Ok(None), |effect| self.carry_out(effect, terminal));
+            }
+            Event::Plans(number, found) => {
+                hear_plans(&mut self.state, number, found);
+                None
+            }
+            Event::Trouble(why) => {
+                self.state.warn(why, Instant::now());
+                None
             }
             Event::Signal(signal) => return Ok(Some(End::Signal(signal))),
             Event::Lost => return Ok(Some(End::LOST)),
@@ -230,7 +264,10 @@ impl Dashboard {
         let screen = &self.state.screen;
         let at = Position { x: mouse.column, y: mouse.row };
         let wheel = |lines| {
-            let over_detail = self.state.overlays.is_empty() && screen.detail.area.contains(at);
+            let over_detail = match self.state.overlays.last() {
+                None => screen.detail.area.contains(at),
+                Some(overlay) => matches!(overlay, Overlay::Release(_)),
+            };
             let step = Step::Lines(lines);
             Some(if over_detail { Action::ScrollDetail(step) } else { Action::Move(step) })
         };
@@ -267,6 +304,14 @@ impl Dashboard {
             }
             Effect::Cancel(number) => self.jobs.cancel(number),
             Effect::GiveBack(number) => self.jobs.give_back(number),
+            Effect::Plan(number, locks) => {
+                if let Some(snapshot) = self.state.newest() {
+                    self.jobs.plan(number, Arc::clone(snapshot), locks);
+                }
+            }
+            Effect::Free(acts) => self.jobs.free(acts),
+            Effect::Decline(plans, reason) => self.jobs.decline(plans, reason),
+            Effect::HandOver(numbers) => self.jobs.hand_over(&numbers),
             Effect::Bell => terminal.ring()?,
             Effect::Refresh => {
                 self.watcher.look_now();

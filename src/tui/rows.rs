@@ -100,6 +100,11 @@ impl Rows {
         })
     }
 
+    /// Whether a lock is there, shown or not.
+    pub(super) fn has(&self, id: &LockId) -> bool {
+        self.all.iter().any(|row| row.id == *id)
+    }
+
     /// The place of a lock.
     pub(super) fn position(&self, id: &LockId) -> Option<usize> {
         self.shown.iter().position(|at| self.all[*at].id == *id)

@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use locktop::model::{
     AsSeen, Blocker, Certainty, Deadlock, Details, Device, Evidence, FileId, Holder, Host, How,
-    Lock, LockId, Mechanism, Member, Mode, Moment, Note, Parent, PathBytes, Pid, Process, Range,
-    Snapshot, Span, State, Verdict, Waiter,
+    Lock, LockId, Mechanism, Member, Method, Mode, Moment, Note, Parent, PathBytes, Pid, Process,
+    Range, Snapshot, Span, State, Verdict, Waiter,
 };
+use locktop::release::{self, Cause, Plan};
+
+use super::release::Found;
 
 /// A process.
 pub(super) fn process(pid: Pid, command: &str, user: &str) -> Arc<Process> {
@@ -189,4 +192,40 @@ pub(super) fn busy_machine() -> Snapshot {
         would_help: Some("run as root, or give the binary cap_sys_ptrace".into()),
     });
     snapshot
+}
+
+/// The machine that most often wants a lock freed: its holder is stopped, and somebody waits.
+pub(super) fn stopped_machine() -> Snapshot {
+    let mut sleeper = process(4121, "rsync", "backup");
+    Arc::make_mut(&mut sleeper).state = Some(State::Stopped);
+    let nightly = lock(201, "/run/nightly.lock", &[sleeper]);
+    let nightly = queued(nightly, &[(process(4130, "borg", "backup"), 700, 1)]);
+    let why = "rsync (pid 4121) is stopped by a signal";
+    let other = lock(202, "/run/hourly.lock", &[process(4140, "find\u{1b}[31m日本", "root")]);
+    let mut locks = vec![judged(nightly, Verdict::Stuck, why), other];
+    for lock in &mut locks {
+        lock.methods = Method::fitting(lock.mechanism, &lock.holders);
+    }
+    snapshot(10_000, locks)
+}
+
+/// What is found for these locks by somebody who may do everything.
+pub(super) fn found(snapshot: &Snapshot, locks: &[LockId]) -> Vec<Found> {
+    let may = |mut plan: Plan| {
+        plan.obstacle = plan.obstacle.filter(|by| by.cause == Cause::Method);
+        plan
+    };
+    let locks = locks.iter().filter_map(|id| snapshot.lock(id));
+    locks
+        .map(|lock| {
+            let waiters = lock.waiters.iter().filter_map(|by| by.process.pid);
+            Found {
+                plans: release::plans(lock, snapshot).into_iter().map(may).collect(),
+                waiters: waiters
+                    .filter_map(|pid| release::end_waiter(lock, pid))
+                    .map(may)
+                    .collect(),
+            }
+        })
+        .collect()
 }

@@ -1,5 +1,6 @@
 //! What the dashboard knows.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ use super::keys::Mode;
 use super::line::Line;
 use super::mine::Mine;
 use super::order::{Order, Purpose};
+use super::release::{self, Dialog};
 use super::rows::{Rows, Shown};
 use super::sort::Sort;
 use super::theme::Role;
@@ -32,16 +34,18 @@ pub(super) struct State {
     /// The lines of [`View::Tree`].
     pub(super) tree: Vec<Node>,
     pub(super) chosen: Option<Choice>,
+    /// The locks that are to be freed together.
+    pub(super) marks: BTreeSet<LockId>,
     pub(super) filter: Filter,
     pub(super) sort: Sort,
     /// Whether only what needs a person is shown.
     pub(super) problems: bool,
     pub(super) detail: Detail,
-    /// What we wait for and hold.
+    /// What we wait for, hold and free.
     pub(super) mine: Mine,
     /// Our own number.
     pub(super) me: Option<Pid>,
-    /// Whether no lock may be asked for.
+    /// Whether no lock may be asked for or freed.
     pub(super) read_only: bool,
     /// What lies over the rest, the topmost last.
     pub(super) overlays: Vec<Overlay>,
@@ -94,6 +98,8 @@ pub(super) enum Overlay {
     Prompt(Prompt),
     /// The question before leaving, and which answer is chosen.
     Leave { leaves: bool },
+    /// The ways to free locks.
+    Release(Box<Dialog>),
 }
 
 /// A lock that is being typed.
@@ -204,10 +210,36 @@ impl State {
             Some(Overlay::Sort { .. }) => Mode::Sort,
             Some(Overlay::Prompt(_)) => Mode::Prompt,
             Some(Overlay::Leave { .. }) => Mode::Leave,
+            Some(Overlay::Release(dialog)) => match dialog.stage {
+                release::Stage::Asking { .. } => Mode::Agree,
+                release::Stage::Typing { .. } => Mode::Word,
+                _ => Mode::Release,
+            },
             None if self.detail.open => Mode::Detail,
             None if self.mine.shown => Mode::Mine,
             None => Mode::List,
         }
+    }
+
+    /// The dialog in which locks are freed, wherever it lies.
+    pub(super) fn dialog(&self) -> Option<&Dialog> {
+        self.overlays.iter().find_map(|overlay| match overlay {
+            Overlay::Release(dialog) => Some(&**dialog),
+            _ => None,
+        })
+    }
+
+    pub(super) fn dialog_mut(&mut self) -> Option<&mut Dialog> {
+        self.overlays.iter_mut().find_map(|overlay| match overlay {
+            Overlay::Release(dialog) => Some(&mut **dialog),
+            _ => None,
+        })
+    }
+
+    /// What was seen last, though the picture may be held.
+    pub(super) fn newest(&self) -> Option<&Arc<Snapshot>> {
+        let next = self.frozen.as_ref().and_then(|frozen| frozen.next.as_ref());
+        next.map(|(snapshot, ..)| snapshot).or(self.rows.snapshot())
     }
 
     /// The moment that the picture shows.
@@ -298,6 +330,9 @@ impl State {
                     Ok(selection) => (selection, None),
                     Err(error) => (self.selection.clone(), Some(error.to_string())),
                 };
+                if let Some(dialog) = self.dialog_mut() {
+                    dialog.compare(&seen.snapshot);
+                }
                 match &mut self.frozen {
                     Some(frozen) => frozen.next = Some((seen.snapshot, selection, at)),
                     None => self.show(seen.snapshot, selection, at),
@@ -338,6 +373,7 @@ impl State {
 
     /// Brings the lines in line with snapshot, filter and order; the choice follows its lock.
     pub(super) fn arrange(&mut self) {
+        self.marks.retain(|id| self.rows.has(id));
         self.rows.arrange(&self.filter, self.problems, self.sort);
         self.tree = match (self.view, self.rows.snapshot()) {
             (View::Tree, Some(snapshot)) => tree::forest(snapshot, self.rows.in_snapshot()),

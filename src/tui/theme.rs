@@ -110,6 +110,8 @@ pub(super) struct Glyphs {
     pub(super) dot: &'static str,
     /// Before the chosen row.
     pub(super) chosen: &'static str,
+    /// Before a row that is marked.
+    pub(super) marked: &'static str,
     pub(super) live: &'static str,
     pub(super) frozen: &'static str,
     pub(super) ascending: &'static str,
@@ -137,6 +139,7 @@ static UNICODE: Glyphs = Glyphs {
     none: "–",
     dot: "·",
     chosen: "▸",
+    marked: "*",
     live: "●",
     frozen: "‖",
     ascending: "▴",
@@ -161,6 +164,7 @@ static ASCII: Glyphs = Glyphs {
     none: "-",
     dot: "|",
     chosen: ">",
+    marked: "*",
     live: "*",
     frozen: "=",
     ascending: "^",

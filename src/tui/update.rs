@@ -4,21 +4,26 @@ use std::time::Instant;
 
 use locktop::console;
 use locktop::diagnose::explain;
+use locktop::model::LockId;
+use locktop::release::Plan;
 
 use super::action::{Action, Step};
 use super::filter::Filter;
 use super::line::Line;
 use super::mine::Number;
 use super::order::Order;
+use super::release::Stage;
 use super::sort::Column;
 use super::state::{Choice, Extent, Overlay, Page, State, View};
 
 mod ours;
+mod release;
 
 pub(super) use ours::hear;
+pub(super) use release::hear_plans;
 
 /// Something to be done outside of the state.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Effect {
     /// Leave.
     Quit,
@@ -36,6 +41,14 @@ pub(super) enum Effect {
     Cancel(Number),
     /// Give a lock back.
     GiveBack(Number),
+    /// Look for the ways to free these locks, as they were seen last.
+    Plan(Number, Vec<LockId>),
+    /// Carry these plans out, one after the other.
+    Free(Vec<(Number, Plan)>),
+    /// Write down that these were shown and not agreed to.
+    Decline(Vec<Plan>, &'static str),
+    /// Hand locks over that we keep.
+    HandOver(Vec<Number>),
     /// Ring the terminal's bell.
     Bell,
 }
@@ -54,10 +67,8 @@ pub(super) fn update(state: &mut State, action: Action, now: Instant) -> Option<
         Action::Move(step) => move_by(state, step),
         Action::Choose(id) => choose(state, &id),
         Action::Open => state.detail.open = !state.detail.open && state.has_choice(),
-        Action::ScrollDetail(step) => {
-            state.detail.scroll = scroll(step, state.screen.detail);
-        }
-        Action::Back => back(state),
+        Action::ScrollDetail(step) => scroll_text(state, step),
+        Action::Back => return back(state),
         Action::Tree => {
             state.view = if state.view == View::Table { View::Tree } else { View::Table };
             state.arrange();
@@ -68,6 +79,11 @@ pub(super) fn update(state: &mut State, action: Action, now: Instant) -> Option<
         }
         Action::Ask(purpose) => return ours::ask(state, purpose, now),
         Action::AskTyped(purpose) => ours::ask_typed(state, purpose, now),
+        Action::Mark => release::mark(state),
+        Action::Release => return release::open(state, now),
+        Action::LookAgain => return release::look_again(state, now),
+        Action::ChooseOffer(at) => return release::choose(state, at, now),
+        Action::Agree => return release::agree(state, now),
         Action::Mine => ours::show(state),
         Action::ChooseMine(number) => ours::choose(state, number),
         Action::Cancel => return ours::cancel(state, now),
@@ -102,12 +118,26 @@ pub(super) fn update(state: &mut State, action: Action, now: Instant) -> Option<
     None
 }
 
+/// Scrolls the explanation, or the dialog over it.
+fn scroll_text(state: &mut State, step: Step) {
+    let extent = state.screen.page;
+    match state.overlays.last_mut() {
+        Some(Overlay::Release(dialog)) => dialog.scroll = Some(scroll(step, extent)),
+        _ => state.detail.scroll = scroll(step, state.screen.detail),
+    }
+}
+
 fn move_by(state: &mut State, step: Step) {
     let (mode, page) = (state.overlays.last_mut(), state.screen.page);
     match mode {
         Some(Overlay::Page { scroll: at, .. }) => *at = scroll(step, page),
         Some(Overlay::Sort { at }) => *at = step.from(*at, Column::ALL.len(), Column::ALL.len()),
         Some(Overlay::Leave { leaves }) => *leaves = step.from(usize::from(*leaves), 2, 2) == 1,
+        // There is nothing to choose: what is told can be longer than the dialog.
+        Some(Overlay::Release(dialog)) if matches!(dialog.stage, Stage::Acting(_)) => {
+            dialog.scroll = Some(scroll(step, page));
+        }
+        Some(Overlay::Release(dialog)) => release::step(dialog, step),
         Some(Overlay::Filter { .. } | Overlay::Prompt(_)) => {}
         None if state.detail.open => state.detail.scroll = scroll(step, state.screen.detail),
         None if state.mine.shown => ours::step(state, step),
@@ -133,8 +163,11 @@ fn choose(state: &mut State, choice: &Choice) {
     }
 }
 
-/// Leaves what is on top; when that is the list, lets go of what narrows it.
-fn back(state: &mut State) {
+/// Leaves what is on top; when that is the list, lets go of its marks, then of what narrows it.
+fn back(state: &mut State) -> Option<Effect> {
+    if let Some(Overlay::Release(_)) = state.overlays.last() {
+        return release::close(state);
+    }
     match state.overlays.pop() {
         Some(Overlay::Filter { before }) => {
             state.filter = before;
@@ -143,15 +176,20 @@ fn back(state: &mut State) {
         Some(_) => {}
         None if state.detail.open => state.detail.open = false,
         None if state.mine.shown => ours::show(state),
+        None if !state.marks.is_empty() => state.marks.clear(),
         None => {
             state.filter = Filter::default();
             state.problems = false;
             state.arrange();
         }
     }
+    None
 }
 
 fn accept(state: &mut State, now: Instant) -> Option<Effect> {
+    if let Some(Overlay::Release(_)) = state.overlays.last() {
+        return release::accept(state, now);
+    }
     match state.overlays.pop() {
         Some(Overlay::Sort { at }) => {
             let column = *Column::ALL.get(at)?;
@@ -165,10 +203,19 @@ fn accept(state: &mut State, now: Instant) -> Option<Effect> {
 
 /// Changes the line that is typed: a lock's name, or the filter.
 fn edit(state: &mut State, action: &Action) {
-    if let Some(Overlay::Prompt(prompt)) = state.overlays.last_mut() {
-        prompt.problem = None;
-        type_in(&mut prompt.line, action, &[' ', '/', ':']);
-        return;
+    match state.overlays.last_mut() {
+        Some(Overlay::Prompt(prompt)) => {
+            prompt.problem = None;
+            return type_in(&mut prompt.line, action, &[' ', '/', ':']);
+        }
+        Some(Overlay::Release(dialog)) => {
+            if let Stage::Typing { line, wrong } = &mut dialog.stage {
+                *wrong = false;
+                type_in(line, action, &[' ']);
+            }
+            return;
+        }
+        _ => {}
     }
     let mut line = Line::new(state.filter.text().to_owned());
     type_in(&mut line, action, &[' ']);

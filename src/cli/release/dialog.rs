@@ -58,7 +58,7 @@ fn show_one(text: &mut String, lock: &Lock, plan: &Plan, choice: &Choice<'_>, pa
         Method::Escrow => format!("end {whom} and keep the lock meanwhile"),
         Method::Kill => format!("end {whom} with SIGKILL"),
         Method::Unlock => format!("unlock it under {whom}"),
-        Method::Remove => "remove what lies there".into(),
+        Method::Remove => format!("remove {whom}"),
         Method::EndWaiter => format!("end {whom}, which waits for it"),
     };
     line("", &format!("{} ({}, {}): {head}", lock.label(), lock.family, plan.method), BOLD);
@@ -131,24 +131,5 @@ pub(super) fn wait_for_enter() {
     let mut line = String::new();
     if !matches!(io::stdin().lock().read_line(&mut line), Ok(1..)) {
         let _ = stderr.write_all(b"\n");
-    }
-}
-
-/// Who has a lock that was handed over.
-pub(super) fn has_now(lock: Option<&Lock>) -> String {
-    let Some(lock) = lock else { return "handed over: nobody has it now".into() };
-    let names: Vec<String> = lock
-        .holders
-        .iter()
-        .filter_map(|holder| {
-            let command = holder.process.command.as_deref().unwrap_or("a process");
-            let pid = holder.process.pid?;
-            Some(format!("{} (pid {pid})", locktop::model::harmless(command)))
-        })
-        .collect();
-    match &names[..] {
-        [] => "handed over: somebody who cannot be seen from here has it now".into(),
-        [one] => format!("handed over: {one} has it now"),
-        _ => format!("handed over: {} have it now", names.join(", ")),
     }
 }

@@ -7,7 +7,7 @@ mod keep;
 
 use std::io::Write as _;
 
-use locktop::release::{AuditLog, Escrow, GRACE, Outcome, Plan, Progress, leftovers};
+use locktop::release::{AuditLog, Escrow, GRACE, Outcome, Plan, Progress, handed_over, leftovers};
 use locktop::{Error, Folders, Inspector, Snapshot};
 
 use super::args::{Global, Release};
@@ -176,7 +176,7 @@ impl Job<'_> {
         for escrow in kept {
             let id = escrow.lock().clone();
             let text = match escrow.hand_over() {
-                Ok(now) => dialog::has_now(now.as_ref()),
+                Ok(now) => handed_over(now.as_ref()),
                 Err(error) => format!("handed over; {error}"),
             };
             let Some(one) = told.iter_mut().find(|one| one.is_of(&id)) else { continue };

@@ -28,7 +28,11 @@ pub(super) fn advice(lock: &Lock, snapshot: &Snapshot) -> Vec<Advice> {
 
 fn wait(lock: &Lock) -> Advice {
     let command = target(lock).map(|target| format!("locktop wait {target}"));
-    Advice::new("Wait: this returns when it has been removed, and takes nothing.", command)
+    let until = match &*lock.family {
+        "pidfile" => "when whoever it names has ended, or it has been removed",
+        _ => "when it has been removed",
+    };
+    Advice::new(format!("Wait: this returns {until}, and takes nothing."), command)
 }
 
 fn remove(lock: &Lock) -> Advice {

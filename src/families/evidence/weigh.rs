@@ -98,7 +98,7 @@ fn alive(
     } else {
         finding.holders = vec![suspect.sharer(Certainty::Likely, Vec::new())];
         finding.remark =
-            Some(format!("the {form} names it, and it started before that was last changed"));
+            Some(format!("the {form} names it, and was last changed after it had started"));
     }
     finding
 }
@@ -108,7 +108,7 @@ fn gone(there: &OnDisk, number: Pid, inside: &[Suspect], heard: &Testimony) -> F
     let mut finding = Finding { recorded: Some(number), ..Finding::default() };
     if !heard.writers.is_empty() {
         finding.holders = writers(heard);
-        finding.remark = Some(format!("{has_ended}, but they have it open"));
+        finding.remark = Some(format!("{has_ended}, but others have it open"));
         return finding;
     }
     let was_there = |by: &&Suspect| !by.came_after(there.changed, heard.clock);
@@ -132,15 +132,18 @@ fn unnamed(manners: &Manners<'_>, why: &str, heard: &Testimony) -> Finding {
         finding.holders = writers(heard);
         return finding;
     }
+    let programs = phrase::list(manners.programs.iter().map(ToString::to_string), NAMED);
     if !heard.at_work.is_empty() {
         let sharer = |by: &Suspect| by.sharer(Certainty::Likely, Vec::new());
         finding.holders = heard.at_work.iter().map(sharer).collect();
         finding.remark = Some(format!(
-            "{why}, but such locks are made by what runs there, since before it was made"
+            "{why}, but {}, which {} such locks, {} at work there before it was made",
+            names(&heard.at_work.iter().collect::<Vec<_>>()),
+            phrase::plural(heard.at_work.len(), "makes", "make"),
+            phrase::plural(heard.at_work.len(), "was", "were"),
         ));
         return finding;
     }
-    let programs = phrase::list(manners.programs.iter().map(ToString::to_string), NAMED);
     let strays: Vec<&Suspect> = heard.strays.iter().collect();
     let reason = if manners.programs.is_empty() {
         Some("nobody was seen to have it open".into())

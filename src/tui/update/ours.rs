@@ -77,11 +77,11 @@ pub(super) fn insist(state: &mut State, now: Instant) -> Option<Effect> {
         return None;
     }
     let entry = state.mine.chosen()?;
-    let order = entry.order.insisting();
-    if !matches!(entry.stage, Stage::Over { end: End::Refused(_), .. }) {
+    let is_refused = matches!(entry.stage, Stage::Over { end: End::Refused(_), .. });
+    let Some(order) = entry.order().filter(|_| is_refused).map(Order::insisting) else {
         state.warn("nothing was refused here", now);
         return None;
-    }
+    };
     state.mine.dismiss(false);
     begin(state, order, now)
 }
@@ -120,8 +120,10 @@ fn refuses(state: &mut State, now: Instant) -> bool {
 
 /// What asking for the chosen lock, or for that of the chosen entry, would ask for.
 fn chosen_order(state: &State, purpose: Purpose) -> Option<Result<Order, &'static str>> {
-    if state.mine.shown {
-        return Some(Ok(state.mine.chosen()?.order.to(purpose)));
+    if state.mine.shown
+        && let Some(order) = state.mine.chosen()?.order()
+    {
+        return Some(Ok(order.to(purpose)));
     }
     Some(Order::of(state.chosen_lock()?.lock, purpose))
 }
@@ -139,13 +141,17 @@ pub(super) fn cancel(state: &mut State, now: Instant) -> Option<Effect> {
             let key = keys::letter(Mode::Mine, &Action::GiveBack);
             state.warn(format!("this is no wait any more: {key} gives the lock back"), now);
         }
+        Stage::Freeing { .. } => state.warn("what has begun is not called off", now),
         _ => {}
     }
     None
 }
 
-/// Gives the chosen lock back.
+/// Gives the chosen lock back, or hands over those that we keep.
 pub(super) fn give_back(state: &mut State, now: Instant) -> Option<Effect> {
+    if state.dialog().is_some() {
+        return hand_over(state, super::release::kept(state), now);
+    }
     let number = state.mine.chosen()?.number;
     let entry = state.mine.entry(number)?;
     match entry.stage {
@@ -153,6 +159,7 @@ pub(super) fn give_back(state: &mut State, now: Instant) -> Option<Effect> {
             entry.stage = Stage::Returning { since };
             return Some(Effect::GiveBack(number));
         }
+        Stage::Kept { .. } => return hand_over(state, vec![number], now),
         Stage::Waiting { .. } => {
             let key = keys::letter(Mode::Mine, &Action::Cancel);
             state.warn(format!("this is not held yet: {key} cancels the wait"), now);
@@ -160,6 +167,13 @@ pub(super) fn give_back(state: &mut State, now: Instant) -> Option<Effect> {
         _ => {}
     }
     None
+}
+
+fn hand_over(state: &mut State, numbers: Vec<Number>, now: Instant) -> Option<Effect> {
+    for number in &numbers {
+        state.mine.entry(*number)?.stage = Stage::HandingOver { since: now };
+    }
+    (!numbers.is_empty()).then_some(Effect::HandOver(numbers))
 }
 
 /// Lets go of the chosen entry if it is over.
@@ -217,13 +231,26 @@ pub(in crate::tui) fn hear(
     let replaced = matches!(news, News::Replaced);
     let (before, lasted) = (entry.word(), short(entry.lasted(now)));
     entry.hear(news, now);
-    let place = entry.order.place().to_owned();
+    let place = entry.task.place().to_owned();
+    let is_shown = matches!(state.dialog(), Some(dialog) if dialog.shows(number));
+    let entry = state.mine.entry(number)?;
     match entry.stage.clone() {
         Stage::Waiting { .. } if replaced => {
             state.say(format!("{place} was replaced: queueing anew"), now);
             None
         }
         _ if entry.word() == before => None,
+        Stage::Kept { .. } if !is_shown => {
+            let mine = keys::letter(Mode::List, &Action::Mine);
+            let key = keys::letter(Mode::Mine, &Action::GiveBack);
+            state.say(format!("{place} is kept; {mine}, then {key}, hands it over"), now);
+            None
+        }
+        // The dialog tells.
+        Stage::Over {
+            end: End::Freed | End::NotFreed | End::Untouched(_) | End::HandedOver(_),
+            ..
+        } if is_shown => None,
         // It came in the instant in which we stopped wanting it.
         Stage::Held { since } if called_off => {
             entry.stage = Stage::Returning { since };
@@ -236,7 +263,15 @@ pub(in crate::tui) fn hear(
             state.say(format!("{place} is yours after {lasted}; {hint}"), now);
             Some(Effect::Bell)
         }
-        Stage::Over { end, .. } => tell_end(state, number, end, &place, &lasted, now),
+        Stage::Over { end, .. } => {
+            let came = entry.came().map(|came| came.text.clone()).unwrap_or_default();
+            match end {
+                End::Freed => state.say(format!("{place}: {came}"), now),
+                End::NotFreed => state.warn(format!("{place}: {came}"), now),
+                end => return tell_end(state, number, end, &place, &lasted, now),
+            }
+            None
+        }
         _ => None,
     }
 }
@@ -261,7 +296,10 @@ fn tell_end(
             let key = keys::letter(Mode::Mine, &Action::Insist);
             state.warn(format!("refused ({mine}, then {key}, insists): {why}"), now);
         }
-        End::Failed(why) => state.warn(why, now),
+        End::Failed(why) | End::Untouched(why) => state.warn(why, now),
+        End::HandedOver(text) => state.say(format!("{place}: {text}"), now),
+        // Told with what came of it.
+        End::Freed | End::NotFreed => {}
         End::Lost(why) => {
             state.warn(format!("lost {place}: {why}"), now);
             // Its guard is still there, and renews in vain.

@@ -13,6 +13,7 @@ use crate::tui::samples;
 use crate::tui::sort::Sort;
 
 mod ours;
+mod release;
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -103,11 +103,28 @@ impl Painter<'_> {
         let stage = self.state.mine.chosen().map(|entry| &entry.stage);
         match action {
             Action::Cancel => matches!(stage, Some(Stage::Waiting { .. })),
-            Action::GiveBack => matches!(stage, Some(Stage::Held { .. })),
+            Action::LookAgain => !self.dialog_acts(),
+            Action::GiveBack if self.state.dialog().is_some() => self.dialog_keeps(),
+            Action::GiveBack => matches!(stage, Some(Stage::Held { .. } | Stage::Kept { .. })),
             Action::Dismiss => matches!(stage, Some(Stage::Over { .. })),
             Action::Insist => matches!(stage, Some(Stage::Over { end: End::Refused(_), .. })),
             _ => true,
         }
+    }
+
+    /// Whether the dialog shows a lock that we keep.
+    fn dialog_keeps(&self) -> bool {
+        self.dialog_has(|stage| matches!(stage, Stage::Kept { .. }))
+    }
+
+    /// Whether the dialog shows how something is done.
+    fn dialog_acts(&self) -> bool {
+        self.dialog_has(|stage| matches!(stage, Stage::Freeing { .. }))
+    }
+
+    fn dialog_has(&self, is_so: impl Fn(&Stage) -> bool) -> bool {
+        let Some(dialog) = self.state.dialog() else { return false };
+        self.state.mine.iter().any(|entry| dialog.shows(entry.number) && is_so(&entry.stage))
     }
 
     fn draw_key(&mut self, x: u16, area: Rect, binding: &Binding) -> u16 {

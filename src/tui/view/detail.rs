@@ -1,13 +1,17 @@
 //! The explanation of the chosen lock.
 
 use locktop::diagnose::{Explanation, QueueLine, explain};
+use locktop::model::Verdict;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::Painter;
 use super::pen::Run;
 use super::tree::{below, stem};
+use crate::tui::action::Action;
 use crate::tui::cells;
+use crate::tui::keys::{self, Mode};
+use crate::tui::rows::Shown;
 use crate::tui::state::Extent;
 use crate::tui::text;
 use crate::tui::theme::Role;
@@ -19,7 +23,7 @@ impl Painter<'_> {
     pub(super) fn draw_detail_title(&mut self, area: Rect) {
         let name = match (self.state.chosen_lock(), self.state.mine.chosen()) {
             (Some(shown), _) => cells::name(shown.lock),
-            (None, Some(entry)) if self.state.mine.shown => entry.order.name(),
+            (None, Some(entry)) if self.state.mine.shown => entry.task.name(),
             _ => return,
         };
         let line = self.pen.theme.glyphs.horizontal;
@@ -70,12 +74,16 @@ impl Painter<'_> {
             let stems = [stem(&last, pen.theme.glyphs), below(&last, pen.theme.glyphs)];
             lines.extend(hung(stems, muted, said, plain, room));
         }
+        let release = self.release_hint(shown);
         let heads = ["next: "].into_iter().chain(std::iter::repeat("  or: "));
-        for (head, advice) in heads.zip(&next) {
+        let told = next.iter().map(|advice| (&*advice.text, advice.command.as_ref(), plain));
+        let key = pen.style(Role::Key);
+        let hint = release.as_deref().map(|hint| (hint, None, key));
+        for (head, (text, command, style)) in heads.zip(hint.into_iter().chain(told)) {
             let stems = [head.to_owned(), "      ".to_owned()];
-            lines.extend(hung(stems, pen.style(Role::Title), &advice.text, plain, room));
-            if let Some(command) = &advice.command {
-                lines.push(vec![(format!("      $ {command}"), pen.style(Role::Key))]);
+            lines.extend(hung(stems, pen.style(Role::Title), text, style, room));
+            if let Some(command) = command {
+                lines.push(vec![(format!("      $ {command}"), key)]);
             }
         }
         for unseen in &unseen {
@@ -86,6 +94,18 @@ impl Painter<'_> {
             );
         }
         lines
+    }
+}
+
+impl Painter<'_> {
+    /// `r ways to free it (3)`, where somebody could want that.
+    fn release_hint(&self, shown: Shown<'_>) -> Option<String> {
+        let (lock, state) = (shown.lock, self.state);
+        let is_wanted = !lock.waiters.is_empty() || lock.verdict != Verdict::Held;
+        let is_possible = shown.ended.is_none() && !state.read_only && !lock.methods.is_empty();
+        let key = keys::letter(Mode::List, &Action::Release);
+        (is_wanted && is_possible && !state.mine.keeps(&lock.id))
+            .then(|| format!("{key} ways to free it ({})", lock.methods.len()))
     }
 }
 

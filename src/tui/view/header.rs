@@ -61,11 +61,13 @@ impl Painter<'_> {
         x
     }
 
-    /// What we hold and wait for, and what came of it.
+    /// What we hold, keep, free and wait for, and what came of it.
     fn ours(&self, roomy: bool) -> Option<Run> {
         let counts = self.state.mine.counts();
         let said: Vec<_> = [
             ("hold", counts.held),
+            ("keep", counts.kept),
+            ("freeing", counts.freeing),
             ("wait", counts.waiting),
             ("free", counts.free),
             ("failed", counts.failed),

@@ -1,4 +1,4 @@
-//! What we wait for and hold.
+//! What we wait for, hold and free.
 
 use locktop::model::{Lock, short};
 use ratatui::layout::Rect;
@@ -9,7 +9,7 @@ use super::table::{GAP, side_by_side};
 use crate::tui::action::Action;
 use crate::tui::cells;
 use crate::tui::keys::{self, Mode};
-use crate::tui::mine::{End, Entry, Stage};
+use crate::tui::mine::{End, Entry, Stage, Task};
 use crate::tui::order::Purpose;
 use crate::tui::state::Extent;
 use crate::tui::text;
@@ -79,7 +79,7 @@ impl Painter<'_> {
         let letter = |purpose| keys::letter(Mode::List, &Action::Ask(purpose));
         let (wait, take) = (letter(Purpose::Wait), letter(Purpose::Take));
         let said = if self.state.read_only {
-            "With --read-only nothing is waited for or taken.".into()
+            "With --read-only nothing is waited for, taken or freed.".into()
         } else {
             format!(
                 "Nothing is waited for or held from here. In the list {wait} waits for the selected \
@@ -103,9 +103,7 @@ impl Painter<'_> {
                 entry.word().into()
             }
             Column::Want => want(entry).into(),
-            Column::Lock => {
-                text::cut_path(entry.order.place(), cell.width.into(), theme.glyphs.cut)
-            }
+            Column::Lock => text::cut_path(entry.task.place(), cell.width.into(), theme.glyphs.cut),
             Column::Queue => self.queue(entry, cell.width >= 10),
             Column::Time => short(entry.lasted(self.now)),
             Column::HasIt => self.who(entry),
@@ -128,7 +126,7 @@ impl Painter<'_> {
         let room = line.right().saturating_sub(x);
         let time_room = (text::width(&time) as u16).min(room * 2 / 3);
         let name_room = room.saturating_sub(time_room + 1);
-        let place = entry.order.place();
+        let place = entry.task.place();
         let name = place.rsplit('/').next().unwrap_or_default();
         let plain = self.pen.style(Role::Plain);
         self.pen.write(x, line.y, name_room, name, plain);
@@ -153,9 +151,15 @@ impl Painter<'_> {
         }
         match (&entry.stage, self.lock_of(entry)) {
             (Stage::Held { .. } | Stage::Returning { .. }, _) => "you, here".into(),
-            (Stage::Waiting { .. } | Stage::Cancelling { .. }, Some(lock)) => {
-                cells::holder(lock, self.state.me)
-            }
+            (Stage::Kept { .. } | Stage::HandingOver { .. }, _) => "escrow by locktop".into(),
+            (Stage::Over { end: End::Freed | End::HandedOver(_), .. }, None) => "nobody".into(),
+            (
+                Stage::Waiting { .. }
+                | Stage::Cancelling { .. }
+                | Stage::Freeing { .. }
+                | Stage::Over { end: End::Freed | End::HandedOver(_), .. },
+                Some(lock),
+            ) => cells::holder(lock, self.state.me),
             _ => self.pen.theme.glyphs.none.into(),
         }
     }
@@ -206,7 +210,7 @@ impl Painter<'_> {
 
     /// The entry in sentences.
     fn story(&self, entry: &Entry) -> String {
-        let (name, lasted) = (entry.order.name(), short(entry.lasted(self.now)));
+        let (name, lasted) = (entry.task.name(), short(entry.lasted(self.now)));
         let mine = |action: Action| {
             let key = keys::letter(Mode::Mine, &action);
             if self.state.mine.shown {
@@ -224,9 +228,9 @@ impl Painter<'_> {
                         format!(", number {place} in its queue with {} ahead", place - 1)
                     }
                 };
-                let then = match entry.order.purpose {
-                    Purpose::Wait => "When it is free the bell rings.",
-                    Purpose::Take => "When it is yours the bell rings.",
+                let then = match entry.order().map(|order| order.purpose) {
+                    Some(Purpose::Take) => "When it is yours the bell rings.",
+                    _ => "When it is free the bell rings.",
                 };
                 let cancel = mine(Action::Cancel);
                 format!("You wait for {name}{place}, for {lasted}. {then} {cancel} cancels.")
@@ -237,7 +241,13 @@ impl Painter<'_> {
                 format!("You hold {name}, in this dashboard, for {lasted}. {key} gives it back.")
             }
             Stage::Returning { .. } => format!("{name} is being given back."),
+            Stage::Freeing { .. } | Stage::Kept { .. } | Stage::HandingOver { .. } => {
+                self.story_of_act(entry)
+            }
             Stage::Over { end, .. } => match end {
+                End::Freed | End::NotFreed | End::HandedOver(_) | End::Untouched(_) => {
+                    self.story_of_act(entry)
+                }
                 End::Free => {
                     let key = keys::letter(Mode::Mine, &Action::Ask(Purpose::Take));
                     format!("{name} was free after {lasted}, and was not kept. {key} takes it.")
@@ -257,22 +267,38 @@ impl Painter<'_> {
     }
 }
 
+impl Painter<'_> {
+    /// How freeing a lock goes, in one paragraph.
+    fn story_of_act(&self, entry: &Entry) -> String {
+        let Some(plan) = entry.plan() else { return String::new() };
+        let head = match entry.stage {
+            Stage::Kept { .. } => {
+                format!("Kept: {}, after the end of {}.", plan.name, plan.whom())
+            }
+            _ => format!("{}: {} {}.", plan.name, plan.method, plan.whom()),
+        };
+        let told = self.told_act(entry).into_iter().map(|(said, _)| said);
+        std::iter::once(head).chain(told).collect::<Vec<_>>().join(" ")
+    }
+}
+
 /// With a full stop at its end.
 fn sentence(why: &str) -> String {
     format!("{}.", why.trim_end_matches('.'))
 }
 
 fn want(entry: &Entry) -> &'static str {
-    match entry.order.purpose {
-        Purpose::Wait => "wait",
-        Purpose::Take => "take",
+    match &entry.task {
+        Task::Ask(order) if order.purpose == Purpose::Wait => "wait",
+        Task::Ask(_) => "take",
+        Task::Free(plan) => plan.method.word(),
     }
 }
 
 fn role_of(entry: &Entry) -> Role {
     match &entry.stage {
-        Stage::Held { .. } | Stage::Over { end: End::Free, .. } => Role::Good,
-        Stage::Over { end: End::Returned | End::Cancelled, .. } => Role::Muted,
+        Stage::Held { .. } | Stage::Over { end: End::Free | End::Freed, .. } => Role::Good,
+        Stage::Over { end: End::Returned | End::Cancelled | End::HandedOver(_), .. } => Role::Muted,
         Stage::Over { .. } => Role::Alarm,
         _ => Role::Warning,
     }
@@ -282,7 +308,7 @@ fn role_of(entry: &Entry) -> Role {
 fn layout(area: Rect) -> Vec<(Column, Rect)> {
     let wide = area.width >= WIDE;
     let (state, time) = (11, 6);
-    let (want, queue) = if wide { (5, 12) } else { (0, 8) };
+    let (want, queue) = if wide { (10, 12) } else { (0, 8) };
     let gaps = GAP * if wide { 5 } else { 4 };
     let rest = area.width.saturating_sub(2 + state + want + queue + time + gaps);
     let who = (rest * 2 / 5).min(40);

@@ -8,6 +8,7 @@ mod mine;
 mod page;
 mod pen;
 mod popup;
+mod release;
 mod table;
 mod tree;
 
@@ -89,6 +90,7 @@ impl Painter<'_> {
                 Overlay::Page { page, scroll } => self.draw_page(body, *page, *scroll),
                 Overlay::Sort { at } => self.draw_sort_menu(body, *at),
                 Overlay::Leave { leaves } => self.draw_leave(body, *leaves),
+                Overlay::Release(dialog) => self.draw_release(body, dialog),
                 Overlay::Filter { .. } | Overlay::Prompt(_) => {}
             }
         }

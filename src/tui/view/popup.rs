@@ -42,6 +42,8 @@ impl Painter<'_> {
         let counts = self.state.mine.counts();
         let told = [
             (counts.held, "This dashboard holds", "Leaving gives back what is held."),
+            (counts.kept, "This dashboard keeps", "Leaving hands over what is kept."),
+            (counts.freeing, "This dashboard is freeing", "Leaving does not call that off."),
             (counts.waiting, "This dashboard waits for", "Leaving cancels what waits."),
         ];
         let told = told.iter().filter(|(count, ..)| *count > 0);

@@ -35,6 +35,9 @@ impl Painter<'_> {
         if state.problems {
             said.push("only problems".into());
         }
+        if !state.marks.is_empty() {
+            said.push(format!("{} marked", state.marks.len()));
+        }
         if !state.filter.is_empty() {
             said.push(format!("/{}", locktop::model::harmless(state.filter.text())));
         }
@@ -85,12 +88,21 @@ impl Painter<'_> {
         for (line, at) in area.rows().zip(extent.first..state.rows.len()) {
             let Some(shown) = state.rows.get(at) else { continue };
             draw(self, line, shown);
+            if state.marks.contains(&shown.lock.id) {
+                self.draw_mark(line);
+            }
             self.mark(line, shown.ended.is_some(), chosen == Some(at));
             if let Some(choice) = state.choice(at) {
                 self.screen.hits.push((line, Action::Choose(choice)));
             }
         }
         self.screen.list = extent;
+    }
+
+    /// What stands before a lock that is to be freed with others.
+    pub(super) fn draw_mark(&mut self, line: Rect) {
+        let mark = self.pen.theme.glyphs.marked;
+        self.pen.write(line.x + 1, line.y, 1, mark, self.pen.style(Role::Key));
     }
 
     /// Marks a line that has ended or is chosen.
@@ -142,6 +154,10 @@ impl Painter<'_> {
                 text::cut_path(&cells::place(lock), cell.width.into(), theme.glyphs.cut)
             }
             Column::Kind => cells::kind(lock),
+            Column::Holder if self.state.mine.keeps(&lock.id) => {
+                let number = self.state.me.map(|me| format!(" {me}")).unwrap_or_default();
+                format!("escrow by locktop{number} (you)")
+            }
             Column::Holder => cells::holder(lock, self.state.me),
             Column::Held => match shown.ended {
                 Some(since) => {

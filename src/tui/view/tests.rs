@@ -17,6 +17,7 @@ use crate::tui::text;
 use crate::tui::update::update;
 
 mod ours;
+mod release;
 
 /// A dashboard that has seen this, a second ago.
 struct Desk {

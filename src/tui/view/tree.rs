@@ -24,8 +24,15 @@ impl Painter<'_> {
             let runs = self.told(&state.tree[at]);
             let text = Rect { x: line.x + 2, width: line.width.saturating_sub(2), ..line };
             self.pen.runs(text, &runs);
+            let choice = state.choice(at);
+            if choice
+                .as_ref()
+                .is_some_and(|it| it.waiter.is_none() && state.marks.contains(&it.lock))
+            {
+                self.draw_mark(line);
+            }
             self.mark(line, false, chosen == Some(at));
-            if let Some(choice) = state.choice(at) {
+            if let Some(choice) = choice {
                 self.screen.hits.push((line, Action::Choose(choice)));
             }
         }

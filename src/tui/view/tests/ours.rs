@@ -266,7 +266,7 @@ fn read_only_is_said() {
     }
     let mut desk = desk.press([Action::Help]);
     let help = desk.text(80, 120);
-    assert_eq!(help.matches("off by --read-only").count(), 5, "{help}");
+    assert_eq!(help.matches("off by --read-only").count(), 6, "{help}");
 }
 
 #[test]
