@@ -89,8 +89,10 @@ fn a_server_has_its_pid_file_until_it_is_killed() {
     told(&scene, &["wait", &file], &[0]);
     // A server starts under nothing that we have; it only asks about those of its own user.
     let start = format!("{programs}/postgres -D data -k {} 2>&1 | cat", scene.folder().display());
-    let output =
-        scene.locktop(Viewer::Nobody, &["run", &file, "--", "timeout", "10", "sh", "-c", &start]);
+    let through =
+        ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env", "HOME=/nonexistent"];
+    let args = ["run", &file, "--", "timeout", "10", "sh", "-c", &start];
+    let output = scene.locktop_through(&through, &args);
     let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
     assert!(text.contains("lock file \"postmaster.pid\" already exists"), "{text}");
 }

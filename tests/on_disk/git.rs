@@ -164,12 +164,32 @@ fn linked_working_trees_submodules_and_bare_repositories() {
             fs::remove_file(scene.path(name)).unwrap();
         }
     }
-    // The hook of a bare repository runs while the reference is locked.
-    let git = starts(&scene, "bare.git", "gc -q --keep-largest-pack");
+    // A hook of a bare repository runs while the reference is locked.
+    let hook = scene.path("bare.git/hooks/reference-transaction");
+    fs::create_dir_all(hook.parent().unwrap()).unwrap();
+    fs::copy(scene.path("editor"), &hook).unwrap();
+    let git = starts(&scene, "bare.git", "update-ref refs/heads/new HEAD");
+    let lock = "bare.git/refs/heads/new.lock";
+    is_there(&scene, lock);
+    let seen = seen(&scene, &target(&scene, "lockfile", lock));
+    // Which repository such a git works for is not told by its folder alone.
+    assert_eq!(seen["name"], "git bare repository");
+    assert_ne!(seen["verdict"], "stale", "{seen:#}");
+    fs::write(scene.path("go"), "").unwrap();
     has_ended(git);
-    fs::write(scene.path("bare.git/packed-refs.lock"), "").unwrap();
-    let lock = seen(&scene, &target(&scene, "lockfile", "bare.git/packed-refs.lock"));
-    assert_eq!(lock["name"], "git bare repository");
+}
+
+#[test]
+fn a_rebase_whose_list_is_edited_has_no_lock() {
+    let Some(scene) = repository() else { return };
+    let git = starts(&scene, "r", "rebase -q -i HEAD~1");
+    is_there(&scene, "editing");
+    let index = target(&scene, "lockfile", "r/.git/index.lock");
+    told(&scene, &["wait", "--no-wait", &index], &[0]);
+    let text = told(&scene, &["explain", &index], &[0]);
+    assert!(text.contains("nobody holds a lock"), "{text}");
+    fs::write(scene.path("go"), "").unwrap();
+    has_ended(git);
 }
 
 #[test]
@@ -227,15 +247,32 @@ fn garbage_collection_names_itself() {
         .unwrap();
     let gc = target(&scene, "pidfile", "r/.git/gc.pid");
     assert_eq!(seen(&scene, &gc)["verdict"], left_behind());
-    // The hook is called while `gc.pid` is there.
-    let hook = scene.path("r/.git/hooks/pre-auto-gc");
-    fs::create_dir_all(hook.parent().unwrap()).unwrap();
+    fs::remove_file(scene.path("r/.git/gc.pid")).unwrap();
+    // What it starts itself is found there first.
+    fs::create_dir(scene.path("programs")).unwrap();
+    let real = scene.stage().does("shutil.which('git')");
+    let git = format!(
+        "#!/bin/sh\n: >{0}/editing\nuntil test -e {0}/go; do sleep 0.02; done\nexec {1} \"$@\"\n",
+        scene.folder().display(),
+        real.as_str().unwrap()
+    );
+    fs::write(scene.path("programs/git"), git).unwrap();
+    scene.stage().does("os.chmod('programs/git', 0o755)");
+    let more = format!(", 'GIT_EXEC_PATH={}'", scene.path("programs").display());
+    let git = starts_with(&scene, &more, "r", "gc -q");
+    is_there(&scene, "editing");
+    assert!(scene.path("r/.git/gc.pid").exists());
+    let lock = seen(&scene, &gc);
+    assert_eq!(lock["verdict"], "held", "{lock:#}");
+    assert_eq!(pids(&lock["holders"]), [Some(git)]);
+    told(&scene, &["run", "--no-wait", &gc, "--", "true"], &[1]);
+    fs::write(scene.path("go"), "").unwrap();
+    has_ended(git);
     fs::write(scene.path("r/.git/gc.pid"), format!("{} another-machine", std::process::id()))
         .unwrap();
     let lock = seen(&scene, &gc);
     assert_eq!(lock["verdict"], "unknown");
     assert_eq!(lock["holders"][0]["host"], "another-machine");
-    // git passes over neither of another machine, nor over ours.
     let text = is_told_by_all(&scene, &gc);
     assert!(text.contains("another-machine"), "{text}");
 }
