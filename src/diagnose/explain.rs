@@ -69,7 +69,7 @@ fn headline(lock: &Lock) -> String {
         Mechanism::Exists => family.into_owned(),
         _ => format!("{family} lock, held {}", phrase::manner(lock.mode)),
     };
-    format!("{}{}{name}: {} ({kind})", lock.label(), phrase::bytes(lock.range), lock.verdict.word(),)
+    format!("{}{}{name}: {} ({kind})", lock.label(), phrase::bytes(lock.range), lock.verdict.word())
 }
 
 fn sentences(lock: &Lock, snapshot: &Snapshot, people: &People<'_>) -> Vec<String> {

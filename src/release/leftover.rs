@@ -3,8 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use super::audit::{AuditLog, Entry, Stage};
 use crate::diagnose::phrase;
 use crate::model::{Note, OnDisk, Pid, Target, harmless, harmless_bytes};
@@ -77,23 +75,20 @@ impl Leftover {
         let by = self.by;
         let quoted = |path: &str| phrase::quoted(path).unwrap_or_else(|| path.to_owned());
         let release = format!("'locktop release {}'", quoted(&format!("lockfile:{name}")));
-        let (text, would_help) = match self.was(log) {
-            Some(lock) => {
-                let lock = harmless(&lock).into_owned();
-                let text = format!(
-                    "{name} is what lay at {lock}: locktop (pid {by}) took it aside to remove it, \
-                     and was ended before that was done"
-                );
-                let back = format!("mv -n {} {}", quoted(&name), quoted(&lock));
-                (text, format!("{release} removes it; '{back}' puts it back"))
-            }
-            None => {
-                let text = format!(
-                    "{name} was left behind by locktop (pid {by}), which was ended in the middle \
-                     of its work: what it took aside to remove it, or was about to make"
-                );
-                (text, format!("{release} removes it; nobody is kept out by it"))
-            }
+        let (text, would_help) = if let Some(lock) = self.was(log) {
+            let lock = harmless(&lock).into_owned();
+            let text = format!(
+                "{name} is what lay at {lock}: locktop (pid {by}) took it aside to remove it, and \
+                 was ended before that was done"
+            );
+            let back = format!("mv -n {} {}", quoted(&name), quoted(&lock));
+            (text, format!("{release} removes it; '{back}' puts it back"))
+        } else {
+            let text = format!(
+                "{name} was left behind by locktop (pid {by}), which was ended in the middle of its \
+                 work: what it took aside to remove it, or was about to make"
+            );
+            (text, format!("{release} removes it; nobody is kept out by it"))
         };
         Note { code: "left_aside", text, would_help: Some(would_help) }
     }
@@ -104,7 +99,7 @@ impl Leftover {
         let begun = log.iter().rev().filter(|entry| entry.stage == Stage::Begun);
         let mut of_it = begun.filter(|entry| {
             entry.by.pid.cast_signed() == self.by
-                && entry.plan["grounds"]["on_disk"]["file"] == Value::from(file.as_str())
+                && entry.plan["grounds"]["on_disk"]["file"] == file.as_str()
         });
         let path = of_it.next()?.plan["grounds"]["path"].as_str()?.to_owned();
         (Path::new(&path).parent() == self.path.parent()).then_some(path)

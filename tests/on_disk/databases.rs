@@ -1,4 +1,4 @@
-//! PostgreSQL's pid file, SQLite's bytes, Terraform's note.
+//! The pid file of `PostgreSQL`, the bytes of `SQLite`, the note of Terraform.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::desk::{becomes, is_told_by_all, left_behind, seen, target, told, why};
 use crate::support::{Need, Scene, Viewer, pids, state, wait_until};
 
-/// Where Debian has PostgreSQL's programs.
+/// Where Debian has the programs of `PostgreSQL`.
 fn programs() -> Option<String> {
     let versions = fs::read_dir("/usr/lib/postgresql").ok()?.flatten();
     let mut folders = versions.map(|version| version.path().join("bin"));
@@ -19,18 +19,16 @@ fn programs() -> Option<String> {
 /// A server in a new data folder, `data`; its process.
 fn server(scene: &Scene, programs: &str) -> i32 {
     scene.stage().does("os.mkdir('data'); os.chown('data', NOBODY, NOBODY)");
-    let folder = scene.path("data");
     scene.stage().does(format!(
         "run('setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', \
-         '{programs}/initdb', '-D', {folder:?}, '-A', 'trust', '--no-sync')"
+         '{programs}/initdb', '-D', FOLDER + '/data', '-A', 'trust', '--no-sync')"
     ));
     starts(scene, programs)
 }
 
 fn starts(scene: &Scene, programs: &str) -> i32 {
-    let folder = scene.path("data");
     let pid = scene.stage().does(format!(
-        "spawn('{programs}/postgres', '-D', {folder:?}, '-k', FOLDER, '-c', 'listen_addresses=', \
+        "spawn('{programs}/postgres', '-D', FOLDER + '/data', '-k', FOLDER, '-c', 'listen_addresses=', \
          '-c', 'fsync=off', nobody=True)"
     ));
     let pid = pid.as_i64().unwrap() as i32;

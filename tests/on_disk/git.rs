@@ -38,7 +38,7 @@ fn repository() -> Option<Scene> {
 }
 
 fn words(line: &str) -> String {
-    line.split(' ').map(|word| format!(", {word:?}")).collect()
+    line.split(' ').flat_map(|word| [", ".to_owned(), format!("{word:?}")]).collect()
 }
 
 /// Runs git to its end.

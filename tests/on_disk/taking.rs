@@ -82,7 +82,7 @@ fn who_waits_for_what_was_left_behind_is_told() {
     assert!(text.contains("gave up waiting"), "{text}");
     let waiter = scene.actor();
     waiter.begins(format!("subprocess.call([{BINARY:?}, 'wait', '--quiet', {target:?}])"));
-    wait_until("it waits", || (why(&seen(&scene, &target)) != "").then_some(()));
+    wait_until("it waits", || (!why(&seen(&scene, &target)).is_empty()).then_some(()));
     fs::remove_file(scene.path("l")).unwrap();
     waiter.answer();
 }
