@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::audit::{AuditLog, Entry, Stage};
 use crate::diagnose::phrase;
+use crate::families;
 use crate::model::{Note, OnDisk, Pid, Target, harmless, harmless_bytes};
 use crate::system::discovery::Wanted;
 use crate::system::on_disk::Found;
@@ -16,8 +17,11 @@ use crate::system::{Resolved, System};
 #[must_use]
 pub fn leftovers(targets: &[Target]) -> Vec<Note> {
     let paths = targets.iter().filter_map(|target| match target {
-        Target::Path(path) | Target::Family { family: "lockfile" | "pidfile", path } => Some(path),
-        Target::Family { .. } | Target::Id(_) | Target::Pid(_) => None,
+        Target::Path(path) => Some(path),
+        Target::Family { family, path } => {
+            families::named(family).filter(|family| family.lies_on_disk()).map(|_| path)
+        }
+        Target::Id(_) | Target::Pid(_) => None,
     });
     let system = System::new();
     let mut found = Vec::new();

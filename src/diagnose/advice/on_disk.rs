@@ -28,11 +28,7 @@ pub(super) fn advice(lock: &Lock, snapshot: &Snapshot) -> Vec<Advice> {
 
 fn wait(lock: &Lock) -> Advice {
     let command = target(lock).map(|target| format!("locktop wait {target}"));
-    let until = match &*lock.family {
-        "pidfile" => "when whoever it names has ended, or it has been removed",
-        _ => "when it has been removed",
-    };
-    Advice::new(format!("Wait: this returns {until}, and takes nothing."), command)
+    Advice::new("Wait: this returns when it is free, and takes nothing.", command)
 }
 
 fn remove(lock: &Lock) -> Advice {
