@@ -335,7 +335,7 @@ fn what_cannot_be_written_down_is_not_done() {
     terminal.takes_method("terminate");
     terminal.shows("▸ no, touch nothing");
     terminal.press("y");
-    terminal.shows("nothing was touched, since it could not be");
+    terminal.shows("nothing was touched: the audit log");
     assert!(lives(holder.pid));
     terminal.press("\r");
     terminal.leaves();

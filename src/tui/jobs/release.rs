@@ -139,3 +139,87 @@ fn failure(error: &Error) -> End {
     let text = error.to_string();
     if error.is_changed() { End::Untouched(text) } else { End::Failed(text) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Child, Command, Stdio};
+    use std::sync::mpsc::{Receiver, channel};
+    use std::time::Duration;
+
+    use locktop::Inspector;
+
+    use super::*;
+
+    /// Longer than anything takes.
+    const SOON: Duration = Duration::from_mins(1);
+
+    /// A process that has a lock, ended with the test.
+    struct Holder {
+        process: Child,
+        folder: tempfile::TempDir,
+    }
+
+    impl Holder {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let mut command = Command::new("flock");
+            command.arg("-F").arg(folder.path().join("lock")).args(["sh", "-c", "echo; exec cat"]);
+            command.stdin(Stdio::piped()).stdout(Stdio::piped());
+            let mut process = command.spawn().unwrap();
+            let output = process.stdout.as_mut().unwrap();
+            std::io::Read::read_exact(output, &mut [0]).unwrap();
+            Self { process, folder }
+        }
+
+        fn lock(&self, snapshot: &Snapshot) -> LockId {
+            let is_meant =
+                |lock: &&Lock| lock.label().starts_with(self.folder.path().to_str().unwrap());
+            snapshot.locks.iter().find(is_meant).unwrap().id.clone()
+        }
+    }
+
+    impl Drop for Holder {
+        fn drop(&mut self) {
+            let _ = self.process.kill();
+            let _ = self.process.wait();
+        }
+    }
+
+    fn plans(events: &Receiver<Event>) -> (Number, Vec<Found>) {
+        match events.recv_timeout(SOON).unwrap() {
+            Event::Plans(number, found) => (number, found),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn plans_are_found_in_the_background() {
+        let (send, events) = channel();
+        let jobs = Jobs::new(send);
+        let holder = Holder::new();
+        let snapshot = Arc::new(Inspector::new().unwrap().snapshot().unwrap());
+        let lock = holder.lock(&snapshot);
+        jobs.plan(7, Arc::clone(&snapshot), vec![lock, LockId::from_text("@flock:0:0:0:~")]);
+        let (7, found) = plans(&events) else { panic!("another search") };
+        assert_eq!(found.len(), 1);
+        let methods: Vec<_> = found[0].plans.iter().map(|plan| plan.method.word()).collect();
+        assert_eq!(methods, ["terminate", "escrow", "kill", "unlock"]);
+    }
+
+    #[test]
+    fn nothing_is_begun_once_the_end_has_begun() {
+        let (send, events) = channel();
+        let jobs = Jobs::new(send);
+        let mut holder = Holder::new();
+        let snapshot = Arc::new(Inspector::new().unwrap().snapshot().unwrap());
+        let lock = holder.lock(&snapshot);
+        jobs.plan(1, Arc::clone(&snapshot), vec![lock]);
+        let (_, mut found) = plans(&events);
+        let plan = found.remove(0).plans.remove(0);
+        jobs.end();
+        jobs.free(vec![(2, plan)]);
+        jobs.end();
+        assert!(events.try_recv().is_err());
+        assert!(holder.process.try_wait().unwrap().is_none());
+    }
+}

@@ -150,7 +150,7 @@ pub(super) fn cancel(state: &mut State, now: Instant) -> Option<Effect> {
 /// Gives the chosen lock back, or hands over those that we keep.
 pub(super) fn give_back(state: &mut State, now: Instant) -> Option<Effect> {
     if state.dialog().is_some() {
-        return hand_over(state, super::release::kept(state), now);
+        return hand_over(state, super::release::kept(state));
     }
     let number = state.mine.chosen()?.number;
     let entry = state.mine.entry(number)?;
@@ -159,7 +159,7 @@ pub(super) fn give_back(state: &mut State, now: Instant) -> Option<Effect> {
             entry.stage = Stage::Returning { since };
             return Some(Effect::GiveBack(number));
         }
-        Stage::Kept { .. } => return hand_over(state, vec![number], now),
+        Stage::Kept { .. } => return hand_over(state, vec![number]),
         Stage::Waiting { .. } => {
             let key = keys::letter(Mode::Mine, &Action::Cancel);
             state.warn(format!("this is not held yet: {key} cancels the wait"), now);
@@ -169,9 +169,12 @@ pub(super) fn give_back(state: &mut State, now: Instant) -> Option<Effect> {
     None
 }
 
-fn hand_over(state: &mut State, numbers: Vec<Number>, now: Instant) -> Option<Effect> {
+fn hand_over(state: &mut State, numbers: Vec<Number>) -> Option<Effect> {
     for number in &numbers {
-        state.mine.entry(*number)?.stage = Stage::HandingOver { since: now };
+        let entry = state.mine.entry(*number)?;
+        if let Stage::Kept { since } = entry.stage {
+            entry.stage = Stage::HandingOver { since };
+        }
     }
     (!numbers.is_empty()).then_some(Effect::HandOver(numbers))
 }
