@@ -33,7 +33,8 @@ fn starts(scene: &Scene, programs: &str) -> i32 {
     ));
     let pid = pid.as_i64().unwrap() as i32;
     wait_until("the server is ready", || {
-        fs::read_to_string(scene.path("data/postmaster.pid")).ok()?.contains("ready").then_some(())
+        let text = fs::read_to_string(scene.path("data/postmaster.pid")).ok()?;
+        (text.starts_with(&format!("{pid}\n")) && text.contains("ready")).then_some(())
     });
     pid
 }

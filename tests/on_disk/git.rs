@@ -93,8 +93,8 @@ fn a_commit_whose_editor_is_open_has_the_index() {
     }
     let text = told(&scene, &["release", "--yes", "--method", "remove", &index], &[1]);
     assert!(text.contains("not proven to be left behind"), "{text}");
-    let text = told(&scene, &["wait", "--timeout", "0.3", &index], &[1]);
-    assert!(text.contains("git"), "{text}");
+    let text = told(&scene, &["wait", "--timeout", "5", &index], &[1]);
+    assert!(text.contains(&format!("git (pid {git}")), "{text}");
 
     gets(git, Signal::STOP);
     let lock = becomes(&scene, &index, "stuck");

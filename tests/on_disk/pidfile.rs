@@ -69,7 +69,7 @@ fn what_names_somebody_alive_or_nobody_is_left_alone() {
     let owner = scene.actor();
     owner.does("write('l', f'{os.getpid()}')");
     let before = fs::read(scene.path("l")).unwrap();
-    let text = told(&scene, &["run", "--timeout", "0.3", &target, "--", "true"], &[1]);
+    let text = told(&scene, &["run", "--timeout", "5", &target, "--", "true"], &[1]);
     assert!(text.contains(&owner.pid.to_string()), "{text}");
     for content in ["", "-1", "0", "99999999999", "word", "pid=1\npid=2", "1"] {
         fs::write(scene.path("l"), content).unwrap();
