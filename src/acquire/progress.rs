@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::diagnose::{doing, release_of};
-use crate::model::{Certainty, Lock, Mechanism, Verdict, harmless, short};
+use crate::model::{Certainty, Detail, Lock, Mechanism, Verdict, harmless, short};
 
 /// What happens to a request. Printed, it is one plain sentence without a full stop.
 #[derive(Debug, Clone)]
@@ -161,6 +161,9 @@ fn circumstance(lock: &Lock) -> String {
     if lock.verdict.is_problem() {
         let why = lock.why.as_deref().map(|why| format!(": {}", harmless(why)));
         return format!(", {}{}", lock.verdict.word(), why.unwrap_or_default());
+    }
+    if let Some(Detail::Text(doing)) = lock.details.get("doing") {
+        return format!(" and {}", harmless(doing));
     }
     match &lock.holders[..] {
         [only] => doing(&only.process).map(|doing| format!(" and {doing}")).unwrap_or_default(),

@@ -80,7 +80,7 @@ pub(super) fn for_lock(lock: &Lock, snapshot: &Snapshot) -> Vec<Advice> {
             next.extend(end(lock, &processes, snapshot));
         }
     }
-    next.extend(hands_off(lock));
+    next.extend(on_disk::breaking(lock).or_else(|| hands_off(lock)));
     next
 }
 
@@ -185,7 +185,7 @@ fn wait_command(lock: &Lock) -> Option<String> {
     if !matches!(lock.mechanism, Mechanism::Flock | Mechanism::Posix | Mechanism::Ofd) {
         return None;
     }
-    let target = phrase::quoted(&format!("{}:{path}", lock.mechanism.word()))?;
+    let target = phrase::quoted(&format!("{}:{path}", lock.family))?;
     let range = lock.range.filter(|range| *range != Range::WHOLE);
     let range = range.map_or_else(String::new, |range| format!(" --range {range}"));
     Some(format!("locktop wait{range} {target}"))

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::model::{
-    Blocker, Certainty, Deadlock, Holder, How, Lock, LockId, Mechanism, Moment, Pid, Process,
-    Snapshot, Span, Verdict, Waiter, harmless, short,
+    Blocker, Certainty, Deadlock, Holder, How, Lock, LockId, Moment, Pid, Process, Snapshot, Span,
+    Verdict, Waiter, harmless, short,
 };
 
 use super::advice::{self, Advice};
@@ -64,10 +64,9 @@ fn headline(lock: &Lock) -> String {
     let name =
         lock.name.as_deref().map_or_else(String::new, |name| format!(" ({})", harmless(name)));
     let family = harmless(&lock.family);
-    let kind = match lock.mechanism {
-        // What is there may be nobody's lock.
-        Mechanism::Exists => family.into_owned(),
-        _ => format!("{family} lock, held {}", phrase::manner(lock.mode)),
+    let kind = match &lock.on_disk {
+        Some(there) => format!("{family}, a {}", there.content.form().word()),
+        None => format!("{family} lock, held {}", phrase::manner(lock.mode)),
     };
     format!("{}{}{name}: {} ({kind})", lock.label(), phrase::bytes(lock.range), lock.verdict.word())
 }

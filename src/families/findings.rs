@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use super::catalogue::{Catalogue, Entry, Worktree};
 use super::evidence::{Finding, Inquiry, Manners};
+use super::family::{Family, named};
 use super::owner::Reader;
 use crate::model::{
     Content, Evidence, Excerpt, LockFacts, LockId, Look, Mechanism, Moment, OnDisk, Owner, Pid,
@@ -39,7 +40,11 @@ impl Findings {
     pub(super) fn interpret(&mut self, look: &mut Look, system: &System, catalogue: &Catalogue) {
         let mut inquiry = None;
         let mut now = HashMap::new();
-        for lock in look.locks.iter_mut().filter(|lock| lock.mechanism == Mechanism::Exists) {
+        let names_its_owner = |lock: &&mut LockFacts| {
+            let family = named(&lock.family);
+            lock.mechanism == Mechanism::Exists && family.is_none_or(Family::lies_on_disk)
+        };
+        for lock in look.locks.iter_mut().filter(names_its_owner) {
             let (Some(there), Some(path)) = (lock.on_disk.clone(), lock.path.clone()) else {
                 continue;
             };

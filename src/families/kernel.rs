@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::catalogue::{Catalogue, Entry};
 use super::family::{Family, Territory, named, of_repository};
+use super::open::is_there;
 use crate::acquire::mechanism::flock;
 use crate::acquire::mechanism::record::Record;
 use crate::acquire::{Pending, Want};
@@ -64,7 +65,7 @@ pub(super) fn usual(path: PathBuf, mut want: Want) -> Result<Box<dyn Pending>, E
         want.form = want.form.or(Some(form));
         return family.open(path, want);
     }
-    if let Some(family) = of_repository(&path) {
+    if let Some(family) = of_repository(&path, &is_there) {
         let (Territory::At(place) | Territory::Below(place)) = family.place(path);
         return family.open(place, want);
     }

@@ -17,6 +17,8 @@ pub(crate) mod escrow_mark;
 pub(crate) mod grip;
 mod harm;
 mod kin;
+pub(crate) mod knock;
+mod locked;
 pub(crate) mod locking;
 mod lookup;
 pub(crate) mod on_disk;
@@ -115,6 +117,8 @@ pub(crate) struct System {
     lookups: Lookups,
     places: Places,
     disks: on_disk::Disks,
+    knocks: knock::Knocks,
+    locked: locked::Locked,
     people: Mutex<People>,
     /// Those whom no lock table names.
     others: Mutex<People>,
@@ -148,6 +152,8 @@ impl System {
             lookups: Lookups::default(),
             places: Places::default(),
             disks: on_disk::Disks::default(),
+            knocks: knock::Knocks::default(),
+            locked: locked::Locked::default(),
             people: Mutex::default(),
             others: Mutex::default(),
             stalled: AtomicU64::new(0),
@@ -398,6 +404,21 @@ impl System {
     /// that hangs no longer than a person would.
     pub(crate) fn resolve(&self, path: &Path) -> Resolved {
         self.places.resolve(path)
+    }
+
+    /// Whether something is at a path, wherever links lead.
+    ///
+    /// # Errors
+    /// When that cannot be looked up; `TimedOut` for a file system that hangs.
+    pub(crate) fn is_there(&self, path: &Path) -> io::Result<bool> {
+        match self.resolve(path) {
+            Resolved::Found { .. } => Ok(true),
+            Resolved::Missing { .. } => Ok(false),
+            Resolved::Failed(error) => Err(error),
+            Resolved::Hangs => {
+                Err(io::Error::new(io::ErrorKind::TimedOut, "its file system does not answer"))
+            }
+        }
     }
 
     /// The same for a name that can itself be a link, and is not followed.

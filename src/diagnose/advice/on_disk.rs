@@ -82,7 +82,7 @@ fn end(lock: &Lock, processes: &[&Process]) -> Option<Advice> {
 }
 
 /// What to know before.
-fn breaking(lock: &Lock) -> Option<Advice> {
+pub(super) fn breaking(lock: &Lock) -> Option<Advice> {
     match lock.details.get("breaking") {
         Some(Detail::Text(text)) => Some(Advice::plain(harmless(text).into_owned())),
         _ => None,

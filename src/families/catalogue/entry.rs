@@ -109,6 +109,11 @@ impl Family {
     pub fn is_on_disk(self) -> bool {
         matches!(self, Self::Lockfile | Self::Pidfile)
     }
+
+    /// Whether something of it can lie on disk that keeps others out.
+    pub(crate) fn may_lie_on_disk(self) -> bool {
+        self.is_on_disk() || self == Self::Ipfs
+    }
 }
 
 /// A folder, as seen from a lock.

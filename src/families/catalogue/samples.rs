@@ -194,7 +194,13 @@ pub(super) const SAMPLES: &[(&str, &[&str])] = &[
     ),
     (
         "IPFS repository",
-        &["/home/ipfs/.ipfs/repo.lock", "/data/ipfs/repo.lock", "/var/lib/ipfs/repo.lock"],
+        &[
+            "/srv/x/.ipfs/repo.lock",
+            "/home/ipfs/.ipfs/repo.lock",
+            "/root/.ipfs/repo.lock",
+            "/data/ipfs/repo.lock",
+            "/var/lib/ipfs/repo.lock",
+        ],
     ),
     (
         "Vim swap file",
