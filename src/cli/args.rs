@@ -188,7 +188,7 @@ const TARGETS: &str = "\
 Targets:
   PATH         the file that is there now, and locks whose last name that was
   FAMILY:PATH  only its locks of one kind: flock, posix or ofd; a folder itself;
-               or lockfile: for wait, run and hold, a lock by existing;
+               lockfile: what locks by existing; pidfile: by naming a process;
                or ipfs: the lock of an IPFS repository
   pid:N        what that process holds or waits for
   @ID          one lock, by the id that 'locktop ls -o id' prints

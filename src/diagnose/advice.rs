@@ -4,6 +4,8 @@
 
 mod on_disk;
 
+pub(crate) use on_disk::release_of;
+
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 

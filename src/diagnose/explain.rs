@@ -68,7 +68,7 @@ fn headline(lock: &Lock) -> String {
         Some(there) => format!("{family}, a {}", there.content.form().word()),
         None => format!("{family} lock, held {}", phrase::manner(lock.mode)),
     };
-    format!("{}{}{name}: {} ({kind})", lock.label(), phrase::bytes(lock.range), lock.verdict.word(),)
+    format!("{}{}{name}: {} ({kind})", lock.label(), phrase::bytes(lock.range), lock.verdict.word())
 }
 
 fn sentences(lock: &Lock, snapshot: &Snapshot, people: &People<'_>) -> Vec<String> {

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use super::ipfs::Ipfs;
 use super::kernel::{Flock, Ofd, Posix};
-use super::lockfile::{Lockfile, Pidfile};
+use super::lockfile::Lockfile;
+use super::pidfile::Pidfile;
 use crate::acquire::{Pending, Want};
 use crate::error::Error;
 use crate::model::{LockFacts, Mechanism, Moment, Pid, Process};

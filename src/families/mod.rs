@@ -10,6 +10,7 @@ mod kernel;
 mod lockfile;
 mod open;
 mod owner;
+mod pidfile;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -94,7 +94,11 @@ pub(super) const SAMPLES: &[(&str, &[&str])] = &[
     ),
     (
         "git linked working tree",
-        &["/srv/x/.git/worktrees/fix/index.lock", "/srv/x/.git/worktrees/fix/HEAD.lock"],
+        &[
+            "/srv/x/.git/worktrees/fix/index.lock",
+            "/srv/x/.git/worktrees/fix/HEAD.lock",
+            "/srv/x.git/worktrees/fix/index.lock",
+        ],
     ),
     (
         "git bare repository",
@@ -243,6 +247,7 @@ pub(super) const SAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     ("libvirt daemon", &["/run/libvirtd.pid", "/run/virtqemud.pid"]),
+    ("left behind by a release", &["/srv/x/.git/.locktop-4242-0123456789abcdef"]),
     ("user database", &["/etc/.pwd.lock"]),
     (
         "user database, being edited",
