@@ -102,17 +102,14 @@ impl Inspector {
             let path = match target {
                 Target::Path(path) => {
                     self.expect_known(path);
+                    if let Some(family) = self.repository_at(path) {
+                        self.expect_of_family(path, family);
+                    }
                     path
                 }
                 Target::Family { family, path } => {
-                    match families::named(family) {
-                        Some(known) if known.lies_on_disk() => self.expect_on_disk(path, family),
-                        Some(known) => {
-                            // What has no absolute path is nowhere.
-                            let path = std::path::absolute(path).unwrap_or_default();
-                            self.expect_place(known.place(path));
-                        }
-                        None => {}
+                    if let Some(family) = families::named(family) {
+                        self.expect_of_family(path, family);
                     }
                     continue;
                 }
@@ -123,6 +120,23 @@ impl Inspector {
                 Folders::Below => Territory::Below { folder: path.clone(), elsewhere: Vec::new() },
             });
         }
+    }
+
+    fn repository_at(&self, path: &Path) -> Option<&'static dyn Family> {
+        families::of_repository(path, &|path| self.system.is_there(path))
+    }
+
+    fn expect_of_family(&mut self, path: &Path, family: &'static dyn Family) {
+        if family.lies_on_disk() {
+            return self.expect_on_disk(path, family.word());
+        }
+        // What has no absolute path is nowhere.
+        let place = family.place(std::path::absolute(path).unwrap_or_default());
+        if let (Territory::At(path), true) = (&place, family.makes_its_file()) {
+            // What lies there can keep others out, too.
+            self.expect_on_disk(path, family.word());
+        }
+        self.expect_place(place);
     }
 
     fn expect_place(&mut self, place: Territory) {
@@ -181,7 +195,7 @@ impl Inspector {
     /// # Errors
     /// As [`snapshot`](Self::snapshot).
     pub fn look(&mut self) -> Result<Arc<Snapshot>, Error> {
-        let last = self.last.take();
+        let last = self.last.take().filter(|_| !self.families.are_restless());
         self.scope.may_keep = last.is_some();
         let same = last.as_ref().map(|last| self.glance(last)).transpose()?.flatten();
         let seen = match same {
@@ -274,10 +288,9 @@ impl Inspector {
     fn look_anew(&mut self, last: Option<&Snapshot>) -> Result<Snapshot, Error> {
         let mut looks = Vec::with_capacity(self.sources.len());
         for source in &mut self.sources {
-            let mut look = source.look(&self.scope, &self.system)?;
-            self.families.interpret(&mut look, &self.system);
-            looks.push(look);
+            looks.push(source.look(&self.scope, &self.system)?);
         }
+        self.families.interpret(&mut looks, &self.system);
         if let Some(first) = looks.first_mut() {
             first.notes.extend_from_slice(self.families.notes());
         }
@@ -336,8 +349,17 @@ impl Inspector {
         targets: &[Target],
         folders: Folders,
     ) -> Result<Selection, Error> {
-        let picks = targets.iter().map(|target| self.pick(snapshot, target, folders));
-        Ok(Selection { picks: picks.collect::<Result<_, _>>()? })
+        let mut picks = Vec::new();
+        for target in targets {
+            picks.push(self.pick(snapshot, target, folders)?);
+            // The lock of a repository is in it.
+            if let Target::Path(path) = target
+                && let Some(family) = self.repository_at(path)
+            {
+                picks.push(self.pick_of_family(snapshot, path, family)?);
+            }
+        }
+        Ok(Selection { picks })
     }
 
     fn pick(&self, snapshot: &Snapshot, target: &Target, folders: Folders) -> Result<Pick, Error> {
@@ -351,21 +373,24 @@ impl Inspector {
             Target::Pid(pid) if self.system.is_alive(*pid) => Ok(Pick::Pid(*pid)),
             Target::Pid(pid) => Err(Error::gone(format!("no process {pid} is alive"))),
             Target::Family { family, path } => match families::named(family) {
-                Some(known) if known.lies_on_disk() => self.pick_on_disk(path, known),
-                Some(known) => self.pick_place(snapshot, known, path),
+                Some(family) => self.pick_of_family(snapshot, path, family),
                 None => Err(Error::usage(format!("'{family}:' locks are not known"))),
             },
             Target::Path(path) => self.pick_path(snapshot, path, None, folders),
         }
     }
 
-    fn pick_place(
+    fn pick_of_family(
         &self,
         snapshot: &Snapshot,
-        family: &'static dyn Family,
         path: &Path,
+        family: &'static dyn Family,
     ) -> Result<Pick, Error> {
+        if family.lies_on_disk() {
+            return self.pick_on_disk(path, family);
+        }
         let path = std::path::absolute(path).map_err(|error| Error::io("look up", path, error))?;
+        family.check(&path, &|path| self.system.is_there(path))?;
         let (path, folders, elsewhere) = match family.place(path) {
             Territory::At(path) => (path, Folders::Themselves, Vec::new()),
             Territory::Below { folder, elsewhere } => (folder, Folders::Below, elsewhere),
@@ -425,7 +450,8 @@ impl Inspector {
                     let habitat = self.scope.habitat.as_ref();
                     habitat.is_some_and(|habitat| habitat.family_at(&absolute).is_some())
                 };
-                if !snapshot.locks.iter().any(is_last_name) && !lies_on_disk() {
+                let is_free = || family.is_some_and(Family::makes_its_file);
+                if !snapshot.locks.iter().any(is_last_name) && !lies_on_disk() && !is_free() {
                     return Err(Error::usage(format!("{} does not exist", show(path))));
                 }
                 Place { path: absolute, file: None, below: false }

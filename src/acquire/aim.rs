@@ -20,9 +20,15 @@ pub(super) trait Aim: 'static {
     /// Undoes what came too late.
     fn undo(got: Self::Got) -> Result<(), Error>;
 
+    /// What is said of a lock of which this is not so yet, at once and when nobody was seen to have it.
+    const NOT_YET: [&'static str; 2];
+
     /// What it means that the lock file is gone, and none is to be created.
     fn without_file(gone: Error) -> Result<Self::Got, Error>;
 }
+
+/// What is said of a lock that somebody else has.
+const NOT_FREE: [&str; 2] = ["is not free: somebody else has it", "it is not free"];
 
 /// How standing in line ended.
 pub(super) enum Stood<T> {
@@ -37,6 +43,8 @@ pub(super) struct Take;
 
 impl Aim for Take {
     type Got = Box<dyn Held>;
+
+    const NOT_YET: [&'static str; 2] = NOT_FREE;
 
     fn attempt(pending: &mut dyn Pending) -> Result<Option<Self::Got>, Error> {
         pending.try_take()
@@ -65,6 +73,8 @@ pub(super) struct BeFree;
 
 impl Aim for BeFree {
     type Got = ();
+
+    const NOT_YET: [&'static str; 2] = NOT_FREE;
 
     fn attempt(pending: &mut dyn Pending) -> Result<Option<()>, Error> {
         if let Some(free) = pending.is_free()? {
@@ -95,5 +105,31 @@ impl Aim for BeFree {
     /// Nobody has the lock of a file that has gone away.
     fn without_file(_gone: Error) -> Result<(), Error> {
         Ok(())
+    }
+}
+
+/// Somebody who has the lock is to be ready: what is asked for is free then.
+pub(super) struct BeReady;
+
+impl Aim for BeReady {
+    type Got = ();
+
+    const NOT_YET: [&'static str; 2] =
+        ["has no daemon that is ready", "no daemon has it that is ready"];
+
+    fn attempt(pending: &mut dyn Pending) -> Result<Option<()>, Error> {
+        BeFree::attempt(pending)
+    }
+
+    fn stand(pending: &mut dyn Pending, stop: &Arc<Stop>) -> Result<Stood<()>, Error> {
+        BeFree::stand(pending, stop)
+    }
+
+    fn undo((): ()) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn without_file(gone: Error) -> Result<(), Error> {
+        Err(gone)
     }
 }

@@ -71,7 +71,7 @@ mod observer;
 mod pending;
 mod progress;
 mod request;
-mod rhythm;
+pub(crate) mod rhythm;
 mod wait;
 
 /// What [`handshake`] is made of; its model is checked with other types.

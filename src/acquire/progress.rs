@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::diagnose::doing;
-use crate::model::{Certainty, Lock, harmless, short};
+use crate::diagnose::{doing, release_of};
+use crate::model::{Certainty, Detail, Lock, Mechanism, Verdict, harmless, short};
 
 /// What happens to a request. Printed, it is one plain sentence without a full stop.
 #[derive(Debug, Clone)]
@@ -60,8 +60,11 @@ impl Waiting {
 
     /// `rsync (pid 3244, backup) has it`; `None` where nobody could be seen.
     pub(super) fn has_it(&self) -> Option<String> {
-        let (who, has) = subject(self.lock.as_deref()?)?;
-        Some(format!("{who} {has} it"))
+        let lock = self.lock.as_deref()?;
+        match subject(lock) {
+            Some((who, has)) => Some(format!("{who} {has} it")),
+            None => left_behind(lock),
+        }
     }
 }
 
@@ -97,6 +100,8 @@ impl fmt::Display for Waiting {
         }
         if let Some(lock) = self.lock.as_deref().filter(|lock| !lock.holders.is_empty()) {
             write!(f, ": {}", having(lock))
+        } else if let Some(left) = self.lock.as_deref().and_then(left_behind) {
+            write!(f, ": {left}")
         } else if let Some(reason) = &self.blind {
             write!(f, "; who has it cannot be seen: {reason}")
         } else {
@@ -113,6 +118,19 @@ fn having(lock: &Lock) -> String {
         None => format!("{has} it"),
     };
     format!("{who} {since}{}", circumstance(lock))
+}
+
+/// What is known of a lock on disk that nobody is seen to have: that, and what can be done, is all
+/// that there is to tell.
+fn left_behind(lock: &Lock) -> Option<String> {
+    let why = lock.why.as_deref().filter(|_| lock.mechanism == Mechanism::Exists)?;
+    let why = harmless(why);
+    if lock.verdict != Verdict::Stale {
+        return Some(format!("who has it cannot be told: {why}"));
+    }
+    let freed =
+        release_of(lock).map(|command| format!("; '{command}' frees it")).unwrap_or_default();
+    Some(format!("it was left behind: {why}{freed}"))
 }
 
 /// Who has the lock, and `has` or `have`; harmless to print.
@@ -143,6 +161,9 @@ fn circumstance(lock: &Lock) -> String {
     if lock.verdict.is_problem() {
         let why = lock.why.as_deref().map(|why| format!(": {}", harmless(why)));
         return format!(", {}{}", lock.verdict.word(), why.unwrap_or_default());
+    }
+    if let Some(Detail::Text(doing)) = lock.details.get("doing") {
+        return format!(" and {}", harmless(doing));
     }
     match &lock.holders[..] {
         [only] => doing(&only.process).map(|doing| format!(" and {doing}")).unwrap_or_default(),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use super::aim::{BeFree, Take};
+use super::aim::{BeFree, BeReady, Take};
 use super::cancel::Cancel;
 use super::guard::Guard;
 use super::pending::{Pending, Want};
@@ -209,6 +209,18 @@ impl Acquire {
         let deadline = self.patience.deadline();
         let pending = self.open(None)?;
         wait::<BeFree>(pending, self.terms(deadline)).map(drop)
+    }
+
+    /// Waits until somebody has the lock and is ready to serve others, as the daemon of an IPFS
+    /// repository is that answers on its API address. Takes and creates nothing.
+    ///
+    /// # Errors
+    /// `is_usage` when those who have such locks serve nobody; `is_unsupported` when a daemon is
+    /// reached at an address that is not surely one of this machine; as [`Acquire::take`].
+    pub fn wait_until_ready(mut self) -> Result<(), Error> {
+        let deadline = self.patience.deadline();
+        let pending = families::await_ready(&self.target, Want { create: None, ..self.want() })?;
+        wait::<BeReady>(pending, self.terms(deadline)).map(drop)
     }
 
     fn open(&self, create: Option<u32>) -> Result<Box<dyn Pending>, Error> {

@@ -40,7 +40,7 @@ fn random() -> f64 {
 
 /// Lingers where there is no queue.
 #[derive(Debug)]
-pub(super) struct Lingering {
+pub(crate) struct Lingering {
     rhythm: Rhythm,
     kinds: EventKindMask,
     watch: Option<Watch>,
@@ -58,18 +58,18 @@ struct Watch {
 }
 
 /// What was at a watched path, as far as the caller can tell.
-pub(super) type Mark = Option<crate::model::FileId>;
+pub(crate) type Mark = Option<crate::model::FileId>;
 
 impl Lingering {
     /// Events of other kinds end no pause.
-    pub(super) fn new(pauses: Pauses, kinds: EventKindMask) -> Self {
+    pub(crate) fn new(pauses: Pauses, kinds: EventKindMask) -> Self {
         Self { rhythm: Rhythm::new(pauses), kinds, watch: None }
     }
 
     /// Pauses until something happens to `name`, which is `place` or in it, or for as long as it is
     /// this pause's turn. Returns at once when this is the first time for what is at `place`: what
     /// happened before it was watched has not been reported.
-    pub(super) fn linger(&mut self, place: &Path, name: &Path, mark: Mark, stop: &Arc<Stop>) {
+    pub(crate) fn linger(&mut self, place: &Path, name: &Path, mark: Mark, stop: &Arc<Stop>) {
         let watched = self
             .watch
             .as_ref()

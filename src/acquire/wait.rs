@@ -71,7 +71,7 @@ pub(super) fn wait<A: Aim>(
     }
     if terms.deadline == Deadline::AtOnce {
         let name = pending.place().name();
-        return Err(Error::would_block(format!("{name} is not free: somebody else has it")));
+        return Err(Error::would_block(format!("{name} {}", A::NOT_YET[0])));
     }
     Queue::<A>::enter(pending, terms)?.stand()
 }
@@ -246,7 +246,7 @@ impl<'a, A: Aim> Queue<'a, A> {
         let waited = short(self.since.elapsed());
         match self.waiting.has_it() {
             Some(has_it) => format!("gave up waiting for {} after {waited}: {has_it}", self.name),
-            None => format!("gave up waiting for {} after {waited}: it is not free", self.name),
+            None => format!("gave up waiting for {} after {waited}: {}", self.name, A::NOT_YET[1]),
         }
     }
 
@@ -315,9 +315,13 @@ impl<A: Aim> Line<A> {
         let place = self.pending.place();
         let mut whereabouts = self.whereabouts.lock().unwrap_or_else(PoisonError::into_inner);
         if *whereabouts != place {
+            // A file that comes where there was none replaces nothing.
+            let is_replaced = whereabouts.file.is_some();
             *whereabouts = place;
             drop(whereabouts);
-            let _ = self.tell.send(News::Moved);
+            if is_replaced {
+                let _ = self.tell.send(News::Moved);
+            }
         }
     }
 }

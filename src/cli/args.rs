@@ -188,8 +188,9 @@ const TARGETS: &str = "\
 Targets:
   PATH         the file that is there now, and locks whose last name that was
   FAMILY:PATH  only its locks of one kind: flock, posix or ofd; a folder itself;
-               or lockfile: for wait, run and hold, a lock by existing
-  nerdctl:PATH a data folder of nerdctl, or one lock in it
+               lockfile: what locks by existing; pidfile: by naming a process;
+               ipfs: the lock of an IPFS repository; or nerdctl: a data folder
+               of nerdctl, or one lock in it
   pid:N        what that process holds or waits for
   @ID          one lock, by the id that 'locktop ls -o id' prints
 A file whose name looks like one of these is written ./NAME.";

@@ -176,7 +176,7 @@ fn facts(path: &PathBytes, entry: &Entry) -> Vec<(&'static str, String)> {
         };
         facts.push(("made by", entry.programs.join(", ") + &idle));
     }
-    if let Some(folder) = entry.worktree.as_ref().and_then(|tree| tree.of(path.as_path())) {
+    if let Some(folder) = entry.worktree.iter().find_map(|tree| tree.of(path.as_path())) {
         facts.push(("at work in", folder.to_string_lossy().into_owned()));
     }
     if entry.normal {

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 use locktop::diagnose::{self, Explanation};
 use locktop::model::{Lock, Note, Pid, harmless_bytes};
-use locktop::{Folders, Inspector, Snapshot, Target};
+use locktop::{Folders, Inspector, Snapshot, Target, release};
 use serde::Serialize;
 
 use super::args::{Explain, Global};
@@ -23,7 +23,8 @@ pub(crate) fn run(explain: &Explain, global: Global) -> Result<Status, Failure> 
     let target = Target::parse(&explain.target)?;
     let mut inspector = Inspector::new()?;
     inspector.expect_at(std::slice::from_ref(&target), Folders::Themselves);
-    let snapshot = inspector.snapshot()?;
+    let mut snapshot = inspector.snapshot()?;
+    snapshot.notes.extend(release::leftovers(std::slice::from_ref(&target)));
     stderr::cost(&snapshot, global);
     let pick =
         Pick::of(&mut inspector, &snapshot, std::slice::from_ref(&target), Folders::Themselves)?;

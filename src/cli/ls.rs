@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use locktop::model::Lock;
-use locktop::{Folders, Inspector, Snapshot};
+use locktop::{Folders, Inspector, Snapshot, release};
 
 use super::args::{Global, Ls};
 use super::columns::DEFAULT;
@@ -18,6 +18,7 @@ pub(crate) fn run(ls: &Ls, global: Global) -> Result<Status, Failure> {
     let mut inspector = Inspector::new()?;
     inspector.expect_at(&targets, Folders::Below);
     let mut snapshot = inspector.snapshot()?;
+    snapshot.notes.extend(release::leftovers(&targets));
     stderr::cost(&snapshot, global);
     let pick = Pick::of(&mut inspector, &snapshot, &targets, Folders::Below)?;
     let wanted = |lock: &Lock| pick.contains(lock) && (!ls.problems || Snapshot::is_problem(lock));

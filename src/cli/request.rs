@@ -19,6 +19,7 @@ use super::voice::{Goal, SharedVoice, Voice};
 pub(crate) struct Asking<'a> {
     terms: &'a Terms,
     global: Global,
+    pub(crate) goal: Goal,
     limit: Limit,
     pub(crate) voice: SharedVoice,
     pub(crate) interrupt: Arc<Interrupt>,
@@ -54,7 +55,7 @@ impl<'a> Asking<'a> {
     ) -> Result<Self, Failure> {
         let voice = Voice::shared(terms, global, goal, targets);
         let interrupt = Interrupt::begin(&voice)?;
-        Ok(Self { terms, global, limit: Limit::of(terms), voice, interrupt })
+        Ok(Self { terms, global, goal, limit: Limit::of(terms), voice, interrupt })
     }
 
     /// A request for the target of that number, which `cancel` ends too.

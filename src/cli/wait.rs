@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::mpsc;
 use std::thread;
 
+use locktop::acquire::Acquire;
 use locktop::model::harmless_bytes;
 use locktop::{Error, Target};
 
@@ -14,10 +15,11 @@ use super::pick;
 use super::request::Asking;
 use super::voice::Goal;
 
-/// Waits until one or all of the locks are free.
+/// Waits until one or all of the locks are free, or have somebody who is ready.
 pub(crate) fn run(wait: &Wait, global: Global) -> Result<Status, Failure> {
     let targets = pick::parse(&wait.targets)?;
-    let asking = Asking::begin(&wait.terms, global, Goal::Free, &wait.targets)?;
+    let goal = if wait.ready { Goal::Ready } else { Goal::Free };
+    let asking = Asking::begin(&wait.terms, global, goal, &wait.targets)?;
     asking.interrupt.listen();
     let waited = if wait.any { any(&asking, &targets) } else { all(&asking, &targets) };
     asking.interrupt.end()?;
@@ -63,7 +65,7 @@ fn all(asking: &Asking<'_>, targets: &[Target]) -> Result<usize, Error> {
 fn all_at_once(asking: &Asking<'_>, targets: &[Target]) -> Result<bool, Error> {
     for (at, target) in targets.iter().enumerate() {
         let request = asking.request(at, target, asking.interrupt.cancel()).no_wait();
-        match request.wait_until_free() {
+        match wait_until(asking.goal, request) {
             Ok(()) => {}
             Err(error) if error.is_would_block() => return Ok(false),
             Err(error) => return Err(error),
@@ -75,6 +77,13 @@ fn all_at_once(asking: &Asking<'_>, targets: &[Target]) -> Result<bool, Error> {
 /// One that was not free is no reason to give up the others.
 fn is_no(error: &Error) -> bool {
     error.is_would_block() || error.is_timeout()
+}
+
+fn wait_until(goal: Goal, request: Acquire) -> Result<(), Error> {
+    match goal {
+        Goal::Ready => request.wait_until_ready(),
+        Goal::Free | Goal::Ours => request.wait_until_free(),
+    }
 }
 
 type Waited = (usize, Result<(), Error>);
@@ -93,7 +102,7 @@ fn each(
             let tell = tell.clone();
             scope.spawn(move || {
                 // Whoever hears it outlives this thread.
-                let _ = tell.send((at, request.wait_until_free()));
+                let _ = tell.send((at, wait_until(asking.goal, request)));
             });
         }
         drop(tell);

@@ -4,14 +4,16 @@
 
 mod on_disk;
 
+pub(crate) use on_disk::release_of;
+
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
 use crate::model::{
-    Certainty, Deadlock, Detail, Lock, LockId, Mechanism, Member, Moment, Pid, Process, Range,
-    Snapshot, State, Verdict, harmless,
+    Certainty, Deadlock, Lock, LockId, Mechanism, Member, Moment, Pid, Process, Range, Snapshot,
+    State, Verdict, harmless,
 };
 
 use super::phrase;
@@ -78,18 +80,8 @@ pub(super) fn for_lock(lock: &Lock, snapshot: &Snapshot) -> Vec<Advice> {
             next.extend(end(lock, &processes, snapshot));
         }
     }
-    let is_wanted = !lock.waiters.is_empty() || lock.verdict != Verdict::Held;
-    next.extend(breaking(lock).filter(|_| is_wanted));
-    next.extend(hands_off(lock));
+    next.extend(on_disk::breaking(lock).or_else(|| hands_off(lock)));
     next
-}
-
-/// What to know before somebody breaks it.
-fn breaking(lock: &Lock) -> Option<Advice> {
-    match lock.details.get("breaking") {
-        Some(Detail::Text(text)) => Some(Advice::plain(harmless(text).into_owned())),
-        _ => None,
-    }
 }
 
 /// What can be done about processes that their own state keeps from going on.
@@ -193,7 +185,7 @@ fn wait_command(lock: &Lock) -> Option<String> {
     if !matches!(lock.mechanism, Mechanism::Flock | Mechanism::Posix | Mechanism::Ofd) {
         return None;
     }
-    let target = phrase::quoted(&format!("{}:{path}", lock.mechanism.word()))?;
+    let target = phrase::quoted(&format!("{}:{path}", lock.family))?;
     let range = lock.range.filter(|range| *range != Range::WHOLE);
     let range = range.map_or_else(String::new, |range| format!(" --range {range}"));
     Some(format!("locktop wait{range} {target}"))

@@ -63,14 +63,12 @@ pub fn explain(lock: &Lock, snapshot: &Snapshot) -> Explanation {
 fn headline(lock: &Lock) -> String {
     let name =
         lock.name.as_deref().map_or_else(String::new, |name| format!(" ({})", harmless(name)));
-    format!(
-        "{}{}{name}: {} ({} lock, held {})",
-        lock.label(),
-        phrase::bytes(lock.range),
-        lock.verdict.word(),
-        harmless(&lock.family),
-        phrase::manner(lock.mode),
-    )
+    let family = harmless(&lock.family);
+    let kind = match &lock.on_disk {
+        Some(there) => format!("{family}, a {}", there.content.form().word()),
+        None => format!("{family} lock, held {}", phrase::manner(lock.mode)),
+    };
+    format!("{}{}{name}: {} ({kind})", lock.label(), phrase::bytes(lock.range), lock.verdict.word())
 }
 
 fn sentences(lock: &Lock, snapshot: &Snapshot, people: &People<'_>) -> Vec<String> {

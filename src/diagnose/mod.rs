@@ -15,6 +15,7 @@ mod stuck;
 mod verdict;
 
 pub use advice::Advice;
+pub(crate) use advice::release_of;
 pub use explain::{Explanation, QueueLine, explain};
 pub(crate) use foresee::{Kin, Wish, circle};
 pub(crate) use phrase::doing;

@@ -276,6 +276,11 @@ impl<'a> Judge<'a> {
             (Taker::HoldsNot, Some(pid)) => format!(
                 "the kernel names pid {pid}, but that process does not keep it; {names} {keeps}"
             ),
+            _ if lock.mechanism == Mechanism::Exists
+                && sharers.iter().all(|by| by.certainty == Certainty::Likely) =>
+            {
+                format!("probably {names} {keeps}")
+            }
             _ => format!("{names} {keeps}"),
         }
     }

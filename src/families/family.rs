@@ -2,15 +2,18 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::ipfs::Ipfs;
 use super::kernel::{Flock, Ofd, Posix};
-use super::lockfile::{Lockfile, Pidfile};
+use super::lockfile::Lockfile;
 use super::nerdctl::Nerdctl;
+use super::pidfile::Pidfile;
 use crate::acquire::{Pending, Want};
 use crate::error::Error;
-use crate::model::{Content, LockFacts, Mechanism, OnDisk, Pid, Process};
+use crate::model::{Content, LockFacts, Mechanism, Moment, OnDisk, Pid, Process};
 use crate::system::System;
 
 /// What a kind of lock means: where it is, how it is taken, and what there is to say of it. Adding one
@@ -36,15 +39,52 @@ pub(crate) trait Family: Debug + Sync {
     }
 
     /// Whether a path that is named without a family is a repository of this kind.
-    fn is_repository(&self, _path: &Path) -> bool {
+    fn is_repository(&self, _path: &Path, _is_there: IsThere<'_>) -> bool {
         false
     }
 
-    /// A request for the lock at a place of its own, as [`Family::place`] gives it.
+    /// Whether what is to be there for its locks is there, if somebody names this path. `is_there` looks
+    /// whether something is at a path.
+    ///
+    /// # Errors
+    /// `is_usage` when it is not; when that cannot be looked up.
+    fn check(&self, _path: &Path, _is_there: IsThere<'_>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Whether a lock of the kernel's is free when its file is not there.
+    fn makes_its_file(&self) -> bool {
+        false
+    }
+
+    /// Whether the lock at a path that the catalogue does not know is of this kind.
+    fn knows(&self, _path: &Path, _is_there: IsThere<'_>) -> bool {
+        false
+    }
+
+    /// A request for the lock at a place of its own, as [`Family::place`] gives it; at a folder that
+    /// has several, for the folder's own.
     ///
     /// # Errors
     /// When it cannot be had so.
     fn open(&self, at: PathBuf, want: Want) -> Result<Box<dyn Pending>, Error>;
+
+    /// What is free as soon as somebody has the lock and is ready to serve others.
+    ///
+    /// # Errors
+    /// `is_usage` where those who have such locks serve nobody; as [`Family::open`].
+    fn await_ready(&self, _at: PathBuf, _want: Want) -> Result<Box<dyn Pending>, Error> {
+        Err(Error::usage(format!(
+            "nobody gets ready who has a '{}:' lock: '--ready' waits for the daemon of an IPFS \
+             repository, 'ipfs:PATH'",
+            self.word()
+        )))
+    }
+
+    /// Whether what lies at a path is no lock, though one of this kind could lie there.
+    fn is_no_lock(&self, _lock: &LockFacts, _beside: &Beside<'_>) -> bool {
+        false
+    }
 
     /// The file that says more of the lock at a path, where there may be one: it is read for
     /// [`Family::enrich`].
@@ -52,15 +92,24 @@ pub(crate) trait Family: Debug + Sync {
         None
     }
 
-    /// Says what there is to say of a lock that the catalogue knows as one of this kind.
+    /// Says what there is to say of a lock of this kind.
     fn enrich(&self, _lock: &mut LockFacts, _beside: &Beside<'_>) {}
+
+    /// Whether what there is to say of its locks changes without those who have them.
+    fn is_restless(&self) -> bool {
+        false
+    }
 }
+
+/// Looks whether something is at a path.
+pub(crate) type IsThere<'a> = &'a dyn Fn(&Path) -> io::Result<bool>;
 
 /// What else there is to know of a lock.
 #[derive(Debug)]
 pub(crate) struct Beside<'a> {
-    #[expect(dead_code, reason = "for families that ask more of it")]
     pub(crate) system: &'a System,
+    /// When it was looked.
+    pub(crate) at: Moment,
     /// Those who hold and wait.
     pub(crate) processes: &'a BTreeMap<Pid, Arc<Process>>,
     /// What lies at the paths that [`Family::beside`] named.
@@ -83,7 +132,7 @@ pub(crate) enum Territory {
     Below { folder: PathBuf, elsewhere: Vec<PathBuf> },
 }
 
-static ALL: [&dyn Family; 6] = [&Flock, &Posix, &Ofd, &Lockfile, &Pidfile, &Nerdctl];
+static ALL: [&dyn Family; 7] = [&Flock, &Posix, &Ofd, &Lockfile, &Pidfile, &Ipfs, &Nerdctl];
 
 /// The family of that name.
 pub(crate) fn named(word: &str) -> Option<&'static dyn Family> {
@@ -91,8 +140,13 @@ pub(crate) fn named(word: &str) -> Option<&'static dyn Family> {
 }
 
 /// The family of the repository at a path.
-pub(super) fn of_repository(path: &Path) -> Option<&'static dyn Family> {
-    ALL.into_iter().find(|family| family.is_repository(path))
+pub(crate) fn of_repository(path: &Path, is_there: IsThere<'_>) -> Option<&'static dyn Family> {
+    ALL.into_iter().find(|family| family.is_repository(path, is_there))
+}
+
+/// The family that the lock at a path is of, though the catalogue does not know the path.
+pub(super) fn of_unknown(path: &Path, is_there: IsThere<'_>) -> Option<&'static dyn Family> {
+    ALL.into_iter().find(|family| family.knows(path, is_there))
 }
 
 #[cfg(test)]

@@ -1,19 +1,24 @@
 //! Who has the locks that lie on disk, look by look.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::catalogue::{Catalogue, Entry};
+use jiff::Timestamp;
+
+use super::catalogue::{Catalogue, Entry, Worktree};
 use super::evidence::{Finding, Inquiry, Manners};
+use super::family::{Family, named};
 use super::owner::Reader;
 use crate::model::{
-    Evidence, Holder, Lock, LockFacts, LockId, Look, Mechanism, OnDisk, Owner, Pid, ProcessId,
-    Sharer, Taker,
+    Content, Evidence, Excerpt, Holder, Lock, LockFacts, LockId, Look, Mechanism, Moment, OnDisk,
+    Owner, Pid, ProcessId, Sharer, Span, Taker,
 };
-use crate::system::System;
 use crate::system::on_disk::Found;
+use crate::system::{System, path_from_bytes};
 
 /// For so long a finding stands if nothing about the lock or its holders has changed.
 const STANDS: Duration = Duration::from_secs(5);
@@ -33,13 +38,14 @@ struct Past {
 impl Findings {
     /// Says who has the locks of a look that lie on disk.
     pub(super) fn interpret(&mut self, look: &mut Look, system: &System, catalogue: &Catalogue) {
-        if !look.locks.iter().any(|lock| lock.mechanism == Mechanism::Exists) {
+        if !look.locks.iter().any(|lock| names_its_owner(&lock.family, lock.mechanism)) {
             // Another source's, or there are none.
             return;
         }
         let mut inquiry = None;
         let mut now = HashMap::new();
-        for lock in look.locks.iter_mut().filter(|lock| lock.mechanism == Mechanism::Exists) {
+        let theirs = |lock: &&mut LockFacts| names_its_owner(&lock.family, lock.mechanism);
+        for lock in look.locks.iter_mut().filter(theirs) {
             let (Some(there), Some(path)) = (lock.on_disk.clone(), lock.path.clone()) else {
                 continue;
             };
@@ -47,11 +53,14 @@ impl Findings {
             let known = catalogue.find(path);
             let owner = owner(path, &there, known, system);
             tell(lock, &there, owner.as_ref().ok());
+            if let Some(age) = age(lock, &there, owner.as_ref().ok(), look.at) {
+                lock.age = age;
+            }
             let past = self.0.remove(&lock.id);
             let past = past.filter(|past| past.stands(&there, look.at.uptime, system));
             let past = past.unwrap_or_else(|| {
                 let inquiry = inquiry.get_or_insert_with(|| Inquiry::begin(system, look.at));
-                let finding = inquiry.find_out(&there, owner, &manners(known, path));
+                let finding = inquiry.find_out(&there, owner, &manners(known, path, system));
                 Past { there, finding, holders: Vec::new(), at: look.at.uptime }
             });
             enter(lock, &past.finding);
@@ -74,8 +83,8 @@ impl Findings {
     /// Whether all that was found out about these locks is so still, as far as that is seen without
     /// asking again: those who have them do what they did, too.
     pub(super) fn stand(&self, locks: &[Lock], now: Duration, system: &System) -> bool {
-        let mut on_disk =
-            locks.iter().filter_map(|lock| Some((&lock.id, lock.on_disk.as_ref()?, lock)));
+        let theirs = locks.iter().filter(|lock| names_its_owner(&lock.family, lock.mechanism));
+        let mut on_disk = theirs.filter_map(|lock| Some((&lock.id, lock.on_disk.as_ref()?, lock)));
         let does_the_same = |holder: &Holder| {
             let pid = holder.process.pid;
             let state = pid.and_then(|pid| system.stat(pid).ok()).and_then(|stat| stat.state);
@@ -88,6 +97,42 @@ impl Findings {
     }
 }
 
+/// Whether a lock lies on disk, and who has it is told by what that says.
+fn names_its_owner(family: &str, mechanism: Mechanism) -> bool {
+    mechanism == Mechanism::Exists && named(family).is_none_or(Family::lies_on_disk)
+}
+
+/// What lies at a place, and who has it.
+#[derive(Debug)]
+pub(super) struct Judged {
+    pub(super) there: Arc<OnDisk>,
+    pub(super) finding: Finding,
+}
+
+/// Who has what lies at a path now; `None`: nothing lies there.
+///
+/// # Errors
+/// When it cannot be looked at.
+pub(super) fn judge(
+    path: &Path,
+    known: Option<&Entry>,
+    system: &System,
+) -> io::Result<Option<Judged>> {
+    let there = match system.examine(vec![(path.to_owned(), None)]).pop() {
+        Some((_, Found::There(there))) => there,
+        Some((_, Found::Nothing)) => return Ok(None),
+        Some((_, Found::Failed(error))) => return Err(error),
+        Some((_, Found::Hangs)) | None => {
+            let text = "its file system does not answer";
+            return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+        }
+    };
+    let owner = owner(path, &there, known, system);
+    let inquiry = Inquiry::begin(system, system.now());
+    let finding = inquiry.find_out(&there, owner, &manners(known, path, system));
+    Ok(Some(Judged { there, finding }))
+}
+
 impl Past {
     /// Whether nothing that it rests on has changed.
     fn stands(&self, there: &Arc<OnDisk>, now: Duration, system: &System) -> bool {
@@ -97,11 +142,28 @@ impl Past {
     }
 }
 
-fn manners<'a>(known: Option<&'a Entry>, path: &'a Path) -> Manners<'a> {
-    known.map_or_else(Manners::default, |known| Manners {
+fn manners<'a>(known: Option<&'a Entry>, path: &'a Path, system: &System) -> Manners<'a> {
+    let Some(known) = known else { return Manners::default() };
+    let workplace = |worktree: &Worktree| match worktree {
+        Worktree::Named(file) => named_in(file, path, system).map(Cow::Owned),
+        _ => worktree.of(path).map(Cow::Borrowed),
+    };
+    Manners {
         programs: &known.programs,
         idle: &known.idle,
-        workplace: known.worktree.as_ref().and_then(|worktree| worktree.of(path)),
+        workplaces: known.worktree.iter().filter_map(workplace).collect(),
+    }
+}
+
+/// The folder of what the file of that name says that lies in the lock's folder, or nearest above.
+fn named_in(file: &str, lock: &Path, system: &System) -> Option<PathBuf> {
+    lock.ancestors().skip(1).find_map(|folder| {
+        let found = system.examine(vec![(folder.join(file), None)]).pop()?.1;
+        let Found::There(there) = found else { return None };
+        let Content::File(Excerpt { bytes, cut: false }) = &there.content else { return None };
+        let named = path_from_bytes(bytes.trim_ascii_end().to_vec());
+        // It can be written from where it lies.
+        Some(folder.join(named).parent()?.to_owned())
     })
 }
 
@@ -152,7 +214,25 @@ fn tell(lock: &mut LockFacts, there: &OnDisk, owner: Option<&Owner>) {
     text("host", &owner.host);
     text("user", &owner.user);
     text("purpose", &owner.purpose);
-    if owner.taken_at.is_some() {
-        lock.age.note(Evidence::Content);
-    }
+}
+
+/// How long it has been held, where the file's birth does not tell that best: it says so itself, or
+/// it is not a lock because it exists, but because it names somebody.
+fn age(lock: &LockFacts, there: &OnDisk, owner: Option<&Owner>, at: Moment) -> Option<Span> {
+    let since = |time: Timestamp| Duration::try_from(at.wall.duration_since(time)).ok();
+    let told = owner.and_then(|owner| owner.taken_at.or(owner.started_at));
+    // Nobody can have written down what came later.
+    let told = told.filter(|told| *told <= there.changed);
+    let (time, evidence) = match told {
+        Some(told) => (told, Evidence::Content),
+        None if lock.family == "pidfile" && there.modified <= there.changed => {
+            (there.modified, Evidence::FileTimes)
+        }
+        None => return None,
+    };
+    let time = since(time)?;
+    let mut age = Span::default();
+    age.at_most(time, evidence);
+    age.at_least(time, evidence);
+    Some(age)
 }

@@ -3,9 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::catalogue::Catalogue;
+use super::catalogue::{Catalogue, Entry};
 use super::family::{Family, Territory, named, of_repository};
-use super::open::several;
+use super::open::is_there;
 use crate::acquire::mechanism::flock;
 use crate::acquire::mechanism::record::Record;
 use crate::acquire::{Pending, Want};
@@ -65,11 +65,9 @@ pub(super) fn usual(path: PathBuf, mut want: Want) -> Result<Box<dyn Pending>, E
         want.form = want.form.or(Some(form));
         return family.open(path, want);
     }
-    if let Some(family) = of_repository(&path) {
-        return match family.place(path) {
-            Territory::At(place) => family.open(place, want),
-            Territory::Below { folder, .. } => Err(several(family.word(), &folder)),
-        };
+    if let Some(family) = of_repository(&path, &is_there) {
+        let (Territory::At(place) | Territory::Below { folder: place, .. }) = family.place(path);
+        return family.open(place, want);
     }
     let request = flock::Flock::open(path.clone(), want.clone())?;
     if request.meets_records() { Posix.open(path, want) } else { Ok(Box::new(request)) }
@@ -82,8 +80,13 @@ struct Known {
     form: Form,
 }
 
-/// What the catalogue says of it, wherever links lead. Most files are none that it could know.
 fn known(path: &Path) -> Result<Option<Known>, Error> {
+    Ok(entry(path)?
+        .and_then(|entry| Some(Known { family: named(entry.family.word())?, form: entry.take })))
+}
+
+/// What the catalogue says of it, wherever links lead. Most files are none that it could know.
+pub(super) fn entry(path: &Path) -> Result<Option<Entry>, Error> {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Ok(None) };
     // Where that leads nowhere, opening the file says why.
     let path = folder.canonicalize().map_or_else(|_| path.to_owned(), |folder| folder.join(name));
@@ -94,9 +97,7 @@ fn known(path: &Path) -> Result<Option<Known>, Error> {
     let catalogue = Catalogue::read().map_err(|error| {
         error.after("cannot tell how it is locked ('flock:PATH' or 'posix:PATH' says so)")
     })?;
-    let entry = catalogue.find(&path);
-    Ok(entry
-        .and_then(|entry| Some(Known { family: named(entry.family.word())?, form: entry.take })))
+    Ok(catalogue.find(&path).cloned())
 }
 
 #[cfg(test)]

@@ -1,20 +1,20 @@
-//! `lockfile:` and `pidfile:`: files, symbolic links and folders that lock by existing.
+//! `lockfile:`: files, symbolic links and folders that lock by existing.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use super::catalogue::Entry;
 use super::family::Family;
+use super::kernel;
+use super::owner::Speaker;
 use crate::acquire::mechanism::existing::Existing;
 use crate::acquire::{Pending, Want};
 use crate::error::Error;
-use crate::model::harmless_bytes;
+use crate::model::{Form, harmless_bytes};
+use crate::system::System;
 
 /// What locks by existing.
 #[derive(Debug)]
 pub(super) struct Lockfile;
-
-/// What names a live process.
-#[derive(Debug)]
-pub(super) struct Pidfile;
 
 impl Family for Lockfile {
     fn word(&self) -> &'static str {
@@ -25,24 +25,41 @@ impl Family for Lockfile {
         true
     }
 
-    fn open(&self, at: PathBuf, want: Want) -> Result<Box<dyn Pending>, Error> {
-        Ok(Box::new(Existing::open(at, want)?))
+    fn open(&self, at: PathBuf, mut want: Want) -> Result<Box<dyn Pending>, Error> {
+        if let Some(known) = known(&at)? {
+            as_its_owners_make_it(&at, &known, &mut want, &System::new())?;
+        }
+        Ok(Box::new(Existing::open(self.word(), at, want)?))
     }
 }
 
-impl Family for Pidfile {
-    fn word(&self) -> &'static str {
-        "pidfile"
-    }
+/// What the catalogue knows of what locks by existing there.
+pub(super) fn known(path: &Path) -> Result<Option<Entry>, Error> {
+    Ok(kernel::entry(path)?.filter(|entry| entry.family.is_on_disk()))
+}
 
-    fn lies_on_disk(&self) -> bool {
-        true
+/// Has it made as those make it who use it, unless something else is wanted.
+pub(super) fn as_its_owners_make_it(
+    path: &Path,
+    known: &Entry,
+    want: &mut Want,
+    system: &System,
+) -> Result<(), Error> {
+    want.form = want.form.or(Some(known.take));
+    if want.create.is_none() || want.text.is_some() || want.form == Some(Form::Folder) {
+        return Ok(());
     }
-
-    fn open(&self, at: PathBuf, _want: Want) -> Result<Box<dyn Pending>, Error> {
-        Err(Error::usage(format!(
-            "{} names a process: this version cannot take such locks yet",
-            harmless_bytes(at.as_os_str().as_encoded_bytes())
-        )))
-    }
+    let us = std::process::id().cast_signed();
+    let process = system.portraits(&[us]).remove(&us);
+    let speaker = Speaker {
+        pid: us.cast_unsigned(),
+        host: Some(&system.host().name),
+        user: process.as_ref().and_then(|process| process.user.as_deref()),
+        started_at: process.as_ref().and_then(|process| process.started_at),
+    };
+    want.text = known.reader().say(path, &speaker).map_err(|why| {
+        let path = harmless_bytes(path.as_os_str().as_encoded_bytes());
+        Error::usage(format!("{path} cannot be taken ({}): {why}", known.name))
+    })?;
+    Ok(())
 }

@@ -5,11 +5,13 @@ mod evidence;
 mod family;
 mod findings;
 mod ids;
+mod ipfs;
 mod kernel;
 mod lockfile;
 mod nerdctl;
 mod open;
 mod owner;
+mod pidfile;
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -21,15 +23,18 @@ use crate::model::{Detail, Lock, LockFacts, Look, Mechanism, Note, OnDisk, PathB
 use crate::sources::Habitat;
 use crate::system::System;
 use crate::system::on_disk::Found;
-use catalogue::Catalogue;
-use family::Beside;
-pub(crate) use family::{Family, Territory, named};
+use catalogue::{Catalogue, Entry};
+use family::{Beside, of_unknown};
+pub(crate) use family::{Family, Territory, named, of_repository};
 use findings::Findings;
 use ids::Ids;
-pub(crate) use open::open;
+pub(crate) use open::{await_ready, open};
 
 /// So much of what lies beside locks is remembered.
 const MOST_BESIDE: usize = 4096;
+
+/// The family of a lock, if it is of one.
+type Kin = Option<&'static dyn Family>;
 
 /// Reads meaning into what sources saw.
 #[derive(Debug)]
@@ -39,6 +44,8 @@ pub(crate) struct Families {
     findings: Findings,
     /// What lay beside locks, as [`Family::beside`] says.
     beside: HashMap<PathBuf, Arc<OnDisk>>,
+    /// Whether what was said last of some lock can change without its holders.
+    restless: bool,
     /// What every look is to tell besides.
     notes: Vec<Note>,
 }
@@ -50,9 +57,14 @@ impl Families {
     /// When the embedded catalogue is damaged.
     pub(crate) fn new() -> Result<Self, Error> {
         let (catalogue, notes) = Catalogue::load()?;
-        let catalogue = Arc::new(catalogue);
-        let (ids, findings, beside) = (Ids::default(), Findings::default(), HashMap::new());
-        Ok(Self { catalogue, ids, findings, beside, notes })
+        Ok(Self {
+            catalogue: Arc::new(catalogue),
+            ids: Ids::default(),
+            findings: Findings::default(),
+            beside: HashMap::new(),
+            restless: false,
+            notes,
+        })
     }
 
     /// Where locks on disk can lie.
@@ -65,23 +77,42 @@ impl Families {
         &self.notes
     }
 
+    /// Whether what was said last can change without those who hold and wait.
+    pub(crate) fn are_restless(&self) -> bool {
+        self.restless
+    }
+
     /// Names and enriches what was seen.
-    pub(crate) fn interpret(&mut self, look: &mut Look, system: &System) {
+    pub(crate) fn interpret(&mut self, looks: &mut [Look], system: &System) {
+        self.restless = false;
+        for look in looks {
+            self.interpret_one(look, system);
+        }
+    }
+
+    fn interpret_one(&mut self, look: &mut Look, system: &System) {
+        let mut families = Vec::with_capacity(look.locks.len());
+        for lock in &mut look.locks {
+            let known = self.known(lock, system);
+            name(lock, known, &self.catalogue);
+            families.push(known.and_then(|known| named(known.family.word())));
+        }
+        self.read_beside(look, &families, system);
         let mut adopted = Vec::new();
-        let mut known = Vec::new();
-        for (at, lock) in look.locks.iter_mut().enumerate() {
-            self.name(lock);
-            if let Some(family) = self.family_of(lock) {
-                adopted.extend(Ids::adopt(family, lock));
-                known.push((at, family));
+        let (at, processes) = (look.at, &look.processes);
+        let beside = Beside { system, at, processes, files: &self.beside };
+        let mut families = families.into_iter();
+        look.locks.retain_mut(|lock| {
+            let Some(family) = families.next().flatten() else { return true };
+            if family.is_no_lock(lock, &beside) {
+                return false;
             }
-        }
+            adopted.extend(Ids::adopt(family, lock));
+            family.enrich(lock, &beside);
+            self.restless |= family.is_restless() && lock.family == family.word();
+            true
+        });
         self.ids.renew(look, adopted);
-        self.read_beside(look, &known, system);
-        let beside = Beside { system, processes: &look.processes, files: &self.beside };
-        for (at, family) in known {
-            family.enrich(&mut look.locks[at], &beside);
-        }
         self.findings.interpret(look, system, &self.catalogue);
     }
 
@@ -91,11 +122,11 @@ impl Families {
     }
 
     /// Reads what says more of these locks: all of it together, and nothing again that has not changed.
-    fn read_beside(&mut self, look: &Look, known: &[(usize, &dyn Family)], system: &System) {
-        let of_lock = |(at, family): &(usize, &dyn Family)| {
-            family.beside(look.locks.get(*at)?.path.as_ref()?.as_path())
-        };
-        let paths: BTreeSet<PathBuf> = known.iter().filter_map(of_lock).collect();
+    fn read_beside(&mut self, look: &Look, families: &[Kin], system: &System) {
+        let of_lock =
+            |(lock, family): (&LockFacts, &Kin)| (*family)?.beside(lock.path.as_ref()?.as_path());
+        let paths: BTreeSet<PathBuf> =
+            look.locks.iter().zip(families).filter_map(of_lock).collect();
         if paths.is_empty() {
             return;
         }
@@ -114,28 +145,16 @@ impl Families {
         }
     }
 
-    fn name(&self, lock: &mut LockFacts) {
-        let path = lock.path.as_ref().map(PathBytes::as_path);
-        let bytes = match lock.mechanism {
-            Mechanism::Posix | Mechanism::Ofd => self.catalogue.range(lock.range, path),
-            _ => None,
-        };
-        let known = path.and_then(|path| self.catalogue.find(path));
-        if let Some(breaking) = known.and_then(|known| known.breaking.clone()) {
-            lock.details.insert("breaking", Detail::Text(breaking));
-        }
-        lock.name = match (known, bytes) {
-            (Some(known), Some(bytes)) => Some(format!("{}: {}", known.name, bytes.name).into()),
-            (Some(known), None) => Some(Arc::clone(&known.name)),
-            (None, Some(bytes)) => Some(Arc::clone(&bytes.name)),
-            (None, None) => return,
-        };
-        lock.normal = known.is_some_and(|known| known.normal);
-    }
-
-    fn family_of(&self, lock: &LockFacts) -> Option<&'static dyn Family> {
-        let known = self.catalogue.find(lock.path.as_ref()?.as_path())?;
-        named(known.family.word())
+    /// What the catalogue says of a lock: by its path, or else by what lies around it.
+    fn known(&self, lock: &LockFacts, system: &System) -> Option<&Entry> {
+        let path = lock.path.as_ref()?.as_path();
+        self.catalogue.find(path).or_else(|| {
+            let family = match lock.mechanism {
+                Mechanism::Exists => named(&lock.family)?,
+                _ => of_unknown(path, &|path| system.is_there(path))?,
+            };
+            self.catalogue.of_family(family.word())
+        })
     }
 
     /// Where well-known locks are, for locks whose holders may not be asked.
@@ -144,10 +163,30 @@ impl Families {
     }
 }
 
+/// Names a lock, and says what the catalogue does.
+fn name(lock: &mut LockFacts, known: Option<&Entry>, catalogue: &Catalogue) {
+    let bytes = match lock.mechanism {
+        Mechanism::Posix | Mechanism::Ofd => {
+            catalogue.range(lock.range, lock.path.as_ref().map(PathBytes::as_path))
+        }
+        _ => None,
+    };
+    if let Some(breaking) = known.and_then(|known| known.breaking.clone()) {
+        lock.details.insert("breaking", Detail::Text(breaking));
+    }
+    lock.name = match (known, bytes) {
+        (Some(known), Some(bytes)) => Some(format!("{}: {}", known.name, bytes.name).into()),
+        (Some(known), None) => Some(Arc::clone(&known.name)),
+        (None, Some(bytes)) => Some(Arc::clone(&bytes.name)),
+        (None, None) => return,
+    };
+    lock.normal = known.is_some_and(|known| known.normal);
+}
+
 impl Habitat for Catalogue {
     fn family_at(&self, path: &Path) -> Option<&'static str> {
         let family = self.find(path)?.family;
-        family.is_on_disk().then(|| family.word())
+        family.may_lie_on_disk().then(|| family.word())
     }
 
     fn patterns(&self) -> Vec<Arc<str>> {

@@ -1,14 +1,16 @@
 //! From what a user names to a request for its lock.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
-use super::family::{Family as _, Territory, named};
+use super::family::{Family as _, Territory, named, of_repository};
 use super::kernel::{self, Flock, Posix};
 use super::lockfile::Lockfile;
 use crate::acquire::{Pending, Want};
 use crate::error::Error;
 use crate::inspect::Inspector;
 use crate::model::{Lock, LockId, Mechanism, PathBytes, Target, harmless, harmless_bytes};
+use crate::system::locking::is_absent;
 
 /// A request for the lock that a target names.
 ///
@@ -24,10 +26,11 @@ pub(crate) fn open(target: &Target, want: Want) -> Result<Box<dyn Pending>, Erro
                     "this version cannot take '{family}:' locks yet"
                 )));
             };
-            match family.place(absolute(path)?) {
-                Territory::At(path) => family.open(path, want),
-                Territory::Below { folder, .. } => Err(several(family.word(), &folder)),
-            }
+            let path = absolute(path)?;
+            family.check(&path, &is_there)?;
+            let (Territory::At(place) | Territory::Below { folder: place, .. }) =
+                family.place(path);
+            family.open(place, want)
         }
         Target::Id(id) => by_id(id, want),
         Target::Pid(pid) => Err(Error::usage(format!(
@@ -36,12 +39,30 @@ pub(crate) fn open(target: &Target, want: Want) -> Result<Box<dyn Pending>, Erro
     }
 }
 
-pub(super) fn several(family: &str, folder: &Path) -> Error {
-    let folder = harmless_bytes(folder.as_os_str().as_encoded_bytes());
-    Error::usage(format!(
-        "{folder} has several locks: name the one that is meant ('locktop ls {family}:{folder}' prints \
-         those that are held; 'flock:{folder}' is the folder's own)"
-    ))
+/// What is free as soon as somebody has the lock that a target names, and is ready to serve others.
+///
+/// # Errors
+/// `is_usage` when those who have such locks serve nobody; as [`open`].
+pub(crate) fn await_ready(target: &Target, want: Want) -> Result<Box<dyn Pending>, Error> {
+    let (family, path) = match target {
+        Target::Family { family, path } => (named(family), path),
+        Target::Path(path) => (of_repository(path, &is_there), path),
+        Target::Id(_) | Target::Pid(_) => {
+            return Err(Error::usage("'--ready' wants a repository, 'ipfs:PATH'"));
+        }
+    };
+    let family = family.unwrap_or(&Flock);
+    let path = absolute(path)?;
+    family.check(&path, &is_there)?;
+    let (Territory::At(place) | Territory::Below { folder: place, .. }) = family.place(path);
+    family.await_ready(place, want)
+}
+
+pub(super) fn is_there(path: &Path) -> io::Result<bool> {
+    match path.try_exists() {
+        Err(error) if is_absent(&error) => Ok(false),
+        told => told,
+    }
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, Error> {
@@ -81,7 +102,9 @@ fn of_lock(lock: &Lock, mut want: Want) -> Result<Box<dyn Pending>, Error> {
     want.create = None;
     want.range = lock.range;
     let path_as_seen = path.as_path().to_owned();
+    let own = named(&lock.family).filter(|family| family.mechanisms().contains(&lock.mechanism));
     let pending = match lock.mechanism {
+        _ if let Some(family) = own => family.open(path_as_seen, want)?,
         Mechanism::Flock => Flock.open(path_as_seen, want)?,
         Mechanism::Posix | Mechanism::Ofd => Posix.open(path_as_seen, want)?,
         Mechanism::Lease | Mechanism::Exists | Mechanism::Server => {

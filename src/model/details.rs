@@ -15,6 +15,8 @@ pub enum Detail {
     Number(u64),
     /// A text; make it harmless to print.
     Text(Arc<str>),
+    /// What cannot be told: `null` in JSON.
+    Unknown,
 }
 
 impl From<bool> for Detail {
@@ -97,10 +99,11 @@ mod tests {
         details.insert("device", Detail::Text("fe:00".into()));
         details.insert("inode", 7.into());
         details.insert("remote", false.into());
+        details.insert("tries", Detail::Unknown);
         assert!(details.get("remote").is_some_and(|remote| *remote == false));
         assert_eq!(
             serde_json::to_string(&details).unwrap(),
-            r#"{"device":"fe:00","inode":7,"remote":false}"#
+            r#"{"device":"fe:00","inode":7,"remote":false,"tries":null}"#
         );
     }
 }

@@ -14,7 +14,7 @@ pub const FAMILIES: [(&str, bool); 9] = [
     ("ofd", true),
     ("lockfile", true),
     ("pidfile", true),
-    ("ipfs", false),
+    ("ipfs", true),
     ("nerdctl", true),
     ("borg", false),
     ("borg2", false),

@@ -24,6 +24,7 @@
 mod audit;
 mod barrier;
 mod escrow;
+mod leftover;
 mod outcome;
 mod perform;
 mod plan;
@@ -32,6 +33,7 @@ mod wording;
 
 pub use audit::{AuditLog, Entry, Stage, Who};
 pub use escrow::Escrow;
+pub use leftover::leftovers;
 pub use outcome::Outcome;
 pub use perform::{GRACE, Progress};
 pub use plan::{Cause, Grounds, Obstacle, Plan, Victim};

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,12 +15,13 @@ use crate::diagnose::phrase;
 use crate::error::Error;
 use crate::inspect::Inspector;
 use crate::model::{
-    Lock, Mechanism, Method, Pid, ProcessId, Range, Snapshot, State, Verdict, harmless,
+    Lock, Mechanism, Method, Mode, Pid, ProcessId, Range, Snapshot, State, Verdict, harmless,
     harmless_bytes, is_halted,
 };
 use crate::system::escrow_mark::Mark;
 use crate::system::grip::{Grip, Told};
 use crate::system::locking::existing::{Removal, Slot};
+use crate::system::locking::{Access, record};
 use crate::system::{self, System, locking};
 
 /// For how long holders are given to end after a signal.
@@ -367,7 +369,7 @@ impl<'a> Act<'a> {
         let range = self.plan.grounds.range.unwrap_or(Range::WHOLE);
         let done = match self.plan.grounds.mechanism {
             Mechanism::Flock => locking::flock::unlock(file),
-            Mechanism::Ofd => locking::record::unlock(file, range),
+            Mechanism::Ofd => record::unlock(file, range),
             Mechanism::Lease => locking::lease::unlock(file),
             _ => Err(io::ErrorKind::Unsupported.into()),
         };
@@ -386,6 +388,7 @@ impl<'a> Act<'a> {
         let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(self.changed("its path names no file"));
         };
+        let _guarded = self.guard(path)?;
         let removal = Slot::open(folder, name).and_then(|slot| slot.remove_examined(examined));
         match removal.map_err(|error| Error::io("remove", path, error))? {
             Removal::Done => Ok(()),
@@ -396,6 +399,21 @@ impl<'a> Act<'a> {
                 self.plan.name,
                 harmless_bytes(name.as_encoded_bytes())
             ))),
+        }
+    }
+
+    /// Keeps everybody from getting a record lock on a file that is removed: he would have that of one
+    /// without a name. What may not be read, or is on a file system without such locks, goes
+    /// unguarded.
+    fn guard(&self, path: &Path) -> Result<Option<File>, Error> {
+        if !path.symlink_metadata().is_ok_and(|there| there.is_file()) {
+            return Ok(None);
+        }
+        let Ok(file) = locking::open(path, Access::Read, None) else { return Ok(None) };
+        match record::try_lock(&file, Mode::Shared, Range::WHOLE) {
+            Ok(true) => Ok(Some(file)),
+            Ok(false) => Err(self.changed("somebody has locked it by now")),
+            Err(_) => Ok(None),
         }
     }
 

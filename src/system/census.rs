@@ -92,7 +92,8 @@ impl System {
         Ok(openers)
     }
 
-    /// Which of these files a process has open for writing, through which descriptors.
+    /// Which of these files a process has open for writing, or only to keep hold of them, as
+    /// whoever made a folder or a link can; through which descriptors.
     pub(crate) fn written_by(
         &self,
         pid: Pid,
@@ -104,9 +105,11 @@ impl System {
         for fd in descriptors.numbers()? {
             // It can have been closed meanwhile.
             let Ok(stat) = descriptors.stat(fd) else { continue };
-            if files.contains(&stat.file)
-                && descriptors.information_of(fd, &mut text)?.is_for_writing
-            {
+            if !files.contains(&stat.file) {
+                continue;
+            }
+            let information = descriptors.information_of(fd, &mut text)?;
+            if information.is_for_writing || information.is_a_hold {
                 written.entry(stat.file).or_default().push(fd);
             }
         }
@@ -130,17 +133,21 @@ pub(crate) fn is_one_of(programs: &[Arc<str>], command: &[u8]) -> bool {
 }
 
 /// When the machine started, by today's clock.
-pub(crate) fn booted_at(at: Moment) -> Option<Timestamp> {
+fn booted_at(at: Moment) -> Option<Timestamp> {
     at.wall.checked_sub(SignedDuration::try_from(at.uptime).ok()?).ok()
 }
 
 impl System {
-    /// Whether the clock was set forward since the machine started: the kernel made its folder of
-    /// devices by the clock of then. `None` where that is not known.
-    #[expect(clippy::unused_self, reason = "asks the file systems")]
-    pub(crate) fn clock_was_set(&self, booted_at: Timestamp) -> Option<bool> {
-        let made = platform::stat_path(Path::new("/dev")).ok()?.birth?;
-        Some(booted_at.duration_since(made) > SignedDuration::from_secs(10))
+    /// How far the clock was set forward, in all, since the machine started: the kernel made its
+    /// folder of devices by the clock of then. `None` where that is not known.
+    pub(crate) fn clock_was_set(&self, at: Moment) -> Option<SignedDuration> {
+        let devices = Path::new("/dev");
+        // A container's is as old as the container.
+        let mounts = self.mounts(None);
+        let is_kernels = |mount: &Mount| mount.filesystem == "devtmpfs" && mount.point == devices;
+        Mount::of_path(&mounts, devices).filter(|mount| is_kernels(mount))?;
+        let made = platform::stat_path(devices).ok()?.birth?;
+        Some(booted_at(at)?.duration_since(made).max(SignedDuration::ZERO))
     }
 }
 

@@ -21,6 +21,9 @@ const MOST_FOLDERS: usize = 256;
 /// What is found is announced so often at most.
 const NEWS: Duration = Duration::from_millis(100);
 
+/// Somebody who waits for a search waits so long.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// Whether somebody is interested in a path.
 pub(crate) type Wanted = Arc<dyn Fn(&Path) -> bool + Send + Sync>;
 
@@ -52,6 +55,20 @@ pub(crate) struct Quest {
     pub(crate) wanted: Wanted,
     /// Is rung when there is something to take in.
     pub(crate) bell: Option<Bell>,
+}
+
+/// What matches a pattern, as far as that was found in the time that a person would wait.
+pub(super) fn matching(pattern: String, mounts: Vec<Mount>) -> BTreeSet<PathBuf> {
+    let wanted: Wanted = Arc::new(|_: &Path| false);
+    let patterns = vec![pattern.into()];
+    let quest = Quest { patterns, folders: Vec::new(), wanted, bell: None };
+    // Where no thread can be had nothing is found.
+    let Ok(mut discovery) = Discovery::begin(quest, mounts) else { return BTreeSet::new() };
+    let deadline = Instant::now() + PATIENCE;
+    while discovery.state == State::UnderWay && Instant::now() < deadline {
+        discovery.gather(deadline);
+    }
+    discovery.found
 }
 
 /// A search, from its beginning until what it found is forgotten.

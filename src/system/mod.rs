@@ -17,6 +17,8 @@ pub(crate) mod escrow_mark;
 pub(crate) mod grip;
 mod harm;
 mod kin;
+pub(crate) mod knock;
+mod locked;
 pub(crate) mod locking;
 mod lookup;
 pub(crate) mod on_disk;
@@ -37,7 +39,7 @@ mod other;
 #[cfg(not(target_os = "linux"))]
 use other as platform;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -115,6 +117,8 @@ pub(crate) struct System {
     lookups: Lookups,
     places: Places,
     disks: on_disk::Disks,
+    knocks: knock::Knocks,
+    locked: locked::Locked,
     people: Mutex<People>,
     /// Those whom no lock table names.
     others: Mutex<People>,
@@ -148,6 +152,8 @@ impl System {
             lookups: Lookups::default(),
             places: Places::default(),
             disks: on_disk::Disks::default(),
+            knocks: knock::Knocks::default(),
+            locked: locked::Locked::default(),
             people: Mutex::default(),
             others: Mutex::default(),
             stalled: AtomicU64::new(0),
@@ -400,6 +406,21 @@ impl System {
         self.places.resolve(path)
     }
 
+    /// Whether something is at a path, wherever links lead.
+    ///
+    /// # Errors
+    /// When that cannot be looked up; `TimedOut` for a file system that hangs.
+    pub(crate) fn is_there(&self, path: &Path) -> io::Result<bool> {
+        match self.resolve(path) {
+            Resolved::Found { .. } => Ok(true),
+            Resolved::Missing { .. } => Ok(false),
+            Resolved::Failed(error) => Err(error),
+            Resolved::Hangs => {
+                Err(io::Error::new(io::ErrorKind::TimedOut, "its file system does not answer"))
+            }
+        }
+    }
+
     /// The same for a name that can itself be a link, and is not followed.
     pub(crate) fn resolve_name(&self, path: &Path) -> Resolved {
         self.places.resolve_name(path)
@@ -417,6 +438,12 @@ impl System {
     /// When no thread can be had.
     pub(crate) fn discover(&self, quest: discovery::Quest) -> io::Result<Discovery> {
         Discovery::begin(quest, self.mounts(None))
+    }
+
+    /// What matches a pattern, on no file system that could wait for others; as far as that was found in
+    /// the time that a person would wait.
+    pub(crate) fn matching(&self, pattern: String) -> BTreeSet<PathBuf> {
+        discovery::matching(pattern, self.mounts(None))
     }
 
     /// Those of these folders that lie on no file system that could wait for others.

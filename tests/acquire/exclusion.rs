@@ -12,6 +12,8 @@ use crate::support::{records, wait_until};
 
 const PLAYERS: usize = 8;
 const ROUNDS: u64 = 1000;
+/// Of locks that are looked into at every try.
+const FEWER_ROUNDS: u64 = 500;
 /// How many are killed, or stopped for a while.
 const VICTIMS: usize = 200;
 /// Nobody having had the lock for so long means that somebody was not woken.
@@ -32,21 +34,27 @@ fn one_at_a_time_has_a_lock_file() {
     all_have_it("lockfile");
 }
 
+#[test]
+fn one_at_a_time_has_a_pid_file() {
+    all_have_it("pidfile");
+}
+
 fn all_have_it(family: &str) {
     let field = Field::of(family);
     let seed = Chance::seed();
+    let all = if family == "pidfile" { FEWER_ROUNDS } else { ROUNDS };
     let mut players: Vec<_> =
-        (0..PLAYERS).map(|number| field.player(number, ROUNDS, seed + number as u64)).collect();
+        (0..PLAYERS).map(|number| field.player(number, all, seed + number as u64)).collect();
     let mut watch = Watch::begin();
     while !players.iter_mut().all(Player::has_ended) {
         watch.goes_on(&field);
         sleep(Duration::from_millis(20));
     }
     let scores: Vec<_> = (0..PLAYERS).map(|number| field.score_of(number)).collect();
-    assert!(scores.iter().all(|(rounds, _)| *rounds == ROUNDS), "{scores:?}");
+    assert!(scores.iter().all(|(rounds, _)| *rounds == all), "{scores:?}");
     assert_eq!(field.counted(), scores.iter().map(|(_, alone)| alone).sum::<u64>());
     assert!(records(&field.lock()).is_empty(), "{:?}", records(&field.lock()));
-    assert!(family != "lockfile" || !field.lock().exists());
+    assert!(!family.ends_with("file") || !field.lock().exists());
 }
 
 #[test]
@@ -64,8 +72,19 @@ fn a_lock_file_outlives_who_is_killed_and_others_go_on_once_it_is_removed() {
     some_are_killed("lockfile");
 }
 
+#[test]
+fn a_pid_file_of_one_who_is_killed_is_replaced_by_one_of_the_others() {
+    some_are_killed("pidfile");
+}
+
+/// Whether it can be proven that a process has ended: nobody is out of sight.
+fn sees_all() -> bool {
+    fs::read_link("/proc/self/ns/pid").is_ok_and(|link| link == Path::new("pid:[4026531836]"))
+}
+
 fn some_are_killed(family: &str) {
     let field = Field::of(family);
+    let stays = family == "lockfile" || family == "pidfile" && !sees_all();
     let mut chance = Chance::new(Chance::seed());
     let start = |number, chance: &mut Chance| field.player(number, u64::MAX, chance.below(1 << 32));
     let mut players: Vec<_> = (0..PLAYERS).map(|number| start(number, &mut chance)).collect();
@@ -76,7 +95,7 @@ fn some_are_killed(family: &str) {
         if chance.below(2) == 0 {
             let next = start(number, &mut chance);
             std::mem::replace(&mut players[number], next).dies();
-            if family == "lockfile" {
+            if stays {
                 remove_if_left_behind(&field.lock(), &players);
             }
         } else {

@@ -199,7 +199,9 @@ impl Play {
 
     /// Asks for the lock in one of the ways in which it can be asked for.
     fn try_once(&mut self) -> Result<Option<Guard>, String> {
-        let can_share = !matches!(self.target, Target::Family { family: "lockfile", .. });
+        let is_on_disk =
+            matches!(self.target, Target::Family { family: "lockfile" | "pidfile", .. });
+        let can_share = !is_on_disk;
         let pauses = Pauses {
             first: Duration::from_millis(1),
             longest: Duration::from_millis(20),

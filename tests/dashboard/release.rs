@@ -423,3 +423,39 @@ fn a_terminal_that_closes_in_the_dialog_is_a_no() {
     assert!(lives(holder.pid));
     assert_eq!(theatre.stages(), ["declined"]);
 }
+
+#[test]
+fn what_was_left_behind_is_removed_and_the_rest_only_by_the_word() {
+    let Some(theatre) = theatre() else { return };
+    let actor = theatre.scene.actor();
+    let ended = actor.pid;
+    actor.ends();
+    let path = |name: &str| theatre.scene.path(&format!("locks/{name}"));
+    std::fs::write(path("postmaster.pid"), format!("{ended}\n/srv\n1700000000\n")).unwrap();
+    std::fs::write(path("mystery"), "").unwrap();
+    let mystery = format!("lockfile:{}", path("mystery").display());
+    let mut terminal = Terminal::spawn(command(&theatre, &[&mystery]));
+    terminal.shows("▸ stale");
+    terminal.shows("unknown");
+    terminal.takes_method("remove");
+    terminal.shows("remove the file");
+    terminal.press("y");
+    terminal.shows("The lock is free");
+    assert!(!path("postmaster.pid").exists());
+    terminal.press(ESCAPE);
+    terminal.shows("ended");
+
+    terminal.press("G");
+    terminal.shows("▸ unknown");
+    terminal.takes_method("remove");
+    terminal.shows("Not proven to be left behind");
+    terminal.press("yes\r");
+    assert!(path("mystery").exists());
+    terminal.press("remove\r");
+    terminal.shows("The lock is free");
+    assert!(!path("mystery").exists());
+    terminal.press(ESCAPE);
+    terminal.hides("The lock is free");
+    terminal.leaves();
+    assert_eq!(theatre.stages(), ["begun", "done", "begun", "done"]);
+}

@@ -10,6 +10,7 @@ mod acts;
 mod escrow;
 mod grounds;
 mod killed;
+mod left_aside;
 mod log;
 mod races;
 mod refusals;

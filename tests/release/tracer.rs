@@ -145,6 +145,9 @@ fn step(thread: Pid) -> Option<Step> {
         #[cfg(target_arch = "x86_64")]
         libc::SYS_rename => "rename",
         libc::SYS_renameat | libc::SYS_renameat2 => "rename",
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_unlink | libc::SYS_rmdir => "unlink",
+        libc::SYS_unlinkat => "unlink",
         libc::SYS_ftruncate => "ftruncate",
         libc::SYS_write => "write",
         libc::SYS_fsync | libc::SYS_fdatasync => "sync",

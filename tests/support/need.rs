@@ -15,6 +15,8 @@ pub enum Need {
     Root,
     /// A program.
     Program(&'static str),
+    /// What a package puts somewhere.
+    File(&'static str),
     /// A file system that the kernel can mount.
     FileSystem(&'static str),
 }
@@ -25,6 +27,7 @@ impl Need {
         match self {
             Self::Root => (!is_root()).then(|| "root".into()),
             Self::Program(name) => program(name).is_none().then(|| format!("the program {name}")),
+            Self::File(path) => (!Path::new(path).exists()).then(|| path.into()),
             Self::FileSystem(name) => {
                 (!is_file_system(name)).then(|| format!("the file system {name}"))
             }

@@ -13,7 +13,7 @@ use super::{MOST_REOPENED, replaced_all_the_time};
 use crate::acquire::rhythm::Lingering;
 use crate::acquire::{Blocked, Held, Pending, Place, Stop, Want};
 use crate::error::Error;
-use crate::model::{Form, Mode, Range, harmless_bytes};
+use crate::model::{Form, Mode, OnDisk, Range, harmless_bytes};
 use crate::system::locking::existing::{Made, Removal, Slot, host_name};
 
 /// What can free the name.
@@ -22,6 +22,8 @@ const KINDS: EventKindMask = EventKindMask::REMOVE.union(EventKindMask::MODIFY_N
 /// A request for a lock that locks by existing.
 #[derive(Debug)]
 pub(crate) struct Existing {
+    /// Whose words are used of it.
+    family: &'static str,
     /// Through no links, except that it can be one itself.
     path: PathBuf,
     form: Form,
@@ -36,7 +38,7 @@ impl Existing {
     /// # Errors
     /// When its folder is not there; when it is to be shared, or part of it is wanted.
     #[expect(clippy::needless_pass_by_value, reason = "as all mechanisms are opened")]
-    pub(crate) fn open(path: PathBuf, want: Want) -> Result<Self, Error> {
+    pub(crate) fn open(family: &'static str, path: PathBuf, want: Want) -> Result<Self, Error> {
         let refused = |why: &str| Err(Error::usage(format!("{}: {why}", show(&path))));
         if want.mode == Mode::Shared {
             return refused("a lock that locks by existing cannot be shared");
@@ -53,12 +55,40 @@ impl Existing {
         let there = slot.form().map_err(|error| failed(form, &path, error))?;
         let form = want.form.or(there).unwrap_or(Form::File);
         Ok(Self {
+            family,
             path: folder.join(name),
             form,
             text: text(form, want.text)?,
             create: want.create,
             lingering: Lingering::new(want.pauses, KINDS),
         })
+    }
+
+    /// Where it lies: its folder's path leads through no links.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Takes the place of what was examined there and is nobody's any more; `None`: that is not
+    /// there any more, or somebody else is taking its place.
+    ///
+    /// # Errors
+    /// When it cannot be replaced.
+    pub(crate) fn take_over(&mut self, examined: &OnDisk) -> Result<Option<Box<dyn Held>>, Error> {
+        let slot = self.slot()?;
+        let ours = slot.replace_examined(examined, self.mode()?, &self.text);
+        let ours = ours.map_err(|error| not_replaced(self.family, &self.path, error))?;
+        if ours.is_none() {
+            return Ok(None);
+        }
+        let held = HeldExisting { slot, ours, place: self.place() };
+        if held.is_named()? {
+            return Ok(Some(Box::new(held)));
+        }
+        match Box::new(held).give_back() {
+            Err(error) if !error.is_lost() => Err(error),
+            _ => Ok(None),
+        }
     }
 
     fn folder(&self) -> &Path {
@@ -109,7 +139,7 @@ fn text(form: Form, wanted: Option<Vec<u8>>) -> Result<Vec<u8>, Error> {
 impl Pending for Existing {
     fn place(&self) -> Place {
         Place {
-            family: "lockfile",
+            family: self.family,
             mechanism: None,
             path: self.path.clone(),
             id: None,
@@ -233,6 +263,21 @@ fn failed(form: Form, path: &Path, error: io::Error) -> Error {
         }
         _ => Error::io(&doing, path, error),
     }
+}
+
+/// Why what was left behind could not be replaced, and what would help.
+fn not_replaced(family: &str, path: &Path, error: io::Error) -> Error {
+    let path_shown = show(path);
+    let text = match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            format!("{error}; do it as root, or as the user whose it is")
+        }
+        io::ErrorKind::Unsupported => {
+            format!("{error}; 'locktop release {family}:{path_shown}' removes it")
+        }
+        _ => return Error::io("replace what was left behind as", path, error),
+    };
+    Error::io("replace what was left behind as", path, io::Error::new(error.kind(), text))
 }
 
 fn show(path: &Path) -> String {

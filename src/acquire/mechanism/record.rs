@@ -59,7 +59,6 @@ impl Record {
     }
 
     /// The same as a lock of another family.
-    #[expect(dead_code, reason = "the families that need it come")]
     pub(crate) fn of_family(self, family: &'static str) -> Self {
         Self { family, ..self }
     }

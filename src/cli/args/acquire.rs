@@ -33,6 +33,9 @@ pub(crate) struct Wait {
     /// Return when all of them are free; so it is unless --any is said
     #[arg(long, conflicts_with = "any")]
     pub(crate) all: bool,
+    /// Return when the daemon of an IPFS repository has it and answers on its API address
+    #[arg(long, conflicts_with_all = ["shared", "range"])]
+    pub(crate) ready: bool,
     #[command(flatten)]
     pub(crate) terms: Terms,
 }
@@ -229,12 +232,16 @@ fn pauses(text: &str) -> Result<Pauses, String> {
 const WAIT_NOTES: &str = "\
 Nothing is created, and nothing is kept: somebody else may have the lock by the
 time this returns; 'locktop run' takes it. A flock lock is taken and given back
-in the same instant, since the kernel tells in no other way.";
+in the same instant, since the kernel tells in no other way. With --ready it is
+the other way round: it returns when a daemon has the IPFS repository and
+answers on its API address, if that is one of this machine.";
 
 const WAIT_EXAMPLES: &str = "\
 Examples:
   locktop wait /var/lib/dpkg/lock-frontend && apt-get upgrade
-  locktop wait --any --timeout 10m /run/a.lock /run/b.lock";
+  locktop wait --any --timeout 10m /run/a.lock /run/b.lock
+  locktop wait ipfs:$HOME/.ipfs && ipfs add file      no daemon runs
+  locktop wait --ready ipfs:$HOME/.ipfs               one does, and answers";
 
 const RUN_NOTES: &str = "\
 The command inherits the open lock file: it keeps the lock even if locktop is

@@ -7,7 +7,7 @@ mod keep;
 
 use std::io::Write as _;
 
-use locktop::release::{AuditLog, Escrow, GRACE, Outcome, Plan, Progress, handed_over};
+use locktop::release::{AuditLog, Escrow, GRACE, Outcome, Plan, Progress, handed_over, leftovers};
 use locktop::{Error, Folders, Inspector, Snapshot};
 
 use super::args::{Global, Release};
@@ -27,7 +27,8 @@ pub(crate) fn run(release: &Release, global: Global) -> Result<Status, Failure> 
     let log = log(release)?;
     let mut inspector = Inspector::new()?;
     inspector.expect_at(&targets, Folders::Themselves);
-    let snapshot = choice::look(&mut inspector, &targets)?;
+    let mut snapshot = choice::look(&mut inspector, &targets)?;
+    snapshot.notes.extend(leftovers(&targets));
     stderr::cost(&snapshot, global);
     let choices = choice::all(&mut inspector, &snapshot, &targets, &wish)?;
     let job = Job { release, global, log };

@@ -34,6 +34,8 @@ pub(crate) enum Goal {
     Ours,
     /// That they are free.
     Free,
+    /// That those who have them are ready.
+    Ready,
 }
 
 /// How it is said.
@@ -187,6 +189,7 @@ impl Voice {
         let is = match self.goal {
             Goal::Ours => "is ours",
             Goal::Free => "is free",
+            Goal::Ready => "has a daemon that is ready",
         };
         let message =
             Message::taken(&self.waits[at].target, waited, self.waits[at].latest.as_ref());

@@ -1,8 +1,8 @@
 //! What can be done about a lock that lies on disk.
 
-use super::{AT_ONCE, Advice, ask, breaking, end_all, resume};
+use super::{AT_ONCE, Advice, ask, end_all, resume};
 use crate::diagnose::phrase;
-use crate::model::{Lock, Process, Snapshot, Verdict, harmless};
+use crate::model::{Detail, Lock, Process, Snapshot, Verdict, harmless};
 
 /// Least harm first.
 pub(super) fn advice(lock: &Lock, snapshot: &Snapshot) -> Vec<Advice> {
@@ -28,11 +28,11 @@ pub(super) fn advice(lock: &Lock, snapshot: &Snapshot) -> Vec<Advice> {
 
 fn wait(lock: &Lock) -> Advice {
     let command = target(lock).map(|target| format!("locktop wait {target}"));
-    Advice::new("Wait: this returns when it has been removed, and takes nothing.", command)
+    Advice::new("Wait: this returns when it is free, and takes nothing.", command)
 }
 
 fn remove(lock: &Lock) -> Advice {
-    let command = target(lock).map(|target| format!("locktop release {target}"));
+    let command = release_of(lock);
     Advice::new(
         format!(
             "Remove the {}: it is looked at again before, and exactly that is removed.",
@@ -81,8 +81,21 @@ fn end(lock: &Lock, processes: &[&Process]) -> Option<Advice> {
     Some(Advice::new(text, command.and_then(release)))
 }
 
+/// What to know before.
+pub(super) fn breaking(lock: &Lock) -> Option<Advice> {
+    match lock.details.get("breaking") {
+        Some(Detail::Text(text)) => Some(Advice::plain(harmless(text).into_owned())),
+        _ => None,
+    }
+}
+
 fn form(lock: &Lock) -> &'static str {
     lock.on_disk.as_ref().map_or("file", |there| there.content.form().word())
+}
+
+/// The command that removes a lock that was left behind.
+pub(crate) fn release_of(lock: &Lock) -> Option<String> {
+    target(lock).map(|target| format!("locktop release {target}"))
 }
 
 /// What names this lock, as a shell reads it.

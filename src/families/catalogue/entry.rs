@@ -31,8 +31,8 @@ pub struct Entry {
     pub programs: Vec<Arc<str>>,
     /// Words in the command line of such a program by which it is known not to make the lock.
     pub idle: Vec<Arc<str>>,
-    /// Which folder those programs work in.
-    pub worktree: Option<Worktree>,
+    /// Which folders those programs work in.
+    pub worktree: Vec<Worktree>,
     /// Whether being held for long is how it is meant to be.
     pub normal: bool,
     /// What it is made as, where it locks by existing.
@@ -109,6 +109,11 @@ impl Family {
     pub fn is_on_disk(self) -> bool {
         matches!(self, Self::Lockfile | Self::Pidfile)
     }
+
+    /// Whether something of it can lie on disk that keeps others out.
+    pub(crate) fn may_lie_on_disk(self) -> bool {
+        self.is_on_disk() || self == Self::Ipfs
+    }
 }
 
 /// A folder, as seen from a lock.
@@ -119,22 +124,29 @@ pub enum Worktree {
     Up(usize),
     /// The folder that has the nearest folder of this name in it that the lock is below.
     Around(Arc<str>),
+    /// The folder of what a file of this name says, which lies in the lock's folder or nearest above.
+    Named(Arc<str>),
 }
 
 impl Worktree {
-    /// As the catalogue writes it: `.`, `..`, `../..`, or `NAME/..`.
+    /// As the catalogue writes it: `.`, `..`, `../..`, `NAME/..`, or `@NAME`.
     pub(super) fn parse(text: &str) -> Option<Self> {
         if text == "." {
             return Some(Self::Up(0));
         }
+        let is_name = |name: &str| !matches!(name, "" | "." | "..") && !name.contains('/');
+        if let Some(name) = text.strip_prefix('@') {
+            return is_name(name).then(|| Self::Named(name.into()));
+        }
         let parts: Vec<&str> = text.split('/').collect();
         match parts[..] {
-            [name, ".."] if !matches!(name, "" | "." | "..") => Some(Self::Around(name.into())),
+            [name, ".."] if is_name(name) => Some(Self::Around(name.into())),
             _ => parts.iter().all(|part| *part == "..").then_some(Self::Up(parts.len())),
         }
     }
 
-    /// The folder, for the lock at `path`; `None` where there is none.
+    /// The folder, for the lock at `path`; `None` where there is none, or where a file would have to
+    /// be read to tell.
     #[must_use]
     pub fn of<'a>(&self, path: &'a Path) -> Option<&'a Path> {
         // The first of a path's ancestors is itself.
@@ -144,6 +156,7 @@ impl Worktree {
             Self::Around(name) => {
                 folders.find(|folder| folder.file_name() == Some(OsStr::new(&**name)))?.parent()
             }
+            Self::Named(_) => None,
         }
     }
 }
@@ -154,6 +167,7 @@ impl Serialize for Worktree {
             Self::Up(0) => serializer.serialize_str("."),
             Self::Up(steps) => serializer.serialize_str(&vec![".."; *steps].join("/")),
             Self::Around(name) => serializer.collect_str(&format_args!("{name}/..")),
+            Self::Named(name) => serializer.collect_str(&format_args!("@{name}")),
         }
     }
 }
@@ -230,14 +244,15 @@ mod tests {
         assert_eq!(of(".git/..", "/a/.git/b/.git/index.lock"), Some("/a/.git/b"));
         assert_eq!(of("../..", "/a.lock"), None);
         assert_eq!(of(".git/..", "/srv/x.lock"), None);
-        for text in ["", "/", "/..", "a", "../a", "./..", "a/b/.."] {
+        assert_eq!(of("@gitdir", "/srv/r/.git/worktrees/a/index.lock"), None);
+        for text in ["", "/", "/..", "a", "../a", "./..", "a/b/..", "@", "@..", "@a/b"] {
             assert_eq!(Worktree::parse(text), None, "{text}");
         }
     }
 
     #[test]
     fn worktrees_are_written_as_they_are_read() {
-        for text in [".", "..", "../..", ".git/.."] {
+        for text in [".", "..", "../..", ".git/..", "@gitdir"] {
             let json = serde_json::to_value(Worktree::parse(text).unwrap()).unwrap();
             assert_eq!(json, text);
         }

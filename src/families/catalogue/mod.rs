@@ -163,6 +163,11 @@ impl Catalogue {
         self.files.iter().find_map(|one| one.ranges.get(of_one(one)?))
     }
 
+    /// What is known of locks of a family wherever they are: the first entry of it.
+    pub(super) fn of_family(&self, word: &str) -> Option<&Entry> {
+        self.entries().find(|entry| entry.family.word() == word)
+    }
+
     /// All entries, those first that come first.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.files.iter().flat_map(|one| &one.entries)
@@ -188,7 +193,7 @@ impl Catalogue {
     /// Where well-known locks on disk may be, for whoever looks at everything: paths, and patterns
     /// whose every `*` is within one folder.
     pub(crate) fn lock_files_to_look_at(&self) -> Vec<(Arc<str>, &Entry)> {
-        let on_disk = self.entries().filter(|entry| entry.family.is_on_disk());
+        let on_disk = self.entries().filter(|entry| entry.family.may_lie_on_disk());
         let all = on_disk.flat_map(|entry| entry.path.iter().map(move |path| (path, entry)));
         let few = all.filter(|(path, _)| pattern::is_bounded(path));
         few.map(|(path, entry)| (Arc::clone(path), entry)).collect()

@@ -101,7 +101,7 @@ fn entry(table: &Table) -> Result<Entry, Error> {
         beside: table.text("beside")?.map(|text| beside(table, text)).transpose()?,
         programs: table.texts("programs")?.unwrap_or_default(),
         idle: table.texts("idle")?.unwrap_or_default(),
-        worktree: table.text("worktree")?.map(|text| worktree(table, &text)).transpose()?,
+        worktree: worktrees(table)?,
         normal: table.flag("normal")?,
         take: table.word("take", &forms, key_of)?.unwrap_or(Form::File),
         breaking: table.text("breaking")?,
@@ -117,11 +117,15 @@ fn beside(table: &Table, text: Arc<str>) -> Result<Arc<str>, Error> {
     Ok(text)
 }
 
-fn worktree(table: &Table, text: &str) -> Result<Worktree, Error> {
-    Worktree::parse(text).ok_or_else(|| {
-        let text = "has to be '.', '..', '../..' and so on, or 'NAME/..': the folder around NAME";
-        table.error("worktree", text)
-    })
+fn worktrees(table: &Table) -> Result<Vec<Worktree>, Error> {
+    let parse = |text: &Arc<str>| {
+        Worktree::parse(text).ok_or_else(|| {
+            let text = "has to be '.', '..', '../..' and so on, 'NAME/..' (the folder around NAME), \
+                        or '@NAME' (the folder of what the file NAME names)";
+            table.error("worktree", text)
+        })
+    };
+    table.texts("worktree")?.iter().flatten().map(parse).collect()
 }
 
 fn bytes(table: &Table) -> Result<Bytes, Error> {

@@ -94,7 +94,11 @@ pub(super) const SAMPLES: &[(&str, &[&str])] = &[
     ),
     (
         "git linked working tree",
-        &["/srv/x/.git/worktrees/fix/index.lock", "/srv/x/.git/worktrees/fix/HEAD.lock"],
+        &[
+            "/srv/x/.git/worktrees/fix/index.lock",
+            "/srv/x/.git/worktrees/fix/HEAD.lock",
+            "/srv/x.git/worktrees/fix/index.lock",
+        ],
     ),
     (
         "git bare repository",
@@ -203,7 +207,13 @@ pub(super) const SAMPLES: &[(&str, &[&str])] = &[
     ),
     (
         "IPFS repository",
-        &["/home/ipfs/.ipfs/repo.lock", "/data/ipfs/repo.lock", "/var/lib/ipfs/repo.lock"],
+        &[
+            "/srv/x/.ipfs/repo.lock",
+            "/home/ipfs/.ipfs/repo.lock",
+            "/root/.ipfs/repo.lock",
+            "/data/ipfs/repo.lock",
+            "/var/lib/ipfs/repo.lock",
+        ],
     ),
     (
         "Vim swap file",
@@ -250,6 +260,7 @@ pub(super) const SAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     ("libvirt daemon", &["/run/libvirtd.pid", "/run/virtqemud.pid"]),
+    ("left behind by a release", &["/srv/x/.git/.locktop-4242-0123456789abcdef"]),
     ("user database", &["/etc/.pwd.lock"]),
     (
         "user database, being edited",

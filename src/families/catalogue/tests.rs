@@ -111,7 +111,7 @@ fn git_names_its_process_beside_the_lock() {
     let path = Path::new("/srv/x/.git/refs/heads/main.lock");
     let entry = catalogue.find(path).unwrap();
     assert_eq!(entry.beside(path).unwrap(), Path::new("/srv/x/.git/refs/heads/main~pid.lock"));
-    assert_eq!(entry.worktree.as_ref().unwrap().of(path), Some(Path::new("/srv/x")));
+    assert_eq!(entry.worktree[0].of(path), Some(Path::new("/srv/x")));
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 mod weigh;
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,11 +16,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::model::{Elsewhere, Moment, OnDisk, Owner, Pid, Process, Sharer};
 use crate::system::System;
-use crate::system::census::{booted_at, number_of_folder};
+use crate::system::census::number_of_folder;
 use weigh::weigh;
 
-/// How far apart the clocks of processes and files can be.
-const CLOCKS: SignedDuration = SignedDuration::from_secs(2);
+/// How far apart the clocks of processes and files can be, and how exactly it is known how far a
+/// clock was set.
+const CLOCKS: SignedDuration = SignedDuration::from_secs(5);
 
 /// What a lock says of a start is rounded, and was read some time after it.
 const STARTS: SignedDuration = SignedDuration::from_secs(3);
@@ -34,8 +36,8 @@ pub(super) struct Manners<'a> {
     pub(super) programs: &'a [Arc<str>],
     /// Words in the command lines of such programs that never make it.
     pub(super) idle: &'a [Arc<str>],
-    /// The folder in which they work; `None`: that is not known.
-    pub(super) workplace: Option<&'a Path>,
+    /// The folders in which they work; empty: that is not known.
+    pub(super) workplaces: Vec<Cow<'a, Path>>,
 }
 
 /// What was found out about a lock.
@@ -66,9 +68,14 @@ struct Testimony {
     /// Why it proves nothing that nobody was seen to have it open.
     half_blind: Option<String>,
     is_fresh: bool,
-    /// Whether the clock by which it was made may be another than the one by which processes started.
-    clock_is_doubtful: bool,
+    clock: Clock,
 }
+
+/// By how much a lock that was changed earlier may look older than it is, beside processes, whose
+/// starts are told by the clock of now: so far was the clock set forward since the machine started.
+/// `None`: that is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Clock(Option<SignedDuration>);
 
 /// What became of the process that a lock names.
 #[derive(Debug)]
@@ -108,6 +115,7 @@ pub(super) struct Inquiry<'a> {
     system: &'a System,
     host: Arc<str>,
     at: Moment,
+    clock: Clock,
     /// Why processes of this machine may be out of sight.
     blind: Option<String>,
 }
@@ -121,7 +129,8 @@ impl<'a> Inquiry<'a> {
         } else {
             None
         };
-        Self { system, host: system.host().name, at, blind }
+        let clock = Clock(system.clock_was_set(at));
+        Self { system, host: system.host().name, at, clock, blind }
     }
 
     /// What speaks for and against whom.
@@ -148,20 +157,13 @@ impl<'a> Inquiry<'a> {
             blind: self.blind.clone().or(shared),
             half_blind: None,
             is_fresh: since(self.at, there.changed) < FRESH,
-            clock_is_doubtful: self.clock_is_doubtful(there),
+            clock: self.clock,
         };
         if !matches!(testimony.named, Named::Alive { .. } | Named::Elsewhere(_)) {
             self.hear_writers(there, &mut testimony);
             self.hear_programs(there, manners, &mut testimony);
         }
         testimony
-    }
-
-    /// Machines without a clock of their own start with an old one, which is set when they have
-    /// reached another machine.
-    fn clock_is_doubtful(&self, there: &OnDisk) -> bool {
-        let booted_at = booted_at(self.at).filter(|boot| there.changed < *boot);
-        booted_at.is_some_and(|boot| self.system.clock_was_set(boot) != Some(false))
     }
 
     fn named(&self, there: &OnDisk, owner: &Owner, is_ours: Option<bool>) -> Named {
@@ -188,7 +190,10 @@ impl<'a> Inquiry<'a> {
         let Some(suspect) = suspect else { return Named::Gone { number, inside: inside() } };
         let start = match (owner.started_at, suspect.process.started_at) {
             (Some(told), Some(real)) if is_near(told, real, STARTS) => Start::Same,
-            (Some(_), Some(_)) => Start::Another,
+            // It can have been told before the clock was set.
+            (Some(told), Some(real)) if real < told || self.clock.tells_later(real, told) => {
+                Start::Another
+            }
             _ => Start::Untold,
         };
         let inside = if start == Start::Same || there.uid == 0 { Vec::new() } else { inside() };
@@ -231,17 +236,18 @@ impl<'a> Inquiry<'a> {
             }
         };
         let pids: Vec<Pid> = running.iter().map(|(pid, _)| *pid).collect();
-        let workplace = manners.workplace.and_then(|folder| number_of_folder(folder).ok());
+        let folders = manners.workplaces.iter().filter_map(|folder| number_of_folder(folder).ok());
+        let folders: Vec<_> = folders.collect();
+        let made = there.birth.unwrap_or(there.changed);
         for suspect in self.suspects(&pids) {
-            if suspect.is_idle(manners.idle)
-                || suspect.came_after(there.birth.unwrap_or(there.changed))
-            {
+            if suspect.is_idle(manners.idle) || suspect.came_after(made, self.clock) {
                 continue;
             }
-            let is_there = workplace.map(|folder| self.system.works_in(suspect.pid, folder));
-            match is_there {
-                Some(Ok(true)) => testimony.at_work.push(suspect),
-                Some(Ok(false) | Err(_)) | None => testimony.strays.push(suspect),
+            let works_in = |folder| self.system.works_in(suspect.pid, folder).unwrap_or(false);
+            if folders.iter().copied().any(works_in) {
+                testimony.at_work.push(suspect);
+            } else {
+                testimony.strays.push(suspect);
             }
         }
     }
@@ -259,20 +265,43 @@ impl<'a> Inquiry<'a> {
 }
 
 impl Suspect {
-    /// Whether it started after that, as far as clocks can tell.
-    fn came_after(&self, moment: Timestamp) -> bool {
-        self.process.started_at.is_some_and(|started| started.duration_since(moment) > CLOCKS)
+    /// Whether it certainly started after that.
+    fn came_after(&self, moment: Timestamp, clock: Clock) -> bool {
+        self.process.started_at.is_some_and(|started| clock.tells_later(started, moment))
     }
 
-    fn is_idle(&self, words: &[Arc<str>]) -> bool {
+    /// Whether it started after that if nobody has set the clock.
+    fn seems_to_come_after(&self, moment: Timestamp) -> bool {
+        self.came_after(moment, Clock(Some(SignedDuration::ZERO)))
+    }
+
+    /// Whether its command is one of these: the first word that is neither an option nor belongs to
+    /// one. A later word can mean anything.
+    fn is_idle(&self, commands: &[Arc<str>]) -> bool {
         let line = self.process.cmdline.as_deref().unwrap_or_default();
-        line.iter().any(|word| words.iter().any(|idle| word.to_str() == Some(&**idle)))
+        let mut words = line.iter().skip(1).map(|word| word.to_str().unwrap_or_default());
+        let command = loop {
+            match words.next() {
+                // As git has them; of other options it is not known what belongs to them.
+                Some("-C" | "-c") => _ = words.next(),
+                Some(option) if option.starts_with("--") && option.contains('=') => {}
+                word => break word,
+            }
+        };
+        command.is_some_and(|command| commands.iter().any(|idle| **idle == *command))
     }
 
     /// Whether its user can have made a file of that one. The administrator makes files for anybody,
     /// and many who started as he do not end as he.
     fn can_have_made(&self, there: &OnDisk) -> bool {
         there.uid == 0 || self.users.is_none_or(|users| users.contains(&there.uid))
+    }
+}
+
+impl Clock {
+    /// Whether `a`, by the clock of now, is certainly after `b`, by the clock of then.
+    fn tells_later(self, a: Timestamp, b: Timestamp) -> bool {
+        self.0.is_some_and(|set| a.duration_since(b) > set.saturating_add(CLOCKS))
     }
 }
 

@@ -45,7 +45,7 @@ fn heard(named: Named) -> Testimony {
         blind: None,
         half_blind: None,
         is_fresh: false,
-        clock_is_doubtful: false,
+        clock: Clock(Some(SignedDuration::ZERO)),
     }
 }
 
@@ -102,6 +102,7 @@ fn who_is_named_with_its_start_has_it() {
         heard(Named::Alive { suspect, number: 7, start, inside: Vec::new() })
     };
     assert!(is_held(&of(named(Start::Same)), Certainty::Proven));
+    assert!(is_unknown(&of_git(named(Start::Same))), "another program of the same start");
     assert!(is_unknown(&of(named(Start::Another))));
 }
 
@@ -120,8 +121,12 @@ fn a_number_that_was_given_out_again_is_told() {
     assert!(is_held(&of(alive(somebody(7, "cron", 1))), Certainty::Likely));
     // What makes such locks may be it, by another clock.
     assert!(is_unknown(&of_git(alive(somebody(7, "git", 60)))));
-    let doubtful = Testimony { clock_is_doubtful: true, ..alive(somebody(7, "cron", 60)) };
-    assert!(is_unknown(&of(doubtful)));
+    // It may have been there before, by the clock of then.
+    for clock in [Clock(None), Clock(Some(SignedDuration::from_secs(57)))] {
+        assert!(is_unknown(&of(Testimony { clock, ..alive(somebody(7, "cron", 60)) })));
+    }
+    let clock = Clock(Some(SignedDuration::from_secs(30)));
+    assert!(is_stale(&of(Testimony { clock, ..alive(somebody(7, "cron", 60)) })));
 }
 
 #[test]
@@ -196,4 +201,31 @@ fn hosts_have_short_names_and_long_ones() {
     assert!(is_same_host("Web-01.example.org", "web-01"));
     assert!(!is_same_host("web-01.a.org", "web-01.b.org"));
     assert!(!is_same_host("web-01", "web-02"));
+}
+
+#[test]
+fn only_a_command_makes_a_program_idle() {
+    let idle = ["log".into(), "cat-file".into()];
+    let runs = |line: &[&str]| {
+        let mut suspect = somebody(8, "git", -60);
+        let cmdline = line.iter().map(Into::into).collect();
+        suspect.process =
+            Arc::new(Process { cmdline: Some(cmdline), ..(*suspect.process).clone() });
+        suspect.is_idle(&idle)
+    };
+    for line in [
+        &["git", "log"][..],
+        &["/usr/bin/git", "-C", "commit", "-c", "color.ui=1", "--git-dir=x", "cat-file", "--batch"],
+    ] {
+        assert!(runs(line), "{line:?}");
+    }
+    for line in [
+        &["git", "commit", "-m", "log"][..],
+        &["git", "--no-pager", "log"],
+        &["git", "--git-dir", "commit", "log"],
+        &["git"],
+        &[],
+    ] {
+        assert!(!runs(line), "{line:?}");
+    }
 }

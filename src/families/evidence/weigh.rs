@@ -1,6 +1,6 @@
 //! The weighing itself: a pure function. Mixed evidence decides nothing.
 
-use super::{Finding, Manners, Named, Start, Suspect, Testimony};
+use super::{Clock, Finding, Manners, Named, Start, Suspect, Testimony};
 use crate::diagnose::phrase;
 use crate::model::{Certainty, Elsewhere, OnDisk, Pid, Sharer, harmless};
 
@@ -12,7 +12,7 @@ pub(super) fn weigh(there: &OnDisk, manners: &Manners<'_>, heard: Testimony) -> 
     match heard.named {
         Named::Elsewhere(other) => elsewhere(other),
         Named::Alive { ref suspect, number, start, ref inside } => {
-            alive(there, manners, suspect, number, start, inside, heard.clock_is_doubtful)
+            alive(there, manners, suspect, number, start, inside, heard.clock)
         }
         Named::Gone { number, ref inside } => gone(there, number, inside, &heard),
         Named::Impossible(written) => {
@@ -41,7 +41,7 @@ fn alive(
     number: Pid,
     start: Start,
     inside: &[Suspect],
-    clock_is_doubtful: bool,
+    clock: Clock,
 ) -> Finding {
     let form = there.content.form().word();
     let who = phrase::name(&suspect.process);
@@ -51,14 +51,14 @@ fn alive(
         format!("it names thread {number} of {who}")
     };
     let mut finding = Finding { recorded: Some(suspect.pid), ..Finding::default() };
-    if start == Start::Same {
+    let is_known = manners.is_known(suspect);
+    // Numbers are given out again within the time in which starts look the same.
+    if start == Start::Same && is_known != Some(false) {
         finding.holders = vec![suspect.sharer(Certainty::Proven, Vec::new())];
         finding.remark = Some(format!("the {form} names it and its start"));
         return finding;
     }
-    let is_known = manners.is_known(suspect);
-    let came_after = suspect.came_after(there.changed);
-    if came_after && is_known != Some(true) && !clock_is_doubtful {
+    if suspect.came_after(there.changed, clock) && is_known != Some(true) {
         let what = if number == suspect.pid { "number" } else { "thread's number" };
         finding.abandoned = Some(format!(
             "{named}, which has ended: {who}, who has that {what} now, started after the {form} \
@@ -66,7 +66,7 @@ fn alive(
         ));
         return finding;
     }
-    let doubt = if came_after {
+    let doubt = if suspect.seems_to_come_after(there.changed) {
         let speaks_for = if is_known == Some(true) {
             "runs what makes such locks, but started"
         } else {
@@ -98,7 +98,7 @@ fn alive(
     } else {
         finding.holders = vec![suspect.sharer(Certainty::Likely, Vec::new())];
         finding.remark =
-            Some(format!("the {form} names it, and it started before that was last changed"));
+            Some(format!("the {form} names it, and was last changed after it had started"));
     }
     finding
 }
@@ -108,10 +108,11 @@ fn gone(there: &OnDisk, number: Pid, inside: &[Suspect], heard: &Testimony) -> F
     let mut finding = Finding { recorded: Some(number), ..Finding::default() };
     if !heard.writers.is_empty() {
         finding.holders = writers(heard);
-        finding.remark = Some(format!("{has_ended}, but they have it open"));
+        finding.remark = Some(format!("{has_ended}, but others have it open"));
         return finding;
     }
-    let inside: Vec<&Suspect> = inside.iter().filter(|by| !by.came_after(there.changed)).collect();
+    let was_there = |by: &&Suspect| !by.came_after(there.changed, heard.clock);
+    let inside: Vec<&Suspect> = inside.iter().filter(was_there).collect();
     if !inside.is_empty() {
         let names = names(&inside);
         finding.remark = Some(format!("{has_ended} here; in a container {names} has that number"));
@@ -131,15 +132,18 @@ fn unnamed(manners: &Manners<'_>, why: &str, heard: &Testimony) -> Finding {
         finding.holders = writers(heard);
         return finding;
     }
+    let programs = phrase::list(manners.programs.iter().map(ToString::to_string), NAMED);
     if !heard.at_work.is_empty() {
         let sharer = |by: &Suspect| by.sharer(Certainty::Likely, Vec::new());
         finding.holders = heard.at_work.iter().map(sharer).collect();
         finding.remark = Some(format!(
-            "{why}, but such locks are made by what runs there, since before it was made"
+            "{why}, but {}, which {} such locks, {} at work there before it was made",
+            names(&heard.at_work.iter().collect::<Vec<_>>()),
+            phrase::plural(heard.at_work.len(), "makes", "make"),
+            phrase::plural(heard.at_work.len(), "was", "were"),
         ));
         return finding;
     }
-    let programs = phrase::list(manners.programs.iter().map(ToString::to_string), NAMED);
     let strays: Vec<&Suspect> = heard.strays.iter().collect();
     let reason = if manners.programs.is_empty() {
         Some("nobody was seen to have it open".into())

@@ -42,8 +42,15 @@ impl Family for Nerdctl {
         &[Mechanism::Flock]
     }
 
-    /// What is not there is nerdctl's to make.
+    /// What is not there is nerdctl's to make, and a data root has no lock of its own.
     fn open(&self, at: PathBuf, want: Want) -> Result<Box<dyn Pending>, Error> {
+        if Spot::of(&at).is_none() && at.is_dir() {
+            let root = harmless_bytes(at.as_os_str().as_encoded_bytes());
+            return Err(Error::usage(format!(
+                "{root} is no lock of nerdctl's: name the one that is meant; 'locktop ls nerdctl:{root}' \
+                 prints those that are held"
+            )));
+        }
         match Flock::open(at.clone(), Want { create: None, ..want }) {
             Err(error) if error.is_gone() => Err(Error::usage(format!(
                 "{} does not exist, and only nerdctl makes it: with another data root or container, \

@@ -1,11 +1,13 @@
 //! Whom a lock on disk names as its owner, by its format: what is read is what somebody wrote.
 
+mod aside;
 mod chromium;
 mod emacs;
 mod firefox;
 mod git;
 mod number;
 mod postmaster;
+mod say;
 mod terraform;
 #[cfg(test)]
 mod tests;
@@ -17,6 +19,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
+pub(super) use say::Speaker;
+
 use crate::model::{Content, Excerpt, Form, Owner};
 
 /// How the owner of a lock on disk is written.
@@ -24,6 +28,8 @@ use crate::model::{Content, Excerpt, Form, Owner};
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Reader {
+    /// Its name: that of what we take aside, or make aside.
+    Aside,
     /// A decimal number alone in the first line, with blanks around it.
     Pid,
     /// A number and the name of a machine, as `gc.pid` of git.
@@ -52,7 +58,8 @@ pub enum Reader {
 
 impl Reader {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
+        Self::Aside,
         Self::Pid,
         Self::PidHost,
         Self::Uucp,
@@ -71,6 +78,7 @@ impl Reader {
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
+            Self::Aside => "aside",
             Self::Pid => "pid",
             Self::PidHost => "pid-host",
             Self::Uucp => "uucp",
@@ -90,6 +98,7 @@ impl Reader {
     #[must_use]
     pub fn told(self) -> &'static str {
         match self {
+            Self::Aside => "the number in its name",
             Self::Pid | Self::Uucp => "a number in it",
             Self::PidHost => "a number and the name of a machine in it",
             Self::Git => "'pid N'",
@@ -108,11 +117,14 @@ impl Reader {
     ///
     /// # Errors
     /// Why nobody can be told from it, as a clause: `it is empty`. Harmless to print.
-    pub(crate) fn read(self, _path: &Path, content: &Content) -> Result<Owner, String> {
-        if let Content::Unread { why, .. } = content {
-            return Err(why.clone());
+    pub(crate) fn read(self, path: &Path, content: &Content) -> Result<Owner, String> {
+        match (self, content) {
+            (Self::Aside, _) => return aside::read(path),
+            (_, Content::Unread { why, .. }) => return Err(why.clone()),
+            _ => {}
         }
         match self {
+            Self::Aside => aside::read(path),
             Self::Pid => whole(content).and_then(number::alone),
             Self::PidHost => whole(content).and_then(number::with_host),
             Self::Uucp => whole(content).and_then(uucp::read),

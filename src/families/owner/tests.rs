@@ -74,8 +74,17 @@ fn what_is_no_number_is_said() {
 #[test]
 fn what_could_not_be_read_says_why() {
     let pipe = Content::Unread { form: Form::File, why: "it is a pipe".into() };
-    for reader in Reader::ALL {
+    for reader in Reader::ALL.into_iter().filter(|reader| *reader != Reader::Aside) {
         assert_eq!(why(reader, &pipe), "it is a pipe");
+    }
+}
+
+#[test]
+fn what_was_taken_aside_says_by_whom() {
+    let read = |path: &str| Reader::Aside.read(Path::new(path), &link("anything"));
+    assert_eq!(read("/srv/.locktop-4242-0123456789abcdef").unwrap().pid, Some(4242));
+    for path in ["/srv/.locktop-x-1", "/srv/.locktop-1", "/srv/x", "/"] {
+        assert!(read(path).is_err(), "{path}");
     }
 }
 

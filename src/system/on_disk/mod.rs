@@ -4,6 +4,8 @@
 #[cfg(unix)]
 mod removal;
 #[cfg(unix)]
+mod replacement;
+#[cfg(unix)]
 mod unix;
 #[cfg(unix)]
 pub(crate) use removal::may_remove;

@@ -33,8 +33,13 @@ impl Slot {
     /// else can come in its place between a look at it and its removal, and put back if it is not
     /// that; never in place of something newer. The entries of a folder go one by one, and only
     /// those that were there.
+    ///
+    /// A file is locked meanwhile, so that nobody else who asks for that takes its place in between.
     pub(crate) fn remove_examined(&self, examined: &OnDisk) -> io::Result<Removal> {
-        if !self.has(&self.name, examined)? {
+        let is_file = matches!(examined.content, Content::File(_));
+        let locked = if is_file { self.lock_examined(examined) } else { Ok(None) };
+        // Some file systems have no such locks.
+        if is_file && matches!(locked, Ok(None)) || !self.has(&self.name, examined)? {
             return Ok(Removal::Lost);
         }
         let aside = unused_name();
@@ -55,7 +60,7 @@ impl Slot {
         }
     }
 
-    fn has(&self, name: &OsString, examined: &OnDisk) -> io::Result<bool> {
+    pub(super) fn has(&self, name: &OsString, examined: &OnDisk) -> io::Result<bool> {
         let there = examine_at(&self.folder, name.as_ref())?;
         Ok(there.is_some_and(|there| is_same(&there, examined)))
     }

@@ -9,9 +9,14 @@ pub(crate) struct FdInfo {
     pub(crate) locks: Vec<Record>,
     /// Whether the file can be written to through it.
     pub(crate) is_for_writing: bool,
+    /// Whether it is open for nothing but to keep hold of it (`O_PATH`).
+    pub(crate) is_a_hold: bool,
     /// How many descriptors are in flight over this Unix socket.
     pub(crate) in_flight: u64,
 }
+
+/// `O_PATH`, in the kernel's include/uapi/asm-generic/fcntl.h.
+const HOLD: u32 = 0o10_000_000;
 
 impl FdInfo {
     /// Reads the file's text; what is not about locks is skipped.
@@ -25,6 +30,7 @@ impl FdInfo {
                 let flags = str::from_utf8(flags.trim_ascii()).ok();
                 let flags = flags.and_then(|flags| u32::from_str_radix(flags, 8).ok());
                 info.is_for_writing = flags.is_some_and(|flags| matches!(flags & 3, 1 | 2));
+                info.is_a_hold = flags.is_some_and(|flags| flags & HOLD != 0);
             } else if let Some(count) = line.strip_prefix(b"scm_fds:") {
                 let count = str::from_utf8(count.trim_ascii()).ok();
                 info.in_flight = count.and_then(|count| count.parse().ok()).unwrap_or(0);
@@ -55,6 +61,7 @@ mod tests {
     fn a_socket_tells_of_descriptors_in_flight() {
         assert_eq!(FdInfo::parse(b"flags:\t02\nscm_fds: 3\n").in_flight, 3);
         assert!(!FdInfo::parse(b"flags:\t0100000\n").is_for_writing);
+        assert!(FdInfo::parse(b"flags:\t012400000\n").is_a_hold);
         assert_eq!(FdInfo::parse(b"scm_fds: x\nlock:\tnonsense\n"), FdInfo::default());
     }
 }

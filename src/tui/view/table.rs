@@ -181,7 +181,7 @@ impl Painter<'_> {
 /// The columns that fit, each with its place.
 fn layout(area: Rect) -> Vec<(Column, Rect)> {
     let wide = area.width >= WIDE;
-    let (verdict, kind) = (9, if wide { 7 } else { 0 });
+    let (verdict, kind) = (9, if wide { 9 } else { 0 });
     let (held, queue) = if wide { (11, 12) } else { (8, 10) };
     let gaps = GAP * if wide { 5 } else { 4 };
     let rest = area.width.saturating_sub(2 + verdict + kind + held + queue + gaps);

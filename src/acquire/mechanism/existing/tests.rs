@@ -36,7 +36,7 @@ impl Desk {
     }
 
     fn request(&self, form: Option<Form>) -> Existing {
-        Existing::open(self.path.clone(), Self::want(form)).unwrap()
+        Existing::open("lockfile", self.path.clone(), Self::want(form)).unwrap()
     }
 
     fn taken(&self, form: Form) -> Box<dyn Held> {
@@ -78,7 +78,8 @@ fn it_says_whose_it_is_unless_told_otherwise() {
     assert!(link.ends_with(&format!(":{pid}")), "{link}");
     held.give_back().unwrap();
     let want = Want { text: Some(b"someone".into()), ..Desk::want(None) };
-    let held = Existing::open(desk.path.clone(), want).unwrap().try_take().unwrap().unwrap();
+    let held =
+        Existing::open("lockfile", desk.path.clone(), want).unwrap().try_take().unwrap().unwrap();
     assert_eq!(fs::read(&desk.path).unwrap(), b"someone");
     held.give_back().unwrap();
 }
@@ -171,7 +172,7 @@ fn the_same_lock_has_one_path() {
     let desk = Desk::new();
     let link = desk.folder.path().join("link");
     symlink(desk.folder.path(), &link).unwrap();
-    let request = Existing::open(link.join("lock"), Desk::want(None)).unwrap();
+    let request = Existing::open("lockfile", link.join("lock"), Desk::want(None)).unwrap();
     assert_eq!(request.place(), desk.request(None).place());
 }
 
@@ -186,7 +187,7 @@ fn a_folder_is_entered_by_who_may_read_it() {
 #[test]
 fn what_cannot_be_made_is_an_error_that_helps() {
     let desk = Desk::new();
-    let open = |path: &str, want| Existing::open(desk.folder.path().join(path), want);
+    let open = |path: &str, want| Existing::open("lockfile", desk.folder.path().join(path), want);
     let want = || Desk::want(None);
     let error = open("nowhere/lock", want()).unwrap_err();
     assert!(error.is_gone() && error.to_string().contains("create it first"), "{error}");

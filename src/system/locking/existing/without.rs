@@ -37,6 +37,15 @@ impl Slot {
         match *self {}
     }
 
+    pub(crate) fn replace_examined(
+        &self,
+        _examined: &OnDisk,
+        _mode: u32,
+        _text: &[u8],
+    ) -> io::Result<Option<Made>> {
+        match *self {}
+    }
+
     pub(crate) fn remove(&self, _made: &Made) -> io::Result<Removal> {
         match *self {}
     }
