@@ -17,7 +17,7 @@ use rustix::process::Signal;
 use support::{Playground, Screen, send, somebody_is_in_charge};
 
 fn is_first_namespace() -> bool {
-    fs::read_link("/proc/self/ns/pid").unwrap() == PathBuf::from("pid:[4026531836]")
+    fs::read_link("/proc/self/ns/pid").unwrap().as_os_str() == "pid:[4026531836]"
 }
 
 fn end(demo: &mut Child, signal: Signal) {

@@ -151,6 +151,7 @@ fn manners<'a>(known: Option<&'a Entry>, path: &'a Path, system: &System) -> Man
     Manners {
         programs: &known.programs,
         idle: &known.idle,
+        heirs: known.heirs,
         workplaces: known.worktree.iter().filter_map(workplace).collect(),
     }
 }

@@ -150,7 +150,8 @@ impl Families {
         let path = lock.path.as_ref()?.as_path();
         self.catalogue.find(path).or_else(|| {
             let family = match lock.mechanism {
-                Mechanism::Exists => named(&lock.family)?,
+                // Of a repository's; what somebody called a lock file can be anybody's.
+                Mechanism::Exists => named(&lock.family).filter(|family| !family.lies_on_disk())?,
                 _ => of_unknown(path, &|path| system.is_there(path))?,
             };
             self.catalogue.of_family(family.word())

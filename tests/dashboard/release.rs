@@ -446,7 +446,8 @@ fn what_was_left_behind_is_removed_and_the_rest_only_by_the_word() {
     terminal.shows("ended");
 
     terminal.press("G");
-    terminal.shows("▸ unknown");
+    // Nothing is known of it, not even its name.
+    terminal.shows("├─ mystery ── why");
     terminal.takes_method("remove");
     terminal.shows("Not proven to be left behind");
     terminal.press("yes\r");

@@ -58,8 +58,18 @@ fn a_server_has_its_pid_file_until_it_is_killed() {
     assert!(text.contains(&format!("postgres (pid {postgres})")), "{text}");
     told(&scene, &["run", "--timeout", "0.2", &file, "--", "true"], &[1]);
 
+    // One of its children is stopped, and so outlives it.
+    let children = scene.stage().does(format!(
+        "[int(pid) for pid in read('/proc/{postgres}/task/{postgres}/children').split()]"
+    ));
+    let child = Pid::from_raw(children[0].as_i64().unwrap() as i32).unwrap();
+    kill_process(child, Signal::STOP).unwrap();
     kill_process(Pid::from_raw(postgres).unwrap(), Signal::KILL).unwrap();
     wait_until("it has ended", || state(postgres).is_none().then_some(()));
+    let lock = seen(&scene, &file);
+    assert_ne!(lock["verdict"], "stale", "{lock:#}");
+    assert!(pids(&lock["holders"]).contains(&Some(child.as_raw_nonzero().get())), "{lock:#}");
+    kill_process(child, Signal::KILL).unwrap();
     let lock = becomes(&scene, &file, left_behind());
     assert!(why(&lock).contains(&format!("pid {postgres}")), "{lock:#}");
     let text = scene.explain(&file);

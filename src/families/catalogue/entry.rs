@@ -31,6 +31,8 @@ pub struct Entry {
     pub programs: Vec<Arc<str>>,
     /// Words in the command line of such a program by which it is known not to make the lock.
     pub idle: Vec<Arc<str>>,
+    /// Whether such programs at work there need it still when the one that it names has ended.
+    pub heirs: bool,
     /// Which folders those programs work in.
     pub worktree: Vec<Worktree>,
     /// Whether being held for long is how it is meant to be.

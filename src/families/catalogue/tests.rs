@@ -247,6 +247,7 @@ fn a_lock_can_say_all_of_itself() {
         beside = "*.pid"
         programs = "rsync"
         idle = ["--daemon"]
+        heirs = true
         worktree = ".."
         normal = true
         take = "folder"

@@ -36,6 +36,8 @@ pub(super) struct Manners<'a> {
     pub(super) programs: &'a [Arc<str>],
     /// Words in the command lines of such programs that never make it.
     pub(super) idle: &'a [Arc<str>],
+    /// Whether those at work there need it still when the one that it names has ended.
+    pub(super) heirs: bool,
     /// The folders in which they work; empty: that is not known.
     pub(super) workplaces: Vec<Cow<'a, Path>>,
 }
@@ -240,7 +242,9 @@ impl<'a> Inquiry<'a> {
         let folders: Vec<_> = folders.collect();
         let made = there.birth.unwrap_or(there.changed);
         for suspect in self.suspects(&pids) {
-            if suspect.is_idle(manners.idle) || suspect.came_after(made, self.clock) {
+            // Heirs are its owner's children.
+            let came_after = !manners.heirs && suspect.came_after(made, self.clock);
+            if came_after || suspect.is_idle(manners.idle) {
                 continue;
             }
             let works_in = |folder| self.system.works_in(suspect.pid, folder).unwrap_or(false);

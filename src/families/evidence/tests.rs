@@ -229,3 +229,14 @@ fn only_a_command_makes_a_program_idle() {
         assert!(!runs(line), "{line:?}");
     }
 }
+
+#[test]
+fn what_the_owner_left_at_work_still_needs_it() {
+    let programs = ["postgres".into()];
+    let manners = Manners { programs: &programs, heirs: true, ..Manners::default() };
+    let backend = || Testimony { at_work: vec![somebody(8, "postgres", 60)], ..gone() };
+    let finding = weigh(&lock(), &manners, backend());
+    assert!(is_held(&finding, Certainty::Likely), "{finding:?}");
+    assert!(is_stale(&weigh(&lock(), &manners, gone())));
+    assert!(is_stale(&of(backend())), "nobody else's children do");
+}

@@ -14,7 +14,7 @@ pub(super) fn weigh(there: &OnDisk, manners: &Manners<'_>, heard: Testimony) -> 
         Named::Alive { ref suspect, number, start, ref inside } => {
             alive(there, manners, suspect, number, start, inside, heard.clock)
         }
-        Named::Gone { number, ref inside } => gone(there, number, inside, &heard),
+        Named::Gone { number, ref inside } => gone(there, manners, number, inside, &heard),
         Named::Impossible(written) => {
             let why = format!("it names {written}, which no process can be");
             unnamed(manners, &why, &heard)
@@ -103,7 +103,13 @@ fn alive(
     finding
 }
 
-fn gone(there: &OnDisk, number: Pid, inside: &[Suspect], heard: &Testimony) -> Finding {
+fn gone(
+    there: &OnDisk,
+    manners: &Manners<'_>,
+    number: Pid,
+    inside: &[Suspect],
+    heard: &Testimony,
+) -> Finding {
     let has_ended = format!("it names pid {number}, and no such process is alive");
     let mut finding = Finding { recorded: Some(number), ..Finding::default() };
     if !heard.writers.is_empty() {
@@ -116,6 +122,13 @@ fn gone(there: &OnDisk, number: Pid, inside: &[Suspect], heard: &Testimony) -> F
     if !inside.is_empty() {
         let names = names(&inside);
         finding.remark = Some(format!("{has_ended} here; in a container {names} has that number"));
+        return finding;
+    }
+    if manners.heirs && !heard.at_work.is_empty() {
+        finding.holders = at_work(heard);
+        let names = names(&heard.at_work.iter().collect::<Vec<_>>());
+        let is = phrase::plural(heard.at_work.len(), "is", "are");
+        finding.remark = Some(format!("{has_ended}, but {names} {is} still at work there"));
         return finding;
     }
     match &heard.blind {
@@ -134,8 +147,7 @@ fn unnamed(manners: &Manners<'_>, why: &str, heard: &Testimony) -> Finding {
     }
     let programs = phrase::list(manners.programs.iter().map(ToString::to_string), NAMED);
     if !heard.at_work.is_empty() {
-        let sharer = |by: &Suspect| by.sharer(Certainty::Likely, Vec::new());
-        finding.holders = heard.at_work.iter().map(sharer).collect();
+        finding.holders = at_work(heard);
         finding.remark = Some(format!(
             "{why}, but {}, which {} such locks, {} at work there before it was made",
             names(&heard.at_work.iter().collect::<Vec<_>>()),
@@ -164,6 +176,10 @@ fn unnamed(manners: &Manners<'_>, why: &str, heard: &Testimony) -> Finding {
         }
     }
     finding
+}
+
+fn at_work(heard: &Testimony) -> Vec<Sharer> {
+    heard.at_work.iter().map(|by| by.sharer(Certainty::Likely, Vec::new())).collect()
 }
 
 fn writers(heard: &Testimony) -> Vec<Sharer> {
