@@ -9,7 +9,7 @@ use super::lockfile::Lockfile;
 use crate::acquire::{Pending, Want};
 use crate::error::Error;
 use crate::inspect::Inspector;
-use crate::model::{Lock, LockId, Mechanism, PathBytes, Target, harmless, harmless_bytes};
+use crate::model::{Lock, LockId, Mechanism, PathBytes, Target, harmless};
 use crate::system::locking::is_absent;
 
 /// A request for the lock that a target names.
