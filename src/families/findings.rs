@@ -151,6 +151,9 @@ fn manners<'a>(known: Option<&'a Entry>, path: &'a Path, system: &System) -> Man
     Manners {
         programs: &known.programs,
         idle: &known.idle,
+        stays: &known.stays,
+        roams: &known.roams,
+        anchor: known.worktree.iter().find_map(Worktree::anchor),
         heirs: known.heirs,
         workplaces: known.worktree.iter().filter_map(workplace).collect(),
     }

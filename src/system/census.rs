@@ -72,6 +72,40 @@ impl System {
         Ok(false)
     }
 
+    /// Whether a process was started with one of these variables or options: `NAME`, `NAME=…`.
+    ///
+    /// # Errors
+    /// The system's, above all `PermissionDenied`.
+    pub(crate) fn was_started_with(&self, pid: Pid, words: &[Arc<str>]) -> io::Result<bool> {
+        let is_one = |text: &[u8]| {
+            words.iter().any(|word| {
+                let rest = text.strip_prefix(word.as_bytes());
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"="))
+            })
+        };
+        let texts =
+            [read_record(&self.path(pid, "cmdline"))?, read_record(&self.path(pid, "environ"))?];
+        Ok(texts.iter().any(|text| text.split(|byte| *byte == 0).any(is_one)))
+    }
+
+    /// Whether the nearest thing of that name, in the working folder of a process or above it, is a
+    /// folder: no file that says where the folder is.
+    ///
+    /// # Errors
+    /// The system's, above all `PermissionDenied`; `NotFound` where there is nothing of that name.
+    pub(crate) fn is_anchored(&self, pid: Pid, name: &str) -> io::Result<bool> {
+        let mut folder = self.path(pid, "cwd");
+        for _ in 0..MOST_FOLDERS {
+            platform::stat_following(&folder)?;
+            match std::fs::symlink_metadata(folder.join(name)) {
+                Ok(there) => return Ok(there.is_dir()),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => folder.push(".."),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(io::ErrorKind::NotFound.into())
+    }
+
     /// Who has these files open for writing.
     ///
     /// # Errors
@@ -190,6 +224,8 @@ mod tests {
         assert_eq!(found[&number], [fd], "and not the one for reading");
         drop((file, read));
         assert!(system.written_by(ours, &HashSet::from([number])).unwrap().is_empty());
+        let with = |words: [&str; 1]| system.was_started_with(ours, &words.map(Arc::from)).unwrap();
+        assert!(with(["PATH"]) && !with(["PAT"]) && !with(["NO_SUCH_VARIABLE"]));
         let status = system.status(ours).unwrap();
         assert_eq!(status.process, ours);
     }

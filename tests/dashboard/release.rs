@@ -443,7 +443,7 @@ fn what_was_left_behind_is_removed_and_the_rest_only_by_the_word() {
     terminal.shows("The lock is free");
     assert!(!path("postmaster.pid").exists());
     terminal.press(ESCAPE);
-    terminal.shows("ended");
+    terminal.hides("The lock is free");
 
     terminal.press("G");
     // Nothing is known of it, not even its name.

@@ -53,6 +53,14 @@ fn starts_with(scene: &Scene, more: &str, folder: &str, line: &str) -> i32 {
     scene.stage().does(command).as_i64().unwrap() as i32
 }
 
+/// The same, with somebody at the other end of its standard input who says nothing.
+fn waits(scene: &Scene, folder: &str, line: &str) -> i32 {
+    let folder = json!(scene.path(folder));
+    let stdin = "stdin=subprocess.PIPE";
+    let command = format!("spawn({QUIET}, 'git'{}, folder={folder}, {stdin})", words(line));
+    scene.stage().does(command).as_i64().unwrap() as i32
+}
+
 fn starts(scene: &Scene, folder: &str, line: &str) -> i32 {
     starts_with(scene, "", folder, line)
 }
@@ -114,6 +122,10 @@ fn a_commit_whose_editor_is_open_has_the_index() {
 fn a_killed_git_leaves_it_behind_beside_one_that_lives() {
     let Some(scene) = repository() else { return };
     runs(&scene, "clone -q r other");
+    runs(&scene, "init -q third");
+    // Both wait for what they are to read.
+    let [stray, reader] =
+        ["hash-object --stdin", "cat-file --batch"].map(|line| waits(&scene, "third", line));
     let git = commits(&scene, "r");
     gets(git, Signal::KILL);
     has_ended(git);
@@ -121,7 +133,7 @@ fn a_killed_git_leaves_it_behind_beside_one_that_lives() {
     let live = commits(&scene, "other");
     let index = |name: &str| target(&scene, "lockfile", &format!("{name}/.git/index.lock"));
     assert_eq!(pids(&seen(&scene, &index("other"))["holders"]), [Some(live)]);
-    // Who works elsewhere can have made it all the same.
+    // A clone works on a folder that it makes, and of most commands that is not known.
     let lock = wait_until("it has been there for a while", || {
         let lock = seen(&scene, &index("r"));
         (!why(&lock).contains("just now")).then_some(lock)
@@ -129,10 +141,15 @@ fn a_killed_git_leaves_it_behind_beside_one_that_lives() {
     assert_eq!(lock["verdict"], "unknown");
     assert!(why(&lock).contains("at work elsewhere, can have made it"), "{lock:#}");
     is_told_by_all(&scene, &index("r"));
+    gets(stray, Signal::KILL);
+    has_ended(stray);
+    // Who commits in another repository has made no lock of this one.
+    becomes(&scene, &index("r"), left_behind());
+    is_told_by_all(&scene, &index("r"));
     fs::write(scene.path("go"), "").unwrap();
     has_ended(live);
     // A reader elsewhere is none that makes such locks.
-    let pager = starts(&scene, "other", "cat-file --batch");
+    assert!(state(reader).is_some());
     let lock = becomes(&scene, &index("r"), left_behind());
     assert_eq!(pids(&lock["holders"]), []);
     if left_behind() == "stale" {
@@ -140,7 +157,7 @@ fn a_killed_git_leaves_it_behind_beside_one_that_lives() {
         assert!(text.contains("nobody has it open, and no git is alive"), "{text}");
         assert!(text.contains("locktop release"), "{text}");
     }
-    let _ = pager;
+    gets(reader, Signal::KILL);
 }
 
 #[test]

@@ -31,6 +31,11 @@ pub struct Entry {
     pub programs: Vec<Arc<str>>,
     /// Words in the command line of such a program by which it is known not to make the lock.
     pub idle: Vec<Arc<str>>,
+    /// Commands of such a program with which it makes no other lock than that of the folder around it,
+    /// unless it roams; empty: that is not known of any.
+    pub stays: Vec<Arc<str>>,
+    /// Variables and options with which it works on another folder all the same.
+    pub roams: Vec<Arc<str>>,
     /// Whether such programs at work there need it still when the one that it names has ended.
     pub heirs: bool,
     /// Which folders those programs work in.
@@ -144,6 +149,14 @@ impl Worktree {
         match parts[..] {
             [name, ".."] if is_name(name) => Some(Self::Around(name.into())),
             _ => parts.iter().all(|part| *part == "..").then_some(Self::Up(parts.len())),
+        }
+    }
+
+    /// The name of the folder that the programs look for, from the one that they work in upwards.
+    pub(in crate::families) fn anchor(&self) -> Option<&str> {
+        match self {
+            Self::Around(name) => Some(name),
+            _ => None,
         }
     }
 

@@ -16,13 +16,13 @@ use crate::error::Error;
 use crate::model::{Form, harmless, harmless_bytes};
 
 /// The keys of a `[[lock]]`.
-const LOCK: [&str; 14] = [
-    "path", "name", "family", "except", "owner", "beside", "programs", "idle", "heirs", "worktree",
-    "normal", "take", "breaking", "link",
+const LOCK: [&str; 16] = [
+    "path", "name", "family", "except", "owner", "beside", "programs", "idle", "stays", "roams",
+    "heirs", "worktree", "normal", "take", "breaking", "link",
 ];
 
 /// Of those, what only a lock on disk has: who holds another one, the kernel knows.
-const ON_DISK: [&str; 5] = ["owner", "beside", "idle", "heirs", "take"];
+const ON_DISK: [&str; 7] = ["owner", "beside", "idle", "stays", "roams", "heirs", "take"];
 
 /// The keys of a `[[range]]`.
 const RANGE: [&str; 5] = ["start", "end", "name", "path", "link"];
@@ -101,6 +101,8 @@ fn entry(table: &Table) -> Result<Entry, Error> {
         beside: table.text("beside")?.map(|text| beside(table, text)).transpose()?,
         programs: table.texts("programs")?.unwrap_or_default(),
         idle: table.texts("idle")?.unwrap_or_default(),
+        stays: table.texts("stays")?.unwrap_or_default(),
+        roams: table.texts("roams")?.unwrap_or_default(),
         heirs: table.flag("heirs")?,
         worktree: worktrees(table)?,
         normal: table.flag("normal")?,

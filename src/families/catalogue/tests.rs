@@ -247,6 +247,8 @@ fn a_lock_can_say_all_of_itself() {
         beside = "*.pid"
         programs = "rsync"
         idle = ["--daemon"]
+        stays = ["mend"]
+        roams = ["--folder"]
         heirs = true
         worktree = ".."
         normal = true

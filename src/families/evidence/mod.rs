@@ -36,6 +36,12 @@ pub(super) struct Manners<'a> {
     pub(super) programs: &'a [Arc<str>],
     /// Words in the command lines of such programs that never make it.
     pub(super) idle: &'a [Arc<str>],
+    /// Commands with which such a program makes no other lock than that of the folder around it.
+    pub(super) stays: &'a [Arc<str>],
+    /// Variables and options with which it works on another folder all the same.
+    pub(super) roams: &'a [Arc<str>],
+    /// The name of the folder by which it knows the one around it.
+    pub(super) anchor: Option<&'a str>,
     /// Whether those at work there need it still when the one that it names has ended.
     pub(super) heirs: bool,
     /// The folders in which they work; empty: that is not known.
@@ -244,16 +250,26 @@ impl<'a> Inquiry<'a> {
         for suspect in self.suspects(&pids) {
             // Heirs are its owner's children.
             let came_after = !manners.heirs && suspect.came_after(made, self.clock);
-            if came_after || suspect.is_idle(manners.idle) {
+            if came_after || suspect.has_command(manners.idle) {
                 continue;
             }
             let works_in = |folder| self.system.works_in(suspect.pid, folder).unwrap_or(false);
             if folders.iter().copied().any(works_in) {
                 testimony.at_work.push(suspect);
-            } else {
+            } else if self.can_roam(&suspect, manners) {
                 testimony.strays.push(suspect);
             }
         }
+    }
+
+    /// Whether a program at work elsewhere can have made it.
+    fn can_roam(&self, suspect: &Suspect, manners: &Manners<'_>) -> bool {
+        let Some(anchor) = manners.anchor.filter(|_| suspect.has_command(manners.stays)) else {
+            return true;
+        };
+        // What may not be known can be.
+        self.system.was_started_with(suspect.pid, manners.roams).unwrap_or(true)
+            || !self.system.is_anchored(suspect.pid, anchor).unwrap_or(false)
     }
 
     fn suspects(&self, pids: &[Pid]) -> Vec<Suspect> {
@@ -281,7 +297,7 @@ impl Suspect {
 
     /// Whether its command is one of these: the first word that is neither an option nor belongs to
     /// one. A later word can mean anything.
-    fn is_idle(&self, commands: &[Arc<str>]) -> bool {
+    fn has_command(&self, commands: &[Arc<str>]) -> bool {
         let line = self.process.cmdline.as_deref().unwrap_or_default();
         let mut words = line.iter().skip(1).map(|word| word.to_str().unwrap_or_default());
         let command = loop {
@@ -292,7 +308,7 @@ impl Suspect {
                 word => break word,
             }
         };
-        command.is_some_and(|command| commands.iter().any(|idle| **idle == *command))
+        command.is_some_and(|command| commands.iter().any(|known| **known == *command))
     }
 
     /// Whether its user can have made a file of that one. The administrator makes files for anybody,

@@ -211,7 +211,7 @@ fn only_a_command_makes_a_program_idle() {
         let cmdline = line.iter().map(Into::into).collect();
         suspect.process =
             Arc::new(Process { cmdline: Some(cmdline), ..(*suspect.process).clone() });
-        suspect.is_idle(&idle)
+        suspect.has_command(&idle)
     };
     for line in [
         &["git", "log"][..],
