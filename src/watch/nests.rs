@@ -128,10 +128,13 @@ mod tests {
         drop(fs::read(path("last.lock")).unwrap());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
         fs::write(path("named"), "").unwrap();
-        let mut seen = spotted(&wakes);
-        seen.dedup();
-        let expected = [path("named")];
-        assert!(seen == expected || seen == [path("last.lock"), path("named")], "{seen:?}");
+        let mut seen = Vec::new();
+        while !seen.contains(&path("named")) {
+            seen.extend(spotted(&wakes));
+        }
+        // To make a file is more than one event.
+        let is_known = |seen: &PathBuf| [path("last.lock"), path("named")].contains(seen);
+        assert!(seen.iter().all(is_known), "{seen:?}");
         fs::remove_file(path("last.lock")).unwrap();
         while !spotted(&wakes).contains(&path("last.lock")) {}
         assert_eq!(wakes.trouble.note(), None);
