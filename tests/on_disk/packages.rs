@@ -146,7 +146,8 @@ fn machine() -> Option<Scene> {
 /// The lock of that path in that scene. In their own mounts others have locks of the same name.
 fn lock_at(scene: &Scene, report: &Report, path: &Path) -> Option<Value> {
     let device = scene.stage().does(format!(
-        "'{{:02x}}:{{:02x}}'.format(*(part(os.stat({path:?}).st_dev) for part in (os.major, os.minor)))"
+        "'{{:02x}}:{{:02x}}'.format(*(part(os.stat('{}').st_dev) for part in (os.major, os.minor)))",
+        path.display()
     ));
     let locks = report.all_at(path);
     let mut own = locks.iter().filter(|lock| lock["details"]["device"] == device);
