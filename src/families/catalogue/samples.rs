@@ -44,7 +44,7 @@ pub(super) const SAMPLES: &[(&str, &[&str])] = &[
     ("nix garbage collection", &["/nix/var/nix/gc.lock"]),
     ("nix temporary roots", &["/nix/var/nix/temproots/4711"]),
     ("nix store path, being built", &["/nix/store/0c4q-hello-2.12.lock"]),
-    ("cargo package cache", &["/root/.cargo/.package-cache"]),
+    ("cargo package cache", &["/root/.cargo/.package-cache", "/usr/local/cargo/.package-cache"]),
     ("cargo package cache (changing it)", &["/root/.cargo/.package-cache-mutate"]),
     ("cargo installed programs", &["/home/alice/.cargo/.crates.toml"]),
     (
