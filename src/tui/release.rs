@@ -31,6 +31,8 @@ pub(super) struct Subject {
     /// Its verdict and the reason, from outside.
     pub(super) why: String,
     as_seen: AsSeen,
+    /// In which ways it could be freed.
+    methods: &'static [Method],
     /// How it is other than it was seen, if it is; a clause.
     pub(super) change: Option<&'static str>,
 }
@@ -92,6 +94,9 @@ impl Dialog {
             subject.change = match snapshot.lock(&subject.lock) {
                 None => Some("nobody has it any more"),
                 Some(lock) if lock.as_seen != subject.as_seen => Some("it has other holders now"),
+                Some(lock) if lock.methods != subject.methods => {
+                    Some("its holders are in another state now")
+                }
                 Some(_) => None,
             };
         }
@@ -147,6 +152,7 @@ impl Subject {
             name: super::cells::place(lock),
             why: format!("{}{why}.", lock.verdict.word()),
             as_seen: lock.as_seen,
+            methods: lock.methods,
             change: None,
         }
     }

@@ -178,13 +178,23 @@ fn what_changes_between_the_question_and_the_answer_is_not_touched() {
     // The same holder, but there is nothing to be resumed any more.
     first.gets(Signal::CONT);
     wait_until("it goes on", || (state(first.pid)? == 'S').then_some(()));
+    // That is seen before or found out then.
     terminal.press("y");
     terminal.shows("nothing was touched");
-    terminal.shows("r looks again.");
-    terminal.press("r");
-    terminal.shows("▸ cancel: touch nothing");
-    terminal.shows("terminate");
-    terminal.hides("resume");
+    terminal.shows("r looks again");
+    loop {
+        terminal.press("r");
+        terminal.shows("▸ cancel: touch nothing");
+        terminal.shows("terminate");
+        // The last look can have been before it went on.
+        let screen = terminal.wait("how it is now", |seen| {
+            let screen = seen.parser.screen().contents();
+            !screen.contains("resume") || screen.contains("in another state now")
+        });
+        if !screen.contains("resume") {
+            break;
+        }
+    }
     // Another holder, while the plans are shown, and while it is asked.
     let second = waiter(&theatre, "l");
     first.ends();
@@ -205,7 +215,9 @@ fn what_changes_between_the_question_and_the_answer_is_not_touched() {
     terminal.press("r");
     terminal.hides("cancel: touch nothing");
     terminal.leaves();
-    assert_eq!(theatre.stages(), ["begun", "failed", "declined"]);
+    let stages = theatre.stages();
+    let stages: Vec<&str> = stages.iter().map(String::as_str).collect();
+    assert!(stages == ["begun", "failed", "declined"] || stages == ["declined"; 2], "{stages:?}");
 }
 
 #[test]

@@ -43,8 +43,23 @@ pub(super) fn enqueue(system: &System, locks: &mut [Sighting], table: &Table, be
     if beyond_table {
         threads.enqueue_the_others(locks);
     }
+    ask_once(locks);
     for lock in locks.iter_mut() {
         number(&mut lock.facts.requests);
+    }
+}
+
+/// A thread waits for one lock at a time. A table that changes while it is read in pieces can have a
+/// line twice, or one that was over when the next was read: the system call tells which is so.
+fn ask_once(locks: &mut [Sighting]) {
+    let thread = |request: &Request| request.pid.zip(request.tid);
+    let requests = || locks.iter().flat_map(|lock| &lock.facts.requests);
+    let mut asking: HashSet<(Pid, Pid)> =
+        requests().filter(|request| request.fd.is_some()).filter_map(thread).collect();
+    for lock in locks {
+        lock.facts.requests.retain(|request| {
+            request.fd.is_some() || thread(request).is_none_or(|thread| asking.insert(thread))
+        });
     }
 }
 
