@@ -228,8 +228,11 @@ fn a_renewal_that_fails_is_tried_again_until_it_works() {
     desk.server.answers(Answer::Failed);
     desk.clock.advance(LIFE / 3);
     for round in 1..=5 {
-        wait_until("it is tried", || desk.server.asked() >= round);
-        desk.clock.advance(LATEST_AGAIN);
+        // The pause begins when the one who asked has heard the answer.
+        wait_until("it is tried", || {
+            desk.clock.advance(LATEST_AGAIN / 50);
+            desk.server.asked() >= round
+        });
     }
     desk.server.answers(Answer::Renewed);
     wait_until("it is renewed", || {
