@@ -18,6 +18,7 @@ pub(crate) mod grip;
 mod harm;
 mod kin;
 pub(crate) mod knock;
+mod lock_table;
 mod locked;
 pub(crate) mod locking;
 mod lookup;
@@ -42,9 +43,9 @@ use other as platform;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -52,6 +53,7 @@ use crate::model::{FileId, Host, Mechanism, Mode, Moment, Pid, Range};
 use control_groups::CgroupRoots;
 pub(crate) use discovery::Discovery;
 pub(crate) use harm::{OwnLock, own_user};
+pub(crate) use lock_table::TableText;
 use lookup::Lookups;
 pub(crate) use lookup::{Answer, Ask};
 pub(crate) use people::Anatomy;
@@ -65,10 +67,6 @@ use procfs::stat::Stat;
 use procfs::syscall;
 pub(crate) use pulse::Pulse;
 use scheduler::Account;
-
-/// A lock table longer than this is read only so far: its queues alone can grow with the square of
-/// their length.
-const TABLE_LIMIT: usize = 256 << 20;
 
 /// What `statx` says of a file, without asking another machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,16 +85,6 @@ pub(crate) struct Wanted {
     pub(crate) mechanism: Mechanism,
     pub(crate) mode: Option<Mode>,
     pub(crate) range: Option<Range>,
-}
-
-/// The text of the lock table.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct TableText {
-    pub(crate) text: Vec<u8>,
-    /// It came in one read, so that it is a snapshot.
-    pub(crate) at_once: bool,
-    /// It was too long to be read to its end.
-    pub(crate) cut: bool,
 }
 
 /// The processor time that this process has spent, where that can be told.
@@ -175,42 +163,6 @@ impl System {
     #[expect(clippy::unused_self, reason = "the clock belongs to the system")]
     pub(crate) fn now(&self) -> Moment {
         Moment { wall: Timestamp::now(), uptime: platform::uptime() }
-    }
-
-    /// Whether this platform has a lock table at all.
-    pub(crate) fn has_lock_table(&self) -> bool {
-        self.proc.join("locks").exists()
-    }
-
-    /// The lock table. Reading it holds up everybody's locks for as long as it takes.
-    pub(crate) fn lock_table(&self) -> io::Result<TableText> {
-        let began = Instant::now();
-        let table = self.read_lock_table();
-        self.stalled.fetch_add(began.elapsed().as_nanos() as u64, Ordering::Relaxed);
-        table
-    }
-
-    /// For how long everybody's locks have been held up so far.
-    pub(crate) fn stalled(&self) -> Duration {
-        Duration::from_nanos(self.stalled.load(Ordering::Relaxed))
-    }
-
-    fn read_lock_table(&self) -> io::Result<TableText> {
-        use io::Read as _;
-        let mut file = std::fs::File::open(self.proc.join("locks"))?;
-        let mut text = Vec::with_capacity(64 << 10);
-        let mut chunk = vec![0; 64 << 10];
-        let mut reads = 0;
-        while text.len() < TABLE_LIMIT {
-            match file.read(&mut chunk) {
-                Ok(0) => return Ok(TableText { text, at_once: reads <= 1, cut: false }),
-                Ok(length) => text.extend_from_slice(&chunk[..length]),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
-            }
-            reads += 1;
-        }
-        Ok(TableText { text, at_once: false, cut: true })
     }
 
     /// Whether we see all processes of the machine: we are in its first pid namespace.
