@@ -9,7 +9,7 @@ use std::os::unix::fs::symlink;
 use machine::Machine;
 
 use super::*;
-use crate::model::{Holder, Verdict};
+use crate::model::{Holder, Pid, Verdict};
 
 /// A machine on which process 10 has taken and keeps the lock of a file, through descriptor 3.
 fn held() -> Machine {
