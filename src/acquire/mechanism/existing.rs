@@ -81,6 +81,12 @@ impl Existing {
         if ours.is_none() {
             return Ok(None);
         }
+        self.verified(slot, ours)
+    }
+
+    /// What was made, if its path still leads to it: else its folder has another path by now, or
+    /// somebody has removed it, and it is no lock.
+    fn verified(&self, slot: Slot, ours: Option<Made>) -> Result<Option<Box<dyn Held>>, Error> {
         let held = HeldExisting { slot, ours, place: self.place() };
         if held.is_named()? {
             return Ok(Some(Box::new(held)));
@@ -158,14 +164,8 @@ impl Pending for Existing {
             if ours.is_none() {
                 return Ok(None);
             }
-            let held = HeldExisting { slot, ours, place: self.place() };
-            if held.is_named()? {
-                return Ok(Some(Box::new(held)));
-            }
-            // Its folder has another path by now, or somebody has removed it: it is no lock.
-            match Box::new(held).give_back() {
-                Err(error) if !error.is_lost() => return Err(error),
-                _ => {}
+            if let Some(held) = self.verified(slot, ours)? {
+                return Ok(Some(held));
             }
         }
         Err(replaced_all_the_time(&self.path))
