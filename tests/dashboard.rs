@@ -12,6 +12,9 @@ mod ours;
 #[cfg(target_os = "linux")]
 #[path = "dashboard/release.rs"]
 mod release;
+#[cfg(target_os = "linux")]
+#[path = "dashboard/slowness.rs"]
+mod slowness;
 mod support;
 #[path = "dashboard/terminal.rs"]
 mod terminal;
