@@ -150,6 +150,21 @@ fn every_size_will_do() {
 }
 
 #[test]
+fn what_a_terminal_forgot_while_it_was_small_is_drawn_again() {
+    let held = Held::new();
+    let mut terminal = Terminal::start(&[held.folder()]);
+    terminal.shows("nightly.lock");
+    // The dashboard sees only the size that it had before.
+    for width in [10, 100] {
+        terminal.seen.0.lock().unwrap().parser.screen_mut().set_size(30, width);
+    }
+    kill_process(terminal.pid(), Signal::WINCH).unwrap();
+    terminal.shows("nightly.lock");
+    terminal.press("q");
+    assert!(terminal.ends().success());
+}
+
+#[test]
 fn it_suspends_and_comes_back() {
     let held = Held::new();
     // A shell with job control, which looks at the terminal and comes back at once.
