@@ -17,6 +17,9 @@ use crate::system::discovery::Bell;
 use crate::system::{Resolved, System};
 pub use select::Selection;
 
+/// Somebody who looks once waits so long for what takes a while.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// Whether a bare folder names itself or everything below it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Folders {
@@ -55,6 +58,8 @@ pub struct Inspector {
     sources: Vec<Box<dyn Source>>,
     ledger: Ledger,
     scope: Scope,
+    /// [`PATIENCE`], unless for a test.
+    patience: Duration,
     /// What the last look showed, as long as glances can be compared with it.
     last: Option<Arc<Snapshot>>,
     glances: u64,
@@ -85,6 +90,7 @@ impl Inspector {
             sources: vec![Box::<Kernel>::default(), Box::<Files>::default()],
             ledger,
             scope,
+            patience: PATIENCE,
             last: None,
             glances: 0,
             kept: 0,
@@ -181,9 +187,9 @@ impl Inspector {
     /// # Errors
     /// When the system's lock table cannot be read.
     pub fn snapshot(&mut self) -> Result<Snapshot, Error> {
-        self.scope.patient = true;
+        self.scope.patience = Some(self.patience);
         let seen = self.look();
-        self.scope.patient = false;
+        self.scope.patience = None;
         seen.map(Arc::unwrap_or_clone)
     }
 
