@@ -65,7 +65,7 @@ impl Cast {
     pub(crate) fn holder(&self, name: &str, source: &str) -> Actor {
         let actor = self.actor(name);
         actor.does(source);
-        self.sleeps(&actor);
+        sleeps(&actor);
         actor
     }
 
@@ -97,15 +97,6 @@ impl Cast {
     /// Anything else that is told by a word.
     pub(crate) fn reads(&self, text: &str, word: &str) {
         self.words.borrow_mut().text(text, word);
-    }
-
-    /// Has an actor do nothing for the rest of the scene.
-    #[track_caller]
-    pub(crate) fn sleeps(&self, actor: &Actor) {
-        actor.begins("time.sleep(10_000)");
-        wait_until("an actor sleeps", || {
-            place(actor.pid).is_some_and(|place| place.contains("nanosleep")).then_some(())
-        });
     }
 
     /// A path in the folder, as text.
@@ -216,6 +207,15 @@ impl Cast {
         self.scene.has_private_mounts();
         self.scene.stage().does("mount('none', '/var/log', 'tmpfs')");
     }
+}
+
+/// Has an actor do nothing for the rest of the scene.
+#[track_caller]
+pub(crate) fn sleeps(actor: &Actor) {
+    actor.begins("time.sleep(10_000)");
+    wait_until("an actor sleeps", || {
+        place(actor.pid).is_some_and(|place| place.contains("nanosleep")).then_some(())
+    });
 }
 
 /// The function of the kernel in which a process sleeps.

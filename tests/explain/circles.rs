@@ -21,10 +21,10 @@ fn two_in_a_circle() {
     let Some(cast) = Cast::with(&[]) else { return };
     let _actors = circle(&cast, &["left", "right"]);
     insta::assert_snapshot!(cast.told("0.lock"), @"
-    DIR/0.lock: deadlock (flock lock, held exclusively)
-    Deadlock: left (pid LEFT) has DIR/0.lock and waits for DIR/1.lock; right (pid RIGHT) has DIR/1.lock and waits for DIR/0.lock. Held by left (pid LEFT) through descriptor 3, run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY. Held for TIME. left (pid LEFT) sleeps in locks_lock_inode_wait, last ran TIME ago.
+    DIR/0.lock: deadlock (flock lock, exclusive)
+    left (pid LEFT) has DIR/0.lock and waits for DIR/1.lock; right (pid RIGHT) has DIR/1.lock and waits for DIR/0.lock. Held by left through descriptor 3, for TIME. 1 process waits for it. left: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
     Queue:
-      right RIGHT (root) waits TIME in the kernel's queue, wants it exclusively, behind left (pid LEFT)
+      right (pid RIGHT, root) has waited TIME to have it exclusively
     What can be done, least harm first:
       - End right (pid RIGHT) with SIGTERM: that opens the circle. It is the youngest in it, so it is likely to lose the least.
           kill RIGHT
@@ -38,10 +38,10 @@ fn three_in_a_circle_and_the_way_out() {
     let Some(cast) = Cast::with(&[]) else { return };
     let actors = circle(&cast, &["one", "two", "three"]);
     insta::assert_snapshot!(cast.told("0.lock"), @"
-    DIR/0.lock: deadlock (flock lock, held exclusively)
-    Deadlock: one (pid ONE) has DIR/0.lock and waits for DIR/1.lock; two (pid TWO) has DIR/1.lock and waits for DIR/2.lock; three (pid THREE) has DIR/2.lock and waits for DIR/0.lock. Held by one (pid ONE) through descriptor 3, run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY. Held for TIME. one (pid ONE) sleeps in locks_lock_inode_wait, last ran TIME ago.
+    DIR/0.lock: deadlock (flock lock, exclusive)
+    one (pid ONE) has DIR/0.lock and waits for DIR/1.lock; two (pid TWO) has DIR/1.lock and waits for DIR/2.lock; three (pid THREE) has DIR/2.lock and waits for DIR/0.lock. Held by one through descriptor 3, for TIME. 1 process waits for it. one: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
     Queue:
-      three THREE (root) waits TIME in the kernel's queue, wants it exclusively, behind one (pid ONE)
+      three (pid THREE, root) has waited TIME to have it exclusively
     What can be done, least harm first:
       - End three (pid THREE) with SIGTERM: that opens the circle. It is the youngest in it, so it is likely to lose the least.
           kill THREE
@@ -50,13 +50,13 @@ fn three_in_a_circle_and_the_way_out() {
     ");
     insta::assert_snapshot!(cast.told_of(&format!("pid:{}", actors[0].pid)), @"
     one (pid ONE) holds 1 lock and waits for 1
-    one (pid ONE) sleeps in locks_lock_inode_wait, run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY. Holds DIR/0.lock exclusively through descriptor 3, for TIME; 1 waits for it; deadlock, since one (pid ONE) has DIR/0.lock and waits for DIR/1.lock; two (pid TWO) has DIR/1.lock and waits for DIR/2.lock; three (pid THREE) has DIR/2.lock and waits for DIR/0.lock. Waits for TIME to have DIR/1.lock exclusively, at place 1 of its queue, behind two (pid TWO). In a circle: one (pid ONE) waits for DIR/1.lock, which two (pid TWO) keeps; two (pid TWO) waits for DIR/2.lock, which three (pid THREE) keeps; three (pid THREE) waits for DIR/0.lock, which one (pid ONE) keeps; by themselves they never go on.
+    In a circle: one (pid ONE) waits for DIR/1.lock, which two (pid TWO) keeps; two (pid TWO) waits for DIR/2.lock, which three (pid THREE) keeps; three (pid THREE) waits for DIR/0.lock, which one (pid ONE) keeps; by themselves they never go on. It has waited TIME to have DIR/1.lock exclusively, at place 1 of its queue, behind two (pid TWO). It has DIR/0.lock exclusively through descriptor 3, for TIME; 1 process waits for that. one: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
     Queue:
-      three THREE (root) waits TIME in the kernel's queue, wants it exclusively, for DIR/0.lock
+      three (pid THREE, root) has waited TIME to have DIR/0.lock exclusively
     What can be done, least harm first:
       - End three (pid THREE) with SIGTERM: that opens the circle. It is the youngest in it, so it is likely to lose the least.
           kill THREE
-      - See first to DIR/1.lock, for which it waits.
+      - Look first at DIR/1.lock, for which it waits.
           locktop explain @(1.lock)
     ");
     cast.follows("0.lock", "kill");
@@ -76,10 +76,10 @@ fn one_waits_for_what_it_inherited() {
     });
     cast.becomes("l", "deadlock");
     insta::assert_snapshot!(cast.told("l"), @"
-    DIR/l: deadlock (flock lock, held exclusively)
-    Deadlock: flock (pid SCRIPT) waits for DIR/l, which it keeps itself. Held by flock (pid SCRIPT) through descriptor 9, run by root, in the folder DIR, a child of theatre (pid THEATRE), as: flock l true. Held for TIME. flock (pid SCRIPT) sleeps in locks_lock_inode_wait, last ran TIME ago.
+    DIR/l: deadlock (flock lock, exclusive)
+    flock (pid SCRIPT) waits for DIR/l, which it keeps itself. Held by flock through descriptor 9, for TIME. flock: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: flock l true.
     Queue:
-      flock SCRIPT (root) waits TIME in the kernel's queue, wants it exclusively, behind flock (pid SCRIPT)
+      flock (pid SCRIPT, root) has waited TIME to have it exclusively
     What can be done, least harm first:
       - End flock (pid SCRIPT) with SIGTERM: it waits for what it keeps itself.
           kill SCRIPT

@@ -7,7 +7,7 @@ use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 use serde_json::json;
 
-use crate::cast::{Cast, place};
+use crate::cast::{Cast, place, sleeps};
 use crate::support::{Need, state, wait_until};
 
 #[test]
@@ -17,14 +17,14 @@ fn a_stopped_holder_and_the_way_on() {
     let _waiter = cast.waiter("report", "flock('l', EX)");
     holder.stops();
     insta::assert_snapshot!(cast.told("l"), @"
-    DIR/l: stuck (flock lock, held exclusively)
-    Stuck: backup (pid BACKUP) is stopped by a signal. Held by backup (pid BACKUP) through descriptor 3, run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY. Held for TIME.
+    DIR/l: stuck (flock lock, exclusive)
+    backup (pid BACKUP) is stopped by a signal. Held by backup through descriptor 3, for TIME. 1 process waits for it. backup: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
     Queue:
-      report REPORT (root) waits TIME in the kernel's queue, wants it exclusively, behind backup (pid BACKUP)
+      report (pid REPORT, root) has waited TIME to have it exclusively
     What can be done, least harm first:
       - Let backup (pid BACKUP) go on from where a signal stopped it.
           kill -CONT BACKUP
-      - End backup (pid BACKUP) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. A stopped process takes the signal when it is continued. SIGKILL only if that is ignored: then nothing is cleaned up.
+      - End backup (pid BACKUP) with SIGTERM: it can clean up, but what was under way stays unfinished. A stopped process takes the signal when it is continued. SIGKILL only if that is ignored: then nothing is cleaned up.
           locktop release DIR/l --method terminate
       - Do not remove the lock's file: that frees nothing, and lets a second holder in beside the first.
     ");
@@ -40,13 +40,13 @@ fn a_stopped_holder_as_a_process() {
     holder.stops();
     insta::assert_snapshot!(cast.told_of(&format!("pid:{}", holder.pid)), @"
     backup (pid BACKUP) holds 1 lock and waits for none
-    backup (pid BACKUP) is stopped by a signal, run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY. Holds DIR/l exclusively through descriptor 3, for TIME; 1 waits for it; stuck, since backup (pid BACKUP) is stopped by a signal.
+    DIR/l is stuck: backup (pid BACKUP) is stopped by a signal. It has DIR/l exclusively through descriptor 3, for TIME; 1 process waits for that. backup: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
     Queue:
-      report REPORT (root) waits TIME in the kernel's queue, wants it exclusively, for DIR/l
+      report (pid REPORT, root) has waited TIME to have DIR/l exclusively
     What can be done, least harm first:
       - Let backup (pid BACKUP) go on from where a signal stopped it.
           kill -CONT BACKUP
-      - End backup (pid BACKUP) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. A stopped process takes the signal when it is continued. SIGKILL only if that is ignored: then nothing is cleaned up.
+      - End backup (pid BACKUP) with SIGTERM: it can clean up, but what was under way stays unfinished. A stopped process takes the signal when it is continued. SIGKILL only if that is ignored: then nothing is cleaned up.
           kill BACKUP; kill -CONT BACKUP
     ");
 }
@@ -62,14 +62,14 @@ fn a_holder_in_a_debugger() {
     waitpid(pid, None).unwrap();
     cast.is(std::process::id() as i32, "DEBUGGER");
     insta::assert_snapshot!(cast.told("l"), @"
-    DIR/l: stuck (flock lock, held exclusively)
-    Stuck: backup (pid BACKUP) is stopped by a debugger. Held by backup (pid BACKUP) through descriptor 3, run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY. Held for TIME.
+    DIR/l: stuck (flock lock, exclusive)
+    backup (pid BACKUP) is stopped by a debugger. Held by backup through descriptor 3, for TIME. 1 process waits for it. backup: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
     Queue:
-      report REPORT (root) waits TIME in the kernel's queue, wants it exclusively, behind backup (pid BACKUP)
+      report (pid REPORT, root) has waited TIME to have it exclusively
     What can be done, least harm first:
-      - Let the debugger of backup (pid BACKUP) continue or detach.
+      - Let whoever debugs backup (pid BACKUP) continue or detach it; this says who that is.
           grep TracerPid /proc/BACKUP/status
-      - End backup (pid BACKUP) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. SIGKILL only if that is ignored: then nothing is cleaned up.
+      - End backup (pid BACKUP) with SIGTERM: it can clean up, but what was under way stays unfinished. SIGKILL only if that is ignored: then nothing is cleaned up.
           locktop release DIR/l --method terminate
       - Do not remove the lock's file: that frees nothing, and lets a second holder in beside the first.
     ");
@@ -86,23 +86,25 @@ fn a_frozen_holder_and_the_way_on() {
     let holder = cast.actor("backup");
     holder.does(format!("write('{group}/cgroup.procs', str(os.getpid()))"));
     holder.does("flock('l', EX)");
-    cast.sleeps(&holder);
+    sleeps(&holder);
     stage.does(format!("write('{group}/cgroup.freeze', '1')"));
     let is_frozen = format!("'frozen 1' in read('{group}/cgroup.events')");
     wait_until("it is frozen", || (stage.does(&is_frozen) == json!(true)).then_some(()));
     let _waiter = cast.waiter("report", "flock('l', EX)");
-    insta::assert_snapshot!(cast.told("l"), @r#"
-    DIR/l: stuck (flock lock, held exclusively)
-    Stuck: backup (pid BACKUP) is frozen (its control group). Held by backup (pid BACKUP) through descriptor 3, run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY. Held for TIME.
+    insta::assert_snapshot!(cast.told("l"), @"
+    DIR/l: stuck (flock lock, exclusive)
+    backup (pid BACKUP) is frozen (its control group). Held by backup through descriptor 3, for TIME. 1 process waits for it. backup: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
     Queue:
-      report REPORT (root) waits TIME in the kernel's queue, wants it exclusively, behind backup (pid BACKUP)
+      report (pid REPORT, root) has waited TIME to have it exclusively
     What can be done, least harm first:
       - Thaw the control group of backup (pid BACKUP), or the one above it that was frozen.
-          echo 0 > "/sys/fs/cgroup$(sed -n s/^0:://p /proc/BACKUP/cgroup)/cgroup.freeze"
-      - End backup (pid BACKUP) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. A frozen process takes the signal when it is thawed. SIGKILL only if that is ignored: then nothing is cleaned up.
+          locktop release DIR/l --method resume
+      - End backup (pid BACKUP) with SIGTERM: it can clean up, but what was under way stays unfinished. A frozen process takes the signal when it is thawed. SIGKILL only if that is ignored: then nothing is cleaned up.
           kill BACKUP
       - Do not remove the lock's file: that frees nothing, and lets a second holder in beside the first.
-    "#);
+    ");
+    cast.runs(&format!("{} --yes", cast.suggested("l", "resume")));
+    cast.becomes("l", "contended");
 }
 
 #[test]
@@ -120,14 +122,14 @@ fn a_holder_that_no_signal_reaches() {
     });
     cast.reads(&place(holder.pid).unwrap(), "VFORK");
     insta::assert_snapshot!(cast.told("l"), @"
-    DIR/l: stuck (posix lock, held exclusively)
-    Stuck: backup (pid BACKUP) is in uninterruptible sleep in VFORK for TIME. Held by backup (pid BACKUP) through descriptor 3, run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY. Held for TIME.
+    DIR/l: stuck (posix lock, exclusive)
+    backup (pid BACKUP) is in uninterruptible sleep in VFORK for TIME. Held by backup through descriptor 3, for TIME. 1 process waits for it. backup: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
     Queue:
-      report REPORT (root) waits TIME in the kernel's queue, wants it exclusively, behind backup (pid BACKUP)
+      report (pid REPORT, root) has waited TIME to have it exclusively
     What can be done, least harm first:
-      - See to the device or file system that backup (pid BACKUP) waits for: until that answers, no signal reaches it.
+      - See to what backup (pid BACKUP) waits for, such as a device or a file system: until that answers, no signal reaches it.
           sudo cat /proc/BACKUP/stack
-      - End backup (pid BACKUP) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. In uninterruptible sleep it takes the signal when that sleep ends. SIGKILL only if that is ignored: then nothing is cleaned up.
+      - End backup (pid BACKUP) with SIGTERM: it can clean up, but what was under way stays unfinished. In uninterruptible sleep it takes the signal when that sleep ends. SIGKILL only if that is ignored: then nothing is cleaned up.
           locktop release DIR/l --method terminate
       - Do not remove the lock's file: that frees nothing, and lets a second holder in beside the first.
     ");

@@ -11,14 +11,14 @@ fn a_range_of_bytes() {
     let _holder = cast.holder("accounts", "posix('l', WRITE, 0, 10)");
     let _waiter = cast.waiter("report", "posix('l', READ, 0, 5, wait=True)");
     insta::assert_snapshot!(cast.told("l"), @"
-    DIR/l bytes 0-9: contended (posix lock, held exclusively)
-    Contended: 1 waits; accounts (pid ACCOUNTS) keeps it through descriptor 3 and sleeps in hrtimer_nanosleep. Held by accounts (pid ACCOUNTS) through descriptor 3, run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY. Held for TIME. accounts (pid ACCOUNTS) sleeps in hrtimer_nanosleep, last ran TIME ago.
+    DIR/l bytes 0-9: contended (posix lock, exclusive)
+    Held by accounts (pid ACCOUNTS) through descriptor 3, for TIME. 1 process waits for it. accounts sleeps in hrtimer_nanosleep, last ran TIME ago. accounts: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
     Queue:
-      report REPORT (root) waits TIME in the kernel's queue, wants bytes 0-4 shared, behind accounts (pid ACCOUNTS)
+      report (pid REPORT, root) has waited TIME to have bytes 0-4 shared
     What can be done, least harm first:
       - Wait: this returns when the lock is free, and takes nothing.
           locktop wait --range 0-9 posix:DIR/l
-      - End accounts (pid ACCOUNTS) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. SIGKILL only if that is ignored: then nothing is cleaned up.
+      - End accounts (pid ACCOUNTS) with SIGTERM: it can clean up, but what was under way stays unfinished. SIGKILL only if that is ignored: then nothing is cleaned up.
           locktop release DIR/l --method terminate
     ");
 }
@@ -29,14 +29,14 @@ fn an_open_file_description() {
     let _holder = cast.holder("accounts", "ofd('l')");
     let _waiter = cast.waiter("report", "ofd('l', wait=True)");
     insta::assert_snapshot!(cast.told("l"), @"
-    DIR/l: contended (ofd lock, held exclusively)
-    Contended: 1 waits; accounts (pid ACCOUNTS) keeps it through descriptor 3 and sleeps in hrtimer_nanosleep. Held by accounts (pid ACCOUNTS) through descriptor 3, run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY. Held for TIME. accounts (pid ACCOUNTS) sleeps in hrtimer_nanosleep, last ran TIME ago.
+    DIR/l: contended (ofd lock, exclusive)
+    Held by accounts (pid ACCOUNTS) through descriptor 3, for TIME. 1 process waits for it. accounts sleeps in hrtimer_nanosleep, last ran TIME ago. accounts: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
     Queue:
-      report REPORT (root) waits TIME in the kernel's queue, wants it exclusively, behind accounts (pid ACCOUNTS)
+      report (pid REPORT, root) has waited TIME to have it exclusively
     What can be done, least harm first:
       - Wait: this returns when the lock is free, and takes nothing.
           locktop wait ofd:DIR/l
-      - End accounts (pid ACCOUNTS) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. SIGKILL only if that is ignored: then nothing is cleaned up.
+      - End accounts (pid ACCOUNTS) with SIGTERM: it can clean up, but what was under way stays unfinished. SIGKILL only if that is ignored: then nothing is cleaned up.
           locktop release DIR/l --method terminate
     ");
 }
@@ -47,14 +47,14 @@ fn a_lease_that_somebody_breaks() {
     let _holder = cast.holder("samba", "lease('l')");
     let _breaker = cast.waiter("report", "open('l')");
     insta::assert_snapshot!(cast.told("l"), @"
-    DIR/l: contended (lease lock, held shared)
-    Contended: 1 waits; samba (pid SAMBA) keeps it through descriptor 3 and sleeps in hrtimer_nanosleep. Held by samba (pid SAMBA) through descriptor 3, run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY. Held for TIME. samba (pid SAMBA) sleeps in hrtimer_nanosleep, last ran TIME ago.
+    DIR/l: contended (lease lock, shared)
+    Held by samba (pid SAMBA) through descriptor 3, for TIME. 1 process waits for it. samba sleeps in hrtimer_nanosleep, last ran TIME ago. samba: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
     Queue:
-      report REPORT (root) waits TIME in the kernel's queue, wants it shared
+      report (pid REPORT, root) has waited TIME to have it shared
     What can be done, least harm first:
       - Wait: the kernel takes a lease away by itself, this many seconds after somebody else opens the file.
           cat /proc/sys/fs/lease-break-time
-      - End samba (pid SAMBA) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. SIGKILL only if that is ignored: then nothing is cleaned up.
+      - End samba (pid SAMBA) with SIGTERM: it can clean up, but what was under way stays unfinished. SIGKILL only if that is ignored: then nothing is cleaned up.
           locktop release DIR/l --method terminate
     ");
 }
@@ -70,13 +70,13 @@ fn a_writer_of_sqlite() {
     cast.is(shell.pid, "SQLITE3");
     wait_until("it writes", || cast.scene.path("begun").exists().then_some(()));
     insta::assert_snapshot!(cast.told("db"), @"
-    DIR/db bytes 1073741825-1073741825 (SQLite writer): held (posix lock, held exclusively)
-    Held by sqlite3 (pid SQLITE3) through descriptor 3, run by root, in the folder DIR, a child of theatre (pid THEATRE), as: sqlite3 db. Held for TIME. sqlite3 (pid SQLITE3) sleeps in do_wait, last ran TIME ago.
+    DIR/db bytes 1073741825-1073741825 (SQLite writer): held (posix lock, exclusive)
+    Held by sqlite3 (pid SQLITE3) through descriptor 3, for TIME. sqlite3 sleeps in do_wait, last ran TIME ago. sqlite3: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: sqlite3 db.
     What can be done, least harm first:
       - Nothing needs to be done: nobody waits for it.
 
-    DIR/db bytes 1073741826-1073742335 (SQLite database): held (posix lock, held shared)
-    Held by sqlite3 (pid SQLITE3) through descriptor 3, run by root, in the folder DIR, a child of theatre (pid THEATRE), as: sqlite3 db. Held for TIME. sqlite3 (pid SQLITE3) sleeps in do_wait, last ran TIME ago.
+    DIR/db bytes 1073741826-1073742335 (SQLite database): held (posix lock, shared)
+    Held by sqlite3 (pid SQLITE3) through descriptor 3, for TIME. sqlite3 sleeps in do_wait, last ran TIME ago. sqlite3: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: sqlite3 db.
     What can be done, least harm first:
       - Nothing needs to be done: nobody waits for it.
     ");

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use crate::cast::Cast;
+use crate::cast::{Cast, sleeps};
 use crate::support::{Need, wait_until};
 
 /// Nothing of the user's.
@@ -29,7 +29,7 @@ fn git_left_its_index_locked() {
     cast.ages("r/.git/index.lock");
     insta::assert_snapshot!(cast.told("r/.git/index.lock"), @"
     DIR/r/.git/index.lock (git index): stale (lockfile, a file)
-    Stale: nobody has it open, and no git is alive that was there when it was made. Nobody has it. The file has been there for TIME.
+    Nobody has it open, and no git is alive that was there when it was made. The file has been there for TIME.
     What can be done, least harm first:
       - Remove the file: it is looked at again before, and exactly that is removed.
           locktop release lockfile:DIR/r/.git/index.lock
@@ -60,11 +60,11 @@ fn git_is_at_work() {
     cast.is(editor, "EDITOR");
     insta::assert_snapshot!(cast.told("r/.git/index.lock"), @"
     DIR/r/.git/index.lock (git index): held (lockfile, a file)
-    Held: probably git (pid GIT) keeps it; it does not say whose it is, but git (pid GIT), which makes such locks, was at work there before it was made. Probably held by git (pid GIT), run by root, in the folder DIR/r, a child of theatre (pid THEATRE), as: git commit -q -a. Held for TIME. git (pid GIT) sleeps in do_wait, last ran TIME ago.
+    Probably held by git (pid GIT), for TIME. It does not say whose it is, but git (pid GIT), which makes such locks, was at work there before it was made. git sleeps in do_wait, last ran TIME ago. git: run by root, in the folder DIR/r, a child of theatre (pid THEATRE), as: git commit -q -a.
     What can be done, least harm first:
       - Wait: this returns when it is free, and takes nothing.
           locktop wait lockfile:DIR/r/.git/index.lock
-      - End git (pid GIT) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. SIGKILL only if that is ignored: then nothing is cleaned up. That it is theirs is only likely: look at what they do before.
+      - End git (pid GIT) with SIGTERM: it can clean up, but what was under way stays unfinished. SIGKILL only if that is ignored: then nothing is cleaned up. That it belongs to git (pid GIT) is only likely: look first at what is going on there.
       - It holds the next index, and goes when that git ends. Editors run git in the background; a commit whose editor is open has it too. While such a git runs, removing it can lose what it staged.
     ");
 }
@@ -79,10 +79,10 @@ fn a_pid_file_names_another_program() {
     cast.ages("backup.pid");
     let other = cast.scene.stage().makes(&format!("fork_as({number})"));
     cast.is_called(&other, "other");
-    cast.sleeps(&other);
+    sleeps(&other);
     insta::assert_snapshot!(cast.told_of(&format!("pidfile:{}", cast.path("backup.pid"))), @"
     DIR/backup.pid: unknown (pidfile, a file)
-    Unknown: it names pid OTHER: other (pid OTHER) started after the file was last changed: the number was given out again, or the clock was set. Who holds it could not be seen. The file has been there for TIME.
+    It names pid OTHER: other (pid OTHER) started after the file was last changed: the number was given out again, or the clock was set. Whether anybody has it could not be told. The file has been there for TIME.
     What can be done, least harm first:
       - Wait: this returns when it is free, and takes nothing.
           locktop wait pidfile:DIR/backup.pid
@@ -97,7 +97,7 @@ fn emacs_locked_it_on_another_machine() {
     symlink("alice@far.example.org.12:1700000000", cast.scene.path(".#text")).unwrap();
     insta::assert_snapshot!(cast.told(".#text"), @"
     DIR/.#text (Emacs lock): unknown (lockfile, a symbolic link)
-    Unknown: it names pid 12 on far.example.org, another machine, which cannot be looked at from here. By the record held by pid 12 on far.example.org, run by alice; whether it really keeps the lock could not be checked. Held for TIME. To hold it for long is by design.
+    It names pid 12 on far.example.org, another machine, which cannot be looked at from here. The symbolic link has been there for TIME. It is meant to be held for long. pid 12: run by alice.
     What can be done, least harm first:
       - Look on far.example.org whether its owner is alive.
           ssh far.example.org ps 12

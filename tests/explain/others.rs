@@ -1,6 +1,6 @@
 //! Who cannot see everything, and who is in charge elsewhere.
 
-use crate::cast::{Cast, place};
+use crate::cast::{Cast, place, sleeps};
 use crate::support::{Need, wait_until};
 
 const CONTAINER: &str = "5f0c1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f708192a3b4c5d6e7";
@@ -11,12 +11,12 @@ fn the_holder_belongs_to_another_user() {
     let _holder = cast.holder("backup", "flock('l', EX)");
     let _waiter = cast.waiter("report", "flock('l', EX)");
     insta::assert_snapshot!(cast.told_to_nobody("l"), @"
-    DIR/l: contended (flock lock, held exclusively)
-    Contended: 1 waits; the kernel names backup (pid BACKUP), whose descriptors could not be read. By the record held by backup (pid BACKUP), run by root, a child of theatre (pid THEATRE), as: PLAY; whether it really keeps the lock could not be checked. Held for TIME. backup (pid BACKUP) sleeps, last ran TIME ago.
+    DIR/l: contended (flock lock, exclusive)
+    The kernel names backup (pid BACKUP), whose descriptors could not be read. Held for TIME. 1 process waits for it. backup sleeps, last ran TIME ago. backup: run by root, a child of theatre (pid THEATRE), as: PLAY.
     Queue:
-      report REPORT (root) waits TIME in the kernel's queue, wants it exclusively, behind backup (pid BACKUP)
+      report (pid REPORT, root) has waited TIME to have it exclusively
     What can be done, least harm first:
-      - Wait in the queue: this takes the lock for an instant when its turn comes, and returns.
+      - Wait your turn: this queues, takes the lock for an instant, and returns.
           locktop wait flock:DIR/l
       - Before anybody is ended, make sure who holds it: look with the right to read every process's descriptors.
           sudo locktop explain @(l)
@@ -34,7 +34,7 @@ fn told_in(name: &str) -> Option<String> {
     let holder = cast.actor("backup");
     holder.does(format!("write({group} + '/cgroup.procs', str(os.getpid()))"));
     holder.does("flock('l', EX)");
-    cast.sleeps(&holder);
+    sleeps(&holder);
     let _waiter = cast.waiter("report", "flock('l', EX)");
     Some(cast.told("l"))
 }
@@ -43,14 +43,14 @@ fn told_in(name: &str) -> Option<String> {
 fn the_holder_is_a_service() {
     let Some(told) = told_in("backup.service") else { return };
     insta::assert_snapshot!(told, @"
-    DIR/l: contended (flock lock, held exclusively)
-    Contended: 1 waits; backup (pid BACKUP) keeps it through descriptor 3 and sleeps in hrtimer_nanosleep. Held by backup (pid BACKUP) through descriptor 3, run by root, in the unit backup.service, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY. Held for TIME. backup (pid BACKUP) sleeps in hrtimer_nanosleep, last ran TIME ago.
+    DIR/l: contended (flock lock, exclusive)
+    Held by backup (pid BACKUP) through descriptor 3, for TIME. 1 process waits for it. backup sleeps in hrtimer_nanosleep, last ran TIME ago. backup: run by root, in the unit backup.service, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
     Queue:
-      report REPORT (root) waits TIME in the kernel's queue, wants it exclusively, behind backup (pid BACKUP)
+      report (pid REPORT, root) has waited TIME to have it exclusively
     What can be done, least harm first:
-      - Wait in the queue: this takes the lock for an instant when its turn comes, and returns.
+      - Wait your turn: this queues, takes the lock for an instant, and returns.
           locktop wait flock:DIR/l
-      - End backup (pid BACKUP) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. The unit backup.service may start it again. SIGKILL only if that is ignored: then nothing is cleaned up.
+      - End backup (pid BACKUP) with SIGTERM: it can clean up, but what was under way stays unfinished. The unit backup.service may start it again. SIGKILL only if that is ignored: then nothing is cleaned up.
           locktop release DIR/l --method terminate
     ");
 }
@@ -59,14 +59,14 @@ fn the_holder_is_a_service() {
 fn the_holder_is_in_a_container() {
     let Some(told) = told_in(&format!("docker-{CONTAINER}.scope")) else { return };
     insta::assert_snapshot!(told, @"
-    DIR/l: contended (flock lock, held exclusively)
-    Contended: 1 waits; backup (pid BACKUP) keeps it through descriptor 3 and sleeps in hrtimer_nanosleep. Held by backup (pid BACKUP) through descriptor 3, run by root, in the unit docker-5f0c1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f708192a3b4c5d6e7.scope, in the container 5f0c1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f708192a3b4c5d6e7, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY. Held for TIME. backup (pid BACKUP) sleeps in hrtimer_nanosleep, last ran TIME ago.
+    DIR/l: contended (flock lock, exclusive)
+    Held by backup (pid BACKUP) through descriptor 3, for TIME. 1 process waits for it. backup sleeps in hrtimer_nanosleep, last ran TIME ago. backup: run by root, in the container 5f0c1a2b3c4d, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
     Queue:
-      report REPORT (root) waits TIME in the kernel's queue, wants it exclusively, behind backup (pid BACKUP)
+      report (pid REPORT, root) has waited TIME to have it exclusively
     What can be done, least harm first:
-      - Wait in the queue: this takes the lock for an instant when its turn comes, and returns.
+      - Wait your turn: this queues, takes the lock for an instant, and returns.
           locktop wait flock:DIR/l
-      - End backup (pid BACKUP) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. SIGKILL only if that is ignored: then nothing is cleaned up.
+      - End backup (pid BACKUP) with SIGTERM: it can clean up, but what was under way stays unfinished. SIGKILL only if that is ignored: then nothing is cleaned up.
           locktop release DIR/l --method terminate
     ");
 }
@@ -91,14 +91,14 @@ fn we_keep_it_for_whoever_is_next() {
     cast.reads(&place(keeper).unwrap(), "SIGNALS");
     drop(holder);
     insta::assert_snapshot!(cast.told("l"), @"
-    DIR/l: contended (flock lock, held exclusively)
-    Contended: 1 waits; escrow by locktop: locktop (pid KEEPER) keeps it through descriptor 6 for whoever is next; whoever took it (pid BACKUP) has ended and sleeps in SIGNALS. Held by locktop (pid KEEPER) through descriptor 6, run by root, in the folder DIR, a child of theatre (pid THEATRE), as: LOCKTOP release --yes DIR/l -- sh -c 'echo > running; read -r _ < tell'. Held for TIME. locktop (pid KEEPER) sleeps in SIGNALS, last ran TIME ago.
+    DIR/l: contended (flock lock, exclusive)
+    Escrow by locktop: locktop (pid KEEPER) keeps it through descriptor 6 for whoever is next; whoever took it (pid BACKUP) has ended and sleeps in SIGNALS. Held for TIME. 1 process waits for it. locktop sleeps in SIGNALS, last ran TIME ago. locktop: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: LOCKTOP release --yes DIR/l -- sh -c 'echo > running; read -r _ < tell'.
     Queue:
-      report REPORT (root) waits TIME in the kernel's queue, wants it exclusively, behind locktop (pid KEEPER)
+      report (pid REPORT, root) has waited TIME to have it exclusively
     What can be done, least harm first:
-      - Wait in the queue: this takes the lock for an instant when its turn comes, and returns.
+      - Wait your turn: this queues, takes the lock for an instant, and returns.
           locktop wait flock:DIR/l
-      - End locktop (pid KEEPER) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. SIGKILL only if that is ignored: then nothing is cleaned up.
+      - End locktop (pid KEEPER) with SIGTERM: it can clean up, but what was under way stays unfinished. SIGKILL only if that is ignored: then nothing is cleaned up.
           locktop release DIR/l --method terminate
     ");
 }
