@@ -250,7 +250,7 @@ fn a_holder_that_no_signal_reaches() {
     }));
     insta::assert_snapshot!(told, @"
     /a: stuck (flock lock, held exclusively)
-    Stuck: p1 (pid 1) is in uninterruptible sleep in nfs_wait for 1h06m.
+    Stuck: p1 (pid 1) is in uninterruptible sleep in nfs_wait: it waits for an NFS server, and has for 1h06m.
     Held by p1 (pid 1) through descriptor 9.
     For how long could not be told.
     * See to the device or file system that p1 (pid 1) waits for: until that answers, no signal reaches it.
@@ -293,7 +293,7 @@ fn a_holder_that_waits_for_one_at_work() {
     );
     insta::assert_snapshot!(told, @"
     /a: contended (flock lock, held exclusively)
-    Contended: 1 waits; p1 (pid 1) keeps it through descriptor 9 and sleeps.
+    Contended: 1 waits; p1 (pid 1) keeps it through descriptor 9 and itself waits for /b.
     Held by p1 (pid 1) through descriptor 9.
     For how long could not be told.
     p1 (pid 1) sleeps.
