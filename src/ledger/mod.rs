@@ -5,6 +5,8 @@
 //! claimed: `seen N times`.
 
 mod continuity;
+mod readers;
+mod samples;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -15,6 +17,8 @@ use crate::model::{
     Moment, Pid, Process, ProcessId, Snapshot, Span,
 };
 use continuity::{Continuity, Gap, Glimpse};
+use readers::Readers;
+pub(crate) use samples::Samples;
 
 /// Remembers what looks said.
 #[derive(Debug)]
@@ -23,6 +27,7 @@ pub(crate) struct Ledger {
     last: Option<LastLook>,
     held: HashMap<LockId, Tenure>,
     waiting: HashMap<WaitKey, Tenure>,
+    readers: Readers,
     /// Whether of any lock a gap could not be ruled out.
     any_interrupted: bool,
 }
@@ -67,6 +72,7 @@ impl Ledger {
             last: None,
             held: HashMap::new(),
             waiting: HashMap::new(),
+            readers: Readers::default(),
             any_interrupted: false,
         }
     }
@@ -84,6 +90,8 @@ impl Ledger {
         }
         self.narrow_ages(&mut facts, &kept);
         self.narrow_waits(&mut facts);
+        let since_last = self.since_last(&facts);
+        self.readers.count(&mut facts, since_last);
         self.last = Some(this);
         facts
     }
