@@ -329,9 +329,9 @@ impl Inspector {
     ) -> Result<Snapshot, Error> {
         self.last = None;
         self.scope.may_keep = false;
-        self.scope.patient = true;
+        self.scope.patience = Some(self.patience);
         let facts = self.facts(&[]);
-        self.scope.patient = false;
+        self.scope.patience = None;
         let (mut facts, _) = facts?;
         let judged = diagnose(facts.clone());
         let selections: Vec<Selection> = targets
@@ -348,7 +348,7 @@ impl Inspector {
     fn look_anew(&mut self, last: Option<&Snapshot>) -> Result<Snapshot, Error> {
         let last_locks = last.map_or(&[][..], |last| &last.locks);
         let (mut facts, kept) = self.facts(last_locks)?;
-        let about = if self.scope.patient { About::Waited } else { About::WaitedAgain };
+        let about = if self.scope.patience.is_some() { About::Waited } else { About::WaitedAgain };
         self.inquiry.enter(&mut facts, about, &self.system);
         let mut snapshot = diagnose(facts);
         if let Some(last) = last.filter(|_| !kept.is_empty()) {
