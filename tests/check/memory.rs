@@ -165,6 +165,21 @@ fn what_was_not_there_at_the_run_before_is_newer() {
 }
 
 #[test]
+fn whoever_waits_is_told_since_when() {
+    let Some(scene) = Scene::with(&[]) else { return };
+    // It cannot be older than its file, which alone would tell too much.
+    fs::write(scene.path("l"), "").unwrap();
+    passes(SECOND);
+    let _heir = left_to_an_heir(&scene, "l");
+    let born = births();
+    check(&scene, &["l"]);
+    passes(SECOND);
+    let run = locktop(&scene, Viewer::Ourselves, &["wait", "--timeout", "0.5", "l"]);
+    assert_eq!(run.status, 1, "{run:?}");
+    assert!(run.said.contains(" had it for between ") || !numbers_stand(born), "{run:?}");
+}
+
+#[test]
 fn whoever_lists_or_explains_uses_it_and_writes_nothing() {
     let Some(scene) = Scene::with(&[]) else { return };
     let _heir = left_to_an_heir(&scene, "l");
