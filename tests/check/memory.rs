@@ -297,6 +297,21 @@ fn what_another_user_has_planted_is_not_believed() {
 }
 
 #[test]
+fn where_we_may_not_look_there_is_nothing_of_ours() {
+    let Some(scene) = Scene::with(&[Need::Root]) else { return };
+    let root = scene.actor();
+    root.does("os.mkdir('private', 0o700); flock('l', EX)");
+    let environment = [&*format!("LOCKTOP_MEMORY={}", target(&scene, "private/memory"))];
+    let listed = with(&scene, Viewer::Nobody, &environment, &["ls", "--json", "l"]);
+    assert_eq!(listed.status, 0, "{listed:?}");
+    assert!(!listed.printed.contains("memory_"), "{listed:?}");
+    let args = [&["check"], &QUIET[..]].concat();
+    let run = with(&scene, Viewer::Nobody, &environment, &args);
+    assert_eq!((run.status, &*run.printed), (0, ""), "{run:?}");
+    assert!(run.said.contains("cannot be remembered for the next run"), "{run:?}");
+}
+
+#[test]
 fn runs_at_once_do_not_disturb_each_other() {
     let Some(scene) = Scene::with(&[]) else { return };
     let _heir = left_to_an_heir(&scene, "l");
