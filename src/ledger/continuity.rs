@@ -178,11 +178,14 @@ pub(super) fn find_retaken(
             foremost = foremost.min(place);
         }
         match gaps[index] {
-            Gap::None => foremost = foremost.min(old.place),
+            // Of several records it is not known which one stayed.
+            Gap::None if old.undivided && now[index].undivided => {
+                foremost = foremost.min(old.place);
+            }
             Gap::Possible if old.place > foremost && old.undivided && now[index].undivided => {
                 gaps[index] = Gap::Certain;
             }
-            Gap::Possible | Gap::Certain => {}
+            Gap::None | Gap::Possible | Gap::Certain => {}
         }
     }
 }

@@ -6,6 +6,8 @@
 
 mod continuity;
 mod memory;
+mod readers;
+mod samples;
 mod saved;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -18,6 +20,8 @@ use crate::model::{
 };
 use continuity::{Continuity, Gap, Glimpse, Spot, spot};
 pub use memory::Memory;
+use readers::Readers;
+pub(crate) use samples::Samples;
 
 /// Remembers what looks said.
 #[derive(Debug)]
@@ -26,6 +30,7 @@ pub(crate) struct Ledger {
     last: Option<LastLook>,
     held: HashMap<LockId, Tenure>,
     waiting: HashMap<WaitKey, Tenure>,
+    readers: Readers,
     /// Whether of any lock a gap could not be ruled out.
     any_interrupted: bool,
 }
@@ -70,6 +75,7 @@ impl Ledger {
             last: None,
             held: HashMap::new(),
             waiting: HashMap::new(),
+            readers: Readers::default(),
             any_interrupted: false,
         }
     }
@@ -87,6 +93,8 @@ impl Ledger {
         }
         self.narrow_ages(&mut facts, &kept);
         self.narrow_waits(&mut facts);
+        let since_last = self.since_last(&facts);
+        self.readers.count(&mut facts, since_last);
         self.last = Some(this);
         facts
     }
@@ -117,6 +125,7 @@ impl Ledger {
             last.began = began;
         }
         snapshot.at = at;
+        snapshot.retaken.clear();
     }
 
     /// Makes a lock older of which all still holds that the last look said.
@@ -154,6 +163,9 @@ impl Ledger {
             &glimpses,
             places.collect(),
         );
+
+        let certainly = facts.locks.iter().zip(&gaps).filter(|(_, gap)| **gap == Gap::Certain);
+        facts.retaken = certainly.map(|(lock, _)| lock.id.clone()).collect();
 
         let taken_before = self.spots_before(facts);
         let mut held = HashMap::with_capacity(facts.locks.len() + kept.len());
@@ -307,6 +319,7 @@ fn join(host: Host, at: Moment, looks: Vec<Look>) -> Facts {
         at_once: true,
         notes: Vec::new(),
         locks: Vec::new(),
+        retaken: Vec::new(),
         processes: BTreeMap::new(),
     };
     for look in looks {
