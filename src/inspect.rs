@@ -11,9 +11,9 @@ use std::time::Duration;
 use crate::diagnose::{self, diagnose};
 use crate::error::Error;
 use crate::families::{self, Families, Family, Territory};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Memory};
 use crate::model::{
-    Facts, FileId, Lock, LockFacts, LockId, Look, Mechanism, PathBytes, Snapshot, Target,
+    Facts, FileId, Lock, LockFacts, LockId, Look, Mechanism, Note, PathBytes, Snapshot, Target,
 };
 use crate::sources::{Candidate, Files, Habitat, Kernel, Scope, Source};
 use crate::system::discovery::Bell;
@@ -41,7 +41,8 @@ pub(crate) struct Nests {
 
 /// Looks at the machine's locks, and remembers between looks what narrows their ages.
 ///
-/// Only ever reads: no lock is taken and no file is written.
+/// Only ever reads: no lock is taken and no file is written, but for what [`remember`](Self::remember)
+/// is asked to.
 ///
 /// ```no_run
 /// use locktop::Inspector;
@@ -125,6 +126,20 @@ impl Inspector {
                 Folders::Below => Territory::Below { folder: path.clone(), elsewhere: Vec::new() },
             });
         }
+    }
+
+    /// Before the first look: goes on from what an earlier process has remembered. A note where that
+    /// cannot be used; ages and waits are then told with less detail.
+    #[must_use]
+    pub fn recall(&mut self, memory: &mut Memory) -> Option<Note> {
+        memory.recall(&mut self.ledger, &self.system)
+    }
+
+    /// After a look: remembers it for the next process. The one thing that an inspector writes, and
+    /// only if asked to. A note where that cannot be.
+    #[must_use]
+    pub fn remember(&self, memory: &Memory) -> Option<Note> {
+        memory.keep(&self.ledger, self.system.now(), &self.system)
     }
 
     fn repository_at(&self, path: &Path) -> Option<&'static dyn Family> {

@@ -1,5 +1,7 @@
 //! What two looks prove, on made-up facts.
 
+mod restored;
+
 use std::borrow::Cow;
 
 use super::*;
@@ -278,6 +280,24 @@ fn bytes_that_were_locked_with_others_are_not_new() {
     assert_eq!(facts.locks[0].age.max, None);
     // Whoever waits for it waited for the whole before.
     assert_eq!(facts.locks[0].requests[0].waited.max, None);
+}
+
+#[test]
+fn bytes_that_were_kept_meanwhile_are_not_new() {
+    let mut ledger = ledger();
+    let of_bytes = |mut table: Table, end| {
+        let lock = &mut table.locks[0];
+        lock.mechanism = Mechanism::Posix;
+        lock.range = Range { start: 0, end: Some(end) };
+        lock.id = LockId::of_file("posix", lock.file.unwrap(), lock.range);
+        table
+    };
+    let facts = of_bytes(Table::at(100).left(1, 10), 99).enter(&mut ledger);
+    let mut same = Table::at(102);
+    same.kept = vec![Kept { id: facts.locks[0].id.clone(), place: 0 }];
+    same.enter(&mut ledger);
+    let facts = of_bytes(Table::at(104).left(1, 10), 49).enter(&mut ledger);
+    assert_eq!(facts.locks[0].age.max, None);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! Nothing here asks the operating system, and nothing here knows a terminal.
 
 mod details;
+mod event;
 mod facts;
 mod file;
 mod form;
@@ -18,6 +19,7 @@ mod waiting;
 mod words;
 
 pub use details::{Detail, Details};
+pub use event::{Event, EventKind};
 pub use facts::{Elsewhere, Facts, Grant, Kept, LockFacts, Look, Naming, Request, Sharer, Taker};
 pub use file::{Device, FileId, PathBytes, Range};
 pub use form::Form;

@@ -35,7 +35,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::Error;
 use crate::inspect::{Folders, Inspector, Selection};
-use crate::model::{Note, Snapshot, Target};
+use crate::model::{Event, Note, Snapshot, Target};
 use crate::system::{cpu_time, give_memory_back};
 use files::{Files, Trouble};
 use nests::Nests;
@@ -63,6 +63,8 @@ pub struct Report {
     pub interval: Duration,
     /// Why changes of lock files are not noticed at once, if they are not.
     pub note: Option<Note>,
+    /// What has happened since the look before, in order; of the locks that were asked for.
+    pub events: Vec<Event>,
 }
 
 /// What a look showed.
@@ -199,7 +201,7 @@ fn run(
             files.follow(&seen.snapshot);
         }
         let (interval, note) = (pace.interval(), files.note());
-        deliver(Report { outcome, at, cost, interval, note });
+        deliver(Report { outcome, at, cost, interval, note, events: Vec::new() });
     }
 }
 
