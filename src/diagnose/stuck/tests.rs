@@ -1,11 +1,11 @@
 use crate::diagnose::sketch::{Sketch, flock};
-use crate::model::{Awaited, Peer, Pid, Process, State, Verdict, Wait, What};
+use crate::model::{Peer, Pid, Process, State, Verdict, Wait, Wake, What};
 
 /// A wait for something that these can bring about, and nobody else.
 fn wait(tid: Pid, what: What, by: &[Pid]) -> Wait {
     let peer = |&pid| Peer { pid, command: Some(format!("p{pid}")), state: None };
     let by = by.iter().map(peer).collect();
-    let thing = Awaited { by, by_all: true, ..Awaited::of(what) };
+    let thing = Wake { by, by_all: true, ..Wake::of(what) };
     Wait { tid, any_of: vec![thing], complete: true, timed: false }
 }
 
@@ -65,7 +65,7 @@ fn what_cannot_be_proven_is_not_stuck() {
     let cut = Wait { complete: false, ..wait(1, What::Pipe, &[9]) };
     assert!(!is_stuck(|of| waits(of, vec![cut])));
     let mut either = wait(1, What::Pipe, &[9]);
-    either.any_of.push(Awaited::of(What::Signal));
+    either.any_of.push(Wake::of(What::Signal));
     assert!(!is_stuck(|of| waits(of, vec![either])));
     // A thread of which nothing is known may run.
     assert!(!is_stuck(|of| {

@@ -7,15 +7,15 @@ fn peer(pid: Pid, state: State) -> Peer {
     Peer { pid, command: Some(format!("p{pid}")), state: Some(state) }
 }
 
-fn thing(what: What, by: &[Peer]) -> Awaited {
-    Awaited { by: by.to_vec(), by_all: true, ..Awaited::of(what) }
+fn thing(what: What, by: &[Peer]) -> Wake {
+    Wake { by: by.to_vec(), by_all: true, ..Wake::of(what) }
 }
 
-fn one(thing: Awaited) -> Process {
+fn one(thing: Wake) -> Process {
     waiting(1, vec![vec![thing]])
 }
 
-fn waiting(threads: u32, waits: Vec<Vec<Awaited>>) -> Process {
+fn waiting(threads: u32, waits: Vec<Vec<Wake>>) -> Process {
     let wait = |(tid, any_of)| Wait { tid, any_of, complete: true, timed: false };
     Process {
         pid: Some(1),
@@ -28,7 +28,7 @@ fn waiting(threads: u32, waits: Vec<Vec<Awaited>>) -> Process {
 #[test]
 fn every_thing_has_its_words() {
     let sort = || peer(7, State::Sleeping);
-    let named = |what, name: &str| Awaited { name: Some(name.into()), ..thing(what, &[]) };
+    let named = |what, name: &str| Wake { name: Some(name.into()), ..thing(what, &[]) };
     let told = |thing| told(&one(thing)).unwrap();
     let cases = [
         (thing(What::Pipe, &[sort()]), "waits for input through a pipe from p7 (pid 7)"),
@@ -37,17 +37,17 @@ fn every_thing_has_its_words() {
             thing(What::Pipe, &[]),
             "waits for input through a pipe whose other end nobody else has open",
         ),
-        (Awaited::of(What::Pipe), "waits for input through a pipe"),
+        (Wake::of(What::Pipe), "waits for input through a pipe"),
         (
-            Awaited { name: Some("/x\x1b".into()), ..thing(What::Pipe, &[sort()]) },
+            Wake { name: Some("/x\x1b".into()), ..thing(What::Pipe, &[sort()]) },
             r"waits for input through the pipe /x\x1b from p7 (pid 7)",
         ),
         (
-            Awaited { name: Some("/run/x".into()), ..thing(What::Socket, &[sort()]) },
+            Wake { name: Some("/run/x".into()), ..thing(What::Socket, &[sort()]) },
             "waits for input over a socket (/run/x) from p7 (pid 7)",
         ),
         (named(What::Socket, "10.0.5.5:3306"), "waits for an answer from 10.0.5.5:3306"),
-        (Awaited::of(What::Socket), "waits for input over a socket"),
+        (Wake::of(What::Socket), "waits for input over a socket"),
         (
             named(What::FullSocket, "10.0.5.5:3306"),
             "waits for room in a full socket to 10.0.5.5:3306",
@@ -60,7 +60,7 @@ fn every_thing_has_its_words() {
             "waits for the end of one of its children, p7 (pid 7) and p8 (pid 8), which is stopped by a signal",
         ),
         (thing(What::Process, &[sort()]), "waits for the end of p7 (pid 7)"),
-        (Awaited::of(What::Thread), "waits for another thread, which can be another process's"),
+        (Wake::of(What::Thread), "waits for another thread, which can be another process's"),
         (named(What::Timer, "30s"), "waits for a timer of 30s"),
         (named(What::File, "/dev/kmsg"), "waits for /dev/kmsg"),
         (
@@ -81,7 +81,7 @@ fn file_systems_are_told_by_their_servers() {
             source: source.into(),
             point: "/mnt/x".into(),
         };
-        super::thing(&Awaited { mounted: Some(mounted), ..thing(What::FileSystem, &[]) })
+        super::thing(&Wake { mounted: Some(mounted), ..thing(What::FileSystem, &[]) })
     };
     assert_eq!(told("nfs4", "nas:/srv"), "the NFS server of /mnt/x (nas:/srv)");
     assert_eq!(told("cifs", "//nas/srv"), "the SMB server of /mnt/x (//nas/srv)");
@@ -89,7 +89,7 @@ fn file_systems_are_told_by_their_servers() {
     assert_eq!(told("ext4", "/dev/vda"), "the ext4 file system at /mnt/x (/dev/vda)");
     let mounted = Mounted { filesystem: "fuse".into(), source: "s".into(), point: "/m".into() };
     let served =
-        Awaited { mounted: Some(mounted), ..thing(What::FileSystem, &[peer(7, State::Stopped)]) };
+        Wake { mounted: Some(mounted), ..thing(What::FileSystem, &[peer(7, State::Stopped)]) };
     assert_eq!(
         told_of(served),
         "waits for the FUSE file system at /m (fuse, s), served by p7 (pid 7), which is stopped \
@@ -97,14 +97,14 @@ fn file_systems_are_told_by_their_servers() {
     );
 }
 
-fn told_of(thing: Awaited) -> String {
+fn told_of(thing: Wake) -> String {
     told(&one(thing)).unwrap()
 }
 
 #[test]
 fn several_things_and_threads_are_told_in_one_sentence() {
     let pipe = || thing(What::Pipe, &[peer(7, State::Sleeping)]);
-    let any = waiting(1, vec![vec![pipe(), Awaited::of(What::Signal)]]);
+    let any = waiting(1, vec![vec![pipe(), Wake::of(What::Signal)]]);
     assert_eq!(
         told(&any).unwrap(),
         "waits for input through a pipe from p7 (pid 7); or for a signal"
