@@ -186,6 +186,10 @@ fn noun(thing: &Wake, further: Further<'_>) -> String {
             [_] => format!("the end of its child{}", whom("")),
             _ => format!("the end of one of its children,{}", whom("")),
         },
+        What::Vfork => {
+            let child = if thing.by.is_empty() { " a child".into() } else { whom(" its child") };
+            format!("the start of a program by{child}")
+        }
         What::Process => match &*thing.by {
             [] => "the end of another process".into(),
             _ => format!("the end of{}", whom("")),

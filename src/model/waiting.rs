@@ -28,6 +28,8 @@ pub enum What {
     Screen,
     /// That a child ends or stops.
     Child,
+    /// That a child executes a program or ends, since until then the two share their memory.
+    Vfork,
     /// That another process ends.
     Process,
     /// Another thread, of the same process unless the memory is shared.

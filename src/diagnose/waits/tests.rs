@@ -60,6 +60,8 @@ fn every_thing_has_its_words() {
             "waits for the end of one of its children, p7 (pid 7) and p8 (pid 8), which is stopped by a signal",
         ),
         (thing(What::Process, &[sort()]), "waits for the end of p7 (pid 7)"),
+        (thing(What::Vfork, &[sort()]), "waits for the start of a program by its child p7 (pid 7)"),
+        (Wake::of(What::Vfork), "waits for the start of a program by a child"),
         (Wake::of(What::Thread), "waits for another thread, which can be another process's"),
         (named(What::Timer, "30s"), "waits for a timer of 30s"),
         (named(What::File, "/dev/kmsg"), "waits for /dev/kmsg"),

@@ -90,7 +90,7 @@ impl<'a> Asking<'a> {
                 3 => one(self.file(tid, args[1] as i32, Way::In)),
                 _ => one(self.child(tid, -1)),
             },
-            Call::Vfork => one(self.child(tid, -1)),
+            Call::Vfork => one(Wake { what: What::Vfork, ..self.child(tid, -1) }),
             Call::Futex => {
                 const PRIVATE: u64 = 128;
                 // Memory that is shared can be another process's, too.
@@ -178,6 +178,8 @@ impl<'a> Asking<'a> {
         if self.stat.threads == 1 {
             others.pids.remove(&self.pid);
         }
+        // Nobody has it, unless it is on its way to somebody.
+        others.are_all &= !others.pids.is_empty() || !self.ends.are_any_in_flight();
         let what = if way == Way::In { What::Pipe } else { What::FullPipe };
         done_by(Wake::of(what), others)
     }
