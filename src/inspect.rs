@@ -13,10 +13,12 @@ use crate::error::Error;
 use crate::families::{self, Families, Family, Territory};
 use crate::ledger::{Ledger, Memory};
 use crate::model::{
-    Facts, FileId, Lock, LockFacts, LockId, Look, Mechanism, Note, PathBytes, Snapshot, Target,
+    Facts, FileId, Lock, LockFacts, LockId, Look, Mechanism, Note, PathBytes, Pid, Process,
+    Snapshot, Target,
 };
 use crate::sources::{Candidate, Files, Habitat, Kernel, Scope, Source};
 use crate::system::discovery::Bell;
+use crate::system::on_disk::Found;
 use crate::system::{Resolved, System};
 use inquiry::{About, Inquiry};
 pub use select::Selection;
@@ -389,6 +391,17 @@ impl Inspector {
                 !is_on_disk(lock) || lock.file.is_none_or(|file| locked.insert(file)) || is_named
             });
         }
+    }
+
+    /// What is known of a process now; `None`: it has ended.
+    pub(crate) fn portrait(&self, pid: Pid) -> Option<Arc<Process>> {
+        self.system.portraits(&[pid]).remove(&pid)
+    }
+
+    /// What lies at a path now.
+    pub(crate) fn lies_at(&self, path: &Path) -> Found {
+        let found = self.system.examine(vec![(path.to_owned(), None)]).pop();
+        found.map_or(Found::Hangs, |(_, found)| found)
     }
 
     /// For how long the looks so far have held up everybody's locks: the system takes a lock of its

@@ -43,7 +43,7 @@ pub(super) struct GrantGlimpse {
     /// The process that is recorded, if it is alive.
     pub(super) taker: Option<Actor>,
     pub(super) taker_is_gone: bool,
-    /// All that keep it, if all are known.
+    /// All that keep it, if all are known. Only where nobody is recorded: else others cannot renew it.
     pub(super) sharers: Option<Vec<Actor>>,
 }
 
@@ -98,7 +98,10 @@ impl GrantGlimpse {
             recorded: grant.recorded_pid,
             taker: grant.recorded_pid.and_then(actor),
             taker_is_gone: grant.taker == Taker::Gone,
-            sharers: grant.sharers.iter().map(|sharer| actor(sharer.pid)).collect(),
+            sharers: match grant.recorded_pid {
+                Some(_) => None,
+                None => grant.sharers.iter().map(|sharer| actor(sharer.pid)).collect(),
+            },
         }
     }
 }
@@ -175,11 +178,14 @@ pub(super) fn find_retaken(
             foremost = foremost.min(place);
         }
         match gaps[index] {
-            Gap::None => foremost = foremost.min(old.place),
+            // Of several records it is not known which one stayed.
+            Gap::None if old.undivided && now[index].undivided => {
+                foremost = foremost.min(old.place);
+            }
             Gap::Possible if old.place > foremost && old.undivided && now[index].undivided => {
                 gaps[index] = Gap::Certain;
             }
-            Gap::Possible | Gap::Certain => {}
+            Gap::None | Gap::Possible | Gap::Certain => {}
         }
     }
 }

@@ -125,6 +125,7 @@ impl Ledger {
             last.began = began;
         }
         snapshot.at = at;
+        snapshot.retaken.clear();
     }
 
     /// Makes a lock older of which all still holds that the last look said.
@@ -162,6 +163,9 @@ impl Ledger {
             &glimpses,
             places.collect(),
         );
+
+        let certainly = facts.locks.iter().zip(&gaps).filter(|(_, gap)| **gap == Gap::Certain);
+        facts.retaken = certainly.map(|(lock, _)| lock.id.clone()).collect();
 
         let taken_before = self.spots_before(facts);
         let mut held = HashMap::with_capacity(facts.locks.len() + kept.len());
@@ -315,6 +319,7 @@ fn join(host: Host, at: Moment, looks: Vec<Look>) -> Facts {
         at_once: true,
         notes: Vec::new(),
         locks: Vec::new(),
+        retaken: Vec::new(),
         processes: BTreeMap::new(),
     };
     for look in looks {

@@ -250,6 +250,19 @@ fn a_reader_who_joins_does_not_renew_the_lock() {
 }
 
 #[test]
+fn a_reader_who_leaves_does_not_renew_other_locks() {
+    let mut ledger = ledger();
+    // The second reader's record is the newest, then comes the writer's, then the first reader's.
+    let before = Table::at(100).held(1, 10, 50 * SECOND).held(2, 20, Duration::ZERO);
+    let mut before = before.process(11, Duration::ZERO).shared_by(0, &[11, 10]);
+    before.locks[0].grants[1].place = 2;
+    before.enter(&mut ledger);
+    let now = Table::at(104).held(2, 20, Duration::ZERO).held(1, 10, 54 * SECOND);
+    let facts = now.shared_by(1, &[10]).enter(&mut ledger);
+    assert_eq!((facts.locks[0].age.max, facts.retaken), (None, Vec::new()));
+}
+
+#[test]
 fn a_thread_that_ended_may_have_retaken_it() {
     let age_with_threads_left = |threads| {
         let mut ledger = ledger();

@@ -25,7 +25,8 @@ pub use file::{Device, FileId, PathBytes, Range};
 pub use form::Form;
 pub use harmless::{harmless, harmless_bytes};
 pub use lock::{
-    AsSeen, Blocker, Certainty, Holder, How, Lease, Lock, LockId, Mechanism, Mode, Verdict, Waiter,
+    AsSeen, Blocker, Certainty, Holder, How, Lease, Lock, LockId, Mechanism, Mode, Record, Verdict,
+    Waiter,
 };
 pub use method::Method;
 pub(crate) use method::is_halted;
