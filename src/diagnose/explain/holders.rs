@@ -134,7 +134,9 @@ pub(super) fn doing(lock: &Lock, snapshot: &Snapshot, reason: &str) -> Vec<Strin
     let mut groups: Vec<(String, Vec<&Process>)> = Vec::new();
     for process in told(lock).iter().map(|holder| &*holder.process) {
         let Some(doing) = phrase::doing(process) else { continue };
-        if waits(process) || reason.contains(&format!("{} {doing}", phrase::name(process))) {
+        let is_told = reason.contains(&format!("{} {doing}", phrase::name(process)))
+            || reason.contains(&format!(": it {doing}"));
+        if waits(process) || is_told {
             continue;
         }
         match groups.iter_mut().find(|(other, _)| *other == doing) {
@@ -166,7 +168,8 @@ pub(super) fn that_wait<'a, L: Iterator<Item = &'a Lock>>(
         let wants = |lock: &&Lock| lock.waiters.iter().any(|by| by.process.pid == Some(pid));
         let labels: Vec<_> = others().filter(wants).map(Lock::label).collect();
         let labels = phrase::list(labels.into_iter(), 3);
-        let is_told = reason.contains(&format!("{} itself waits", phrase::name(process)));
+        let is_told = reason.contains(&format!("{} itself waits", phrase::name(process)))
+            || reason.contains("and itself waits");
         (!labels.is_empty() && !is_told)
             .then(|| format!("{} itself waits for {labels}.", short_name(process, lock, reason)))
     };

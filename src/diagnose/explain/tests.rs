@@ -255,7 +255,7 @@ fn a_holder_that_no_signal_reaches() {
     }));
     insta::assert_snapshot!(told, @"
     /a: stuck (flock lock, exclusive)
-    p1 (pid 1) is in uninterruptible sleep in nfs_wait for 1h06m.
+    p1 (pid 1) is in uninterruptible sleep in nfs_wait, waiting for an NFS server for 1h06m.
     Held by p1 through descriptor 9.
     For how long could not be told.
     * See to what p1 (pid 1) waits for, such as a device or a file system: until that answers, no signal reaches it.
@@ -298,10 +298,9 @@ fn a_holder_that_waits_for_one_at_work() {
     );
     insta::assert_snapshot!(told, @"
     /a: contended (flock lock, exclusive)
-    Held by p1 (pid 1) through descriptor 9.
+    p1 (pid 1) keeps it through descriptor 9 and itself waits for /b.
     For how long could not be told.
     1 process waits for it.
-    p1 itself waits for /b.
     > p3 (pid 3) has waited at least 1m00s to have it exclusively
     * Look first at /b, for which it waits.
     $ locktop explain @flock:fe:00:102:~

@@ -174,3 +174,6 @@ fn container(process: &Process) -> Option<String> {
     let named = named.map(|container| format!("the container {}", harmless(container)));
     named.or_else(|| process.inner_pid.map(|_| "a pid namespace of its own".into()))
 }
+
+#[cfg(test)]
+mod tests;
