@@ -11,12 +11,14 @@ use std::time::Duration;
 use crate::diagnose::{self, diagnose};
 use crate::error::Error;
 use crate::families::{self, Families, Family, Territory};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Memory};
 use crate::model::{
-    Facts, FileId, Lock, LockFacts, LockId, Look, Mechanism, PathBytes, Snapshot, Target,
+    Facts, FileId, Lock, LockFacts, LockId, Look, Mechanism, Note, PathBytes, Pid, Process,
+    Snapshot, Target,
 };
 use crate::sources::{Candidate, Files, Habitat, Kernel, Scope, Source};
 use crate::system::discovery::Bell;
+use crate::system::on_disk::Found;
 use crate::system::{Resolved, System};
 use inquiry::{About, Inquiry};
 pub use select::Selection;
@@ -41,7 +43,8 @@ pub(crate) struct Nests {
 
 /// Looks at the machine's locks, and remembers between looks what narrows their ages.
 ///
-/// Only ever reads: no lock is taken and no file is written.
+/// Only ever reads: no lock is taken and no file is written, but for what [`remember`](Self::remember)
+/// is asked to.
 ///
 /// ```no_run
 /// use locktop::Inspector;
@@ -125,6 +128,20 @@ impl Inspector {
                 Folders::Below => Territory::Below { folder: path.clone(), elsewhere: Vec::new() },
             });
         }
+    }
+
+    /// Before the first look: goes on from what an earlier process has remembered. A note where that
+    /// cannot be used; ages and waits are then told with less detail.
+    #[must_use]
+    pub fn recall(&mut self, memory: &mut Memory) -> Option<Note> {
+        memory.recall(&mut self.ledger, &self.system)
+    }
+
+    /// After a look: remembers it for the next process. The one thing that an inspector writes, and
+    /// only if asked to. A note where that cannot be.
+    #[must_use]
+    pub fn remember(&self, memory: &Memory) -> Option<Note> {
+        memory.keep(&self.ledger, self.system.now(), &self.system)
     }
 
     fn repository_at(&self, path: &Path) -> Option<&'static dyn Family> {
@@ -374,6 +391,17 @@ impl Inspector {
                 !is_on_disk(lock) || lock.file.is_none_or(|file| locked.insert(file)) || is_named
             });
         }
+    }
+
+    /// What is known of a process now; `None`: it has ended.
+    pub(crate) fn portrait(&self, pid: Pid) -> Option<Arc<Process>> {
+        self.system.portraits(&[pid]).remove(&pid)
+    }
+
+    /// What lies at a path now.
+    pub(crate) fn lies_at(&self, path: &Path) -> Found {
+        let found = self.system.examine(vec![(path.to_owned(), None)]).pop();
+        found.map_or(Found::Hangs, |(_, found)| found)
     }
 
     /// For how long the looks so far have held up everybody's locks: the system takes a lock of its

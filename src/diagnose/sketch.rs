@@ -34,6 +34,7 @@ impl Sketch {
                 at_once: false,
                 notes: Vec::new(),
                 locks: Vec::new(),
+                retaken: Vec::new(),
                 processes: BTreeMap::new(),
             },
             files: HashMap::new(),

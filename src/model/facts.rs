@@ -57,6 +57,8 @@ pub struct Facts {
     pub notes: Vec<Note>,
     /// The locks.
     pub locks: Vec<LockFacts>,
+    /// Those of them that were certainly released and retaken since the look before.
+    pub retaken: Vec<LockId>,
     /// The processes that matter for them.
     pub processes: BTreeMap<Pid, Arc<Process>>,
 }

@@ -3,6 +3,7 @@
 //! Nothing here asks the operating system, and nothing here knows a terminal.
 
 mod details;
+mod event;
 mod facts;
 mod file;
 mod form;
@@ -18,12 +19,14 @@ mod waiting;
 mod words;
 
 pub use details::{Detail, Details};
+pub use event::{Event, EventKind};
 pub use facts::{Elsewhere, Facts, Grant, Kept, LockFacts, Look, Naming, Request, Sharer, Taker};
 pub use file::{Device, FileId, PathBytes, Range};
 pub use form::Form;
 pub use harmless::{harmless, harmless_bytes};
 pub use lock::{
-    AsSeen, Blocker, Certainty, Holder, How, Lease, Lock, LockId, Mechanism, Mode, Verdict, Waiter,
+    AsSeen, Blocker, Certainty, Holder, How, Lease, Lock, LockId, Mechanism, Mode, Record, Verdict,
+    Waiter,
 };
 pub use method::Method;
 pub(crate) use method::is_halted;

@@ -322,7 +322,7 @@ impl State {
 
     /// Takes what a look brought.
     pub(super) fn receive(&mut self, report: Report) {
-        let Report { outcome, at, cost, interval, note } = report;
+        let Report { outcome, at, cost, interval, note, .. } = report;
         let error = match outcome {
             Err(error) => Some(error.to_string()),
             Ok(seen) => {

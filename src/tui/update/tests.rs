@@ -44,6 +44,7 @@ impl Desk {
             cost: Duration::from_millis(4),
             interval: SECOND,
             note: None,
+            events: Vec::new(),
         });
     }
 
@@ -339,6 +340,7 @@ fn a_failed_look_keeps_the_picture() {
         cost: SECOND,
         interval: SECOND,
         note: None,
+        events: Vec::new(),
     });
     assert!(desk.state.feed.error.is_some());
     assert_eq!(desk.rows().len(), 3);
@@ -357,6 +359,7 @@ fn the_cost_is_shown_steadily() {
             cost: Duration::from_millis(ms),
             interval: SECOND,
             note: None,
+            events: Vec::new(),
         });
         desk.state.feed.cost.shown
     };

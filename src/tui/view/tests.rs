@@ -40,6 +40,7 @@ impl Desk {
             cost: Duration::from_millis(4),
             interval: Duration::from_secs(1),
             note: None,
+            events: Vec::new(),
         });
         desk.now += Duration::from_secs(1);
         desk
@@ -268,6 +269,7 @@ fn a_lock_that_ended_is_grey_and_says_so() {
         cost: Duration::from_millis(4),
         interval: Duration::from_secs(1),
         note: None,
+        events: Vec::new(),
     });
     desk.now += Duration::from_secs(2);
     let picture = desk.draw(120, 30);

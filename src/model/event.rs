@@ -1,0 +1,123 @@
+//! What happens to locks: the lines of `watch`.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
+
+use super::{LockId, Moment, PathBytes, Pid, Span, Verdict};
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EventKind {
+    /// Somebody took a lock without waiting, or it is not known that it waited.
+    Acquired,
+    /// Somebody began to wait.
+    Queued,
+    /// Somebody who waited has got it.
+    Granted,
+    /// Somebody has let go.
+    Released,
+    /// Somebody waits no longer, and has not got it.
+    GaveUp,
+    /// It was force-released.
+    Forced,
+    /// The judgement on the lock is another one.
+    VerdictChanged,
+    /// Its holder has lost it without letting go: a lease ran out or was revoked, a file was removed.
+    Lost,
+}
+
+impl EventKind {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Acquired,
+        Self::Queued,
+        Self::Granted,
+        Self::Released,
+        Self::GaveUp,
+        Self::Forced,
+        Self::VerdictChanged,
+        Self::Lost,
+    ];
+
+    /// The word as in JSON.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Acquired => "acquired",
+            Self::Queued => "queued",
+            Self::Granted => "granted",
+            Self::Released => "released",
+            Self::GaveUp => "gave-up",
+            Self::Forced => "forced",
+            Self::VerdictChanged => "verdict-changed",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+impl fmt::Display for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// Something that happened to a lock.
+///
+/// Between two looks it is only known that it happened, not when: then `not_before` and `at` are the
+/// two looks. What was traced, or what a file tells, has one instant, and both are that.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// What.
+    pub kind: EventKind,
+    /// When, at the latest.
+    pub at: Moment,
+    /// When, at the earliest; unknown where no look came before.
+    pub not_before: Option<Moment>,
+    /// The lock.
+    pub id: LockId,
+    /// The file, if it is one and known.
+    pub path: Option<PathBytes>,
+    /// Who did it, or whom it befell.
+    pub pid: Option<Pid>,
+    /// Its command name: make it harmless to print.
+    pub command: Option<Arc<str>>,
+    /// What has ended with it: how long it was held (`released`, `lost`, `forced`), waited for
+    /// (`granted`, `gave-up`), or judged as before (`verdict-changed`).
+    pub duration: Option<Span>,
+    /// The verdict before and after, where that is what changed.
+    pub verdicts: Option<(Verdict, Verdict)>,
+    /// What else is to be said: a sentence without its full stop, harmless to print.
+    pub remark: Option<String>,
+    /// What it rests on: [`Traced`](super::Evidence::Traced), [`Observed`](super::Evidence::Observed)
+    /// between two looks, or what the file tells.
+    pub evidence: Vec<super::Evidence>,
+}
+
+impl Event {
+    /// The version of the JSON document.
+    pub const SCHEMA: u32 = 1;
+}
+
+impl Serialize for Event {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut event = serializer.serialize_struct("Event", 14)?;
+        event.serialize_field("schema", &Self::SCHEMA)?;
+        event.serialize_field("at", &self.at.wall)?;
+        event.serialize_field("not_before", &self.not_before.map(|at| at.wall))?;
+        event.serialize_field("event", self.kind.word())?;
+        event.serialize_field("id", &self.id)?;
+        event.serialize_field("path", &self.path)?;
+        event.serialize_field("path_base64", &self.path.as_ref().and_then(PathBytes::base64))?;
+        event.serialize_field("pid", &self.pid)?;
+        event.serialize_field("command", &self.command.as_deref())?;
+        event.serialize_field("duration", &self.duration)?;
+        event.serialize_field("verdict", &self.verdicts.map(|(_, now)| now))?;
+        event.serialize_field("verdict_before", &self.verdicts.map(|(before, _)| before))?;
+        event.serialize_field("remark", &self.remark)?;
+        event.serialize_field("evidence", &self.evidence)?;
+        event.end()
+    }
+}
