@@ -2,7 +2,7 @@
 
 use crate::diagnose::phrase;
 use crate::diagnose::stuck::halt;
-use crate::model::{Awaited, Moment, Peer, Process, State, What, harmless};
+use crate::model::{Moment, Peer, Process, State, Wake, What, harmless};
 
 use super::{Advice, command, names};
 
@@ -98,7 +98,7 @@ pub(super) fn awaited(processes: &[&Process]) -> Vec<Advice> {
     next
 }
 
-fn answer(thing: &Awaited, process: &Process) -> Option<Advice> {
+fn answer(thing: &Wake, process: &Process) -> Option<Advice> {
     let terminal = thing.name.as_deref().filter(|_| thing.what == What::Terminal)?;
     Some(Advice::plain(format!(
         "Answer {} on the terminal {}, or ask whoever sits there.",

@@ -175,3 +175,6 @@ fn container(process: &Process) -> Option<String> {
         named.map(|container| format!("the container {}", harmless(portrait::short(container))));
     named.or_else(|| process.inner_pid.map(|_| "a pid namespace of its own".into()))
 }
+
+#[cfg(test)]
+mod tests;
