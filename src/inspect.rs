@@ -1,5 +1,6 @@
 //! The locking core's eyes: looks at everything and judges it.
 
+mod inquiry;
 mod select;
 
 use std::collections::HashSet;
@@ -12,13 +13,14 @@ use crate::error::Error;
 use crate::families::{self, Families, Family, Territory};
 use crate::ledger::{Ledger, Memory};
 use crate::model::{
-    FileId, Lock, LockFacts, LockId, Look, Mechanism, Note, PathBytes, Pid, Process, Snapshot,
-    Target,
+    Facts, FileId, Lock, LockFacts, LockId, Look, Mechanism, Note, PathBytes, Pid, Process,
+    Snapshot, Target,
 };
 use crate::sources::{Candidate, Files, Habitat, Kernel, Scope, Source};
 use crate::system::discovery::Bell;
 use crate::system::on_disk::Found;
 use crate::system::{Resolved, System};
+use inquiry::{About, Inquiry};
 pub use select::Selection;
 
 /// Whether a bare folder names itself or everything below it.
@@ -59,6 +61,7 @@ pub struct Inspector {
     families: Families,
     sources: Vec<Box<dyn Source>>,
     ledger: Ledger,
+    inquiry: Inquiry,
     scope: Scope,
     /// Whether a path at which there is nothing is one at which something may come to be.
     awaits: bool,
@@ -91,6 +94,7 @@ impl Inspector {
             families,
             sources: vec![Box::<Kernel>::default(), Box::<Files>::default()],
             ledger,
+            inquiry: Inquiry::default(),
             scope,
             awaits: false,
             last: None,
@@ -308,7 +312,9 @@ impl Inspector {
             }
         }
         let Some(at) = glances.iter().map(|glance| glance.at).max() else { return Ok(None) };
-        if !self.families.stand(&last.locks, at.uptime, &self.system) {
+        if !self.families.stand(&last.locks, at.uptime, &self.system)
+            || !self.inquiry.stands(&self.system)
+        {
             return Ok(None);
         }
         let began = glances.iter().map(|glance| glance.at.uptime.saturating_sub(glance.cost)).min();
@@ -319,22 +325,43 @@ impl Inspector {
         Ok(Some(snapshot))
     }
 
+    /// Looks once, as [`snapshot`](Self::snapshot) does, and finds out in addition what the holders
+    /// of the locks are up to that the targets name: whether they are at work, and what they wait for.
+    /// Of those whose locks somebody waits for every look tells that; this one tells it of the others,
+    /// and watches holders that have just run for a moment, which is less than half a second.
+    ///
+    /// # Errors
+    /// As [`snapshot`](Self::snapshot). What a target cannot name is left to
+    /// [`select`](Self::select) to say.
+    pub fn snapshot_about(
+        &mut self,
+        targets: &[Target],
+        folders: Folders,
+    ) -> Result<Snapshot, Error> {
+        self.last = None;
+        self.scope.may_keep = false;
+        self.scope.patient = true;
+        let facts = self.facts(&[]);
+        self.scope.patient = false;
+        let (mut facts, _) = facts?;
+        let judged = diagnose(facts.clone());
+        let selections: Vec<Selection> = targets
+            .iter()
+            .filter_map(|target| self.select(&judged, std::slice::from_ref(target), folders).ok())
+            .collect();
+        let is_meant = |lock: &&Lock| selections.iter().any(|meant| meant.contains(lock));
+        let these = judged.locks.iter().filter(is_meant).map(|lock| lock.id.clone()).collect();
+        self.inquiry.enter(&mut facts, About::These(&these), &self.system);
+        Ok(diagnose(facts))
+    }
+
     /// A look of which the last one's snapshot can tell a part.
     fn look_anew(&mut self, last: Option<&Snapshot>) -> Result<Snapshot, Error> {
-        let mut looks = Vec::with_capacity(self.sources.len());
-        for source in &mut self.sources {
-            looks.push(source.look(&self.scope, &self.system)?);
-        }
-        self.families.interpret(&mut looks, &self.system);
-        if let Some(first) = looks.first_mut() {
-            first.notes.extend_from_slice(self.families.notes());
-        }
-        let kept: HashSet<LockId> =
-            looks.iter().flat_map(|look| &look.kept).map(|kept| kept.id.clone()).collect();
-        let is_kept = |lock: &&Lock| kept.contains(&lock.id);
-        let kept_files = last.iter().flat_map(|last| last.locks.iter().filter(is_kept));
-        self.list_each_once(&mut looks, kept_files.filter_map(|lock| lock.file).collect());
-        let mut snapshot = diagnose(self.ledger.enter(self.system.now(), looks));
+        let last_locks = last.map_or(&[][..], |last| &last.locks);
+        let (mut facts, kept) = self.facts(last_locks)?;
+        let about = if self.scope.patient { About::Waited } else { About::WaitedAgain };
+        self.inquiry.enter(&mut facts, about, &self.system);
+        let mut snapshot = diagnose(facts);
         if let Some(last) = last.filter(|_| !kept.is_empty()) {
             self.kept += kept.len() as u64;
             let passed = snapshot.at.uptime.saturating_sub(last.at.uptime);
@@ -347,6 +374,24 @@ impl Inspector {
             snapshot.sort();
         }
         Ok(snapshot)
+    }
+
+    /// What all sources see now and what was remembered, and which of the last look's locks are to be
+    /// kept as they are.
+    fn facts(&mut self, last: &[Lock]) -> Result<(Facts, HashSet<LockId>), Error> {
+        let mut looks = Vec::with_capacity(self.sources.len());
+        for source in &mut self.sources {
+            looks.push(source.look(&self.scope, &self.system)?);
+        }
+        self.families.interpret(&mut looks, &self.system);
+        if let Some(first) = looks.first_mut() {
+            first.notes.extend_from_slice(self.families.notes());
+        }
+        let kept: HashSet<LockId> =
+            looks.iter().flat_map(|look| &look.kept).map(|kept| kept.id.clone()).collect();
+        let kept_locks = last.iter().filter(|lock| kept.contains(&lock.id));
+        self.list_each_once(&mut looks, kept_locks.filter_map(|lock| lock.file).collect());
+        Ok((self.ledger.enter(self.system.now(), looks), kept))
     }
 
     /// What lies on disk and is locked by the kernel too is one lock, unless somebody has named it as

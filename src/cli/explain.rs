@@ -24,7 +24,8 @@ pub(crate) fn run(explain: &Explain, global: Global) -> Result<Status, Failure> 
     let mut inspector = Inspector::new()?;
     inspector.expect_at(std::slice::from_ref(&target), Folders::Themselves);
     let forgotten = inspector.recall(&mut Memory::usual());
-    let mut snapshot = inspector.snapshot()?;
+    let mut snapshot =
+        inspector.snapshot_about(std::slice::from_ref(&target), Folders::Themselves)?;
     snapshot.notes.extend(forgotten);
     snapshot.notes.extend(release::leftovers(std::slice::from_ref(&target)));
     stderr::cost(&snapshot, global);

@@ -184,6 +184,7 @@ impl LockSketch {
             range: self.lock.range,
             waited: Span { min: Duration::from_mins(1), ..Span::default() },
             last_ran: Some(Duration::from_mins(1)),
+            passed_by: 0,
             how: How::Kernel,
         });
         self

@@ -43,7 +43,7 @@ pub(super) struct GrantGlimpse {
     /// The process that is recorded, if it is alive.
     pub(super) taker: Option<Actor>,
     pub(super) taker_is_gone: bool,
-    /// All that keep it, if all are known.
+    /// All that keep it, if all are known. Only where nobody is recorded: else others cannot renew it.
     pub(super) sharers: Option<Vec<Actor>>,
 }
 
@@ -98,7 +98,10 @@ impl GrantGlimpse {
             recorded: grant.recorded_pid,
             taker: grant.recorded_pid.and_then(actor),
             taker_is_gone: grant.taker == Taker::Gone,
-            sharers: grant.sharers.iter().map(|sharer| actor(sharer.pid)).collect(),
+            sharers: match grant.recorded_pid {
+                Some(_) => None,
+                None => grant.sharers.iter().map(|sharer| actor(sharer.pid)).collect(),
+            },
         }
     }
 }

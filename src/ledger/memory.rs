@@ -221,11 +221,14 @@ impl Ground {
     }
 }
 
-/// With which the file begins. The checksum is FNV-1a of 64 bits: against accidents, not malice.
+/// With which the file begins. The checksum is FNV-1a of 64 bits, by eight bytes at once: against
+/// accidents, not malice.
 fn first_line(rest: &str) -> String {
-    let sum = rest.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| {
-        (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let eight =
+        |bytes: &[u8]| bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+    let mix = |sum: u64, word: u64| (sum ^ word).wrapping_mul(0x0100_0000_01b3);
+    let sum = rest.as_bytes().chunks(8).map(eight).fold(0xcbf2_9ce4_8422_2325, mix);
+    let sum = mix(sum, rest.len() as u64);
     format!("{MAGIC}{sum:016x}")
 }
 

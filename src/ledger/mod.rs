@@ -6,6 +6,8 @@
 
 mod continuity;
 mod memory;
+mod readers;
+mod samples;
 mod saved;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -18,6 +20,8 @@ use crate::model::{
 };
 use continuity::{Continuity, Gap, Glimpse, Spot, spot};
 pub use memory::Memory;
+use readers::Readers;
+pub(crate) use samples::Samples;
 
 /// Remembers what looks said.
 #[derive(Debug)]
@@ -26,6 +30,7 @@ pub(crate) struct Ledger {
     last: Option<LastLook>,
     held: HashMap<LockId, Tenure>,
     waiting: HashMap<WaitKey, Tenure>,
+    readers: Readers,
     /// Whether of any lock a gap could not be ruled out.
     any_interrupted: bool,
 }
@@ -70,6 +75,7 @@ impl Ledger {
             last: None,
             held: HashMap::new(),
             waiting: HashMap::new(),
+            readers: Readers::default(),
             any_interrupted: false,
         }
     }
@@ -87,6 +93,8 @@ impl Ledger {
         }
         self.narrow_ages(&mut facts, &kept);
         self.narrow_waits(&mut facts);
+        let since_last = self.since_last(&facts);
+        self.readers.count(&mut facts, since_last);
         self.last = Some(this);
         facts
     }

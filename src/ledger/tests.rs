@@ -93,6 +93,7 @@ impl Table {
             range: Range::WHOLE,
             waited: Span::default(),
             last_ran: Some(idle),
+            passed_by: 0,
             how: How::Kernel,
         };
         request.waited.at_least(idle, Evidence::Scheduler);

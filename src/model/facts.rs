@@ -214,6 +214,8 @@ pub struct Request {
     pub waited: Span,
     /// How long ago its thread last ran.
     pub last_ran: Option<Duration>,
+    /// How many who share the lock were seen to come since this request for having it alone waits.
+    pub passed_by: u32,
     /// How it waits.
     pub how: How,
 }

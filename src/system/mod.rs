@@ -17,6 +17,7 @@ pub(crate) mod drawer;
 pub(crate) mod escrow_mark;
 pub(crate) mod grip;
 mod harm;
+mod inquiry;
 mod kin;
 pub(crate) mod knock;
 mod lock_table;
@@ -55,6 +56,7 @@ use crate::model::{FileId, Host, Mechanism, Mode, Moment, Pid, Range};
 use control_groups::CgroupRoots;
 pub(crate) use discovery::Discovery;
 pub(crate) use harm::{OwnLock, own_user};
+pub(crate) use inquiry::{Found, Limits};
 pub(crate) use lock_table::TableText;
 use lookup::Lookups;
 pub(crate) use lookup::{Answer, Ask};
@@ -78,6 +80,8 @@ pub(crate) struct FileStat {
     pub(crate) birth: Option<Timestamp>,
     pub(crate) mount: Option<u64>,
     pub(crate) is_socket: bool,
+    /// Whether it is a pipe that has a name.
+    pub(crate) is_fifo: bool,
 }
 
 /// What a thread in a lock's queue asks for.

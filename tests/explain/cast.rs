@@ -7,6 +7,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use nix::sys::ptrace;
+use nix::sys::wait::waitpid;
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::redact::Words;
@@ -206,6 +209,29 @@ impl Cast {
     pub(crate) fn keeps_its_log(&self) {
         self.scene.has_private_mounts();
         self.scene.stage().does("mount('none', '/var/log', 'tmpfs')");
+    }
+}
+
+/// This thread as the debugger that has stopped a process, until dropped.
+#[derive(Debug)]
+pub(crate) struct Debugger(Pid);
+
+impl Debugger {
+    /// Attaches, and waits until the process has stopped.
+    #[track_caller]
+    pub(crate) fn of(actor: &Actor) -> Self {
+        let pid = Pid::from_raw(actor.pid);
+        ptrace::attach(pid).expect("an actor can be debugged");
+        let debugger = Self(pid);
+        waitpid(pid, None).expect("the actor stops");
+        debugger
+    }
+}
+
+impl Drop for Debugger {
+    fn drop(&mut self) {
+        // Nobody else could see its end before; it may have been killed meanwhile.
+        let _ = ptrace::detach(self.0, None);
     }
 }
 

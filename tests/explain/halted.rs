@@ -2,12 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use nix::sys::ptrace;
-use nix::sys::wait::waitpid;
-use nix::unistd::Pid;
 use serde_json::json;
 
-use crate::cast::{Cast, place, sleeps};
+use crate::cast::{Cast, Debugger, place, sleeps};
 use crate::support::{Need, state, wait_until};
 
 #[test]
@@ -56,10 +53,7 @@ fn a_holder_in_a_debugger() {
     let Some(cast) = Cast::with(&[]) else { return };
     let holder = cast.holder("backup", "flock('l', EX)");
     let _waiter = cast.waiter("report", "flock('l', EX)");
-    // Only the thread that attaches is its debugger.
-    let pid = Pid::from_raw(holder.pid);
-    ptrace::attach(pid).unwrap();
-    waitpid(pid, None).unwrap();
+    let _debugger = Debugger::of(&holder);
     cast.is(std::process::id() as i32, "DEBUGGER");
     insta::assert_snapshot!(cast.told("l"), @"
     DIR/l: stuck (flock lock, exclusive)
@@ -73,7 +67,6 @@ fn a_holder_in_a_debugger() {
           locktop release DIR/l --method terminate
       - Do not remove the lock's file: that frees nothing, and lets a second holder in beside the first.
     ");
-    ptrace::detach(pid, None).unwrap();
 }
 
 #[test]

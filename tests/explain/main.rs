@@ -15,3 +15,4 @@ mod on_disk;
 mod others;
 mod queues;
 mod redact;
+mod ten;
