@@ -68,6 +68,8 @@ pub struct Inspector {
     scope: Scope,
     /// [`PATIENCE`], unless for a test.
     patience: Duration,
+    /// Whether a path at which there is nothing is one at which something may come to be.
+    awaits: bool,
     /// What the last look showed, as long as glances can be compared with it.
     last: Option<Arc<Snapshot>>,
     glances: u64,
@@ -100,6 +102,7 @@ impl Inspector {
             inquiry: Inquiry::default(),
             scope,
             patience: PATIENCE,
+            awaits: false,
             last: None,
             glances: 0,
             kept: 0,
@@ -173,10 +176,13 @@ impl Inspector {
             Territory::Below { folder, elsewhere } => (folder, Some(elsewhere)),
         };
         if let Resolved::Found { path, is_folder, .. } = self.system.resolve(&path) {
-            if is_folder && elsewhere.is_some() {
-                self.scope.folders.push(path);
+            let known = if is_folder && elsewhere.is_some() {
+                &mut self.scope.folders
             } else {
-                self.scope.places.push(path);
+                &mut self.scope.places
+            };
+            if !known.contains(&path) {
+                known.push(path);
             }
         }
         for path in elsewhere.into_iter().flatten() {
@@ -193,7 +199,7 @@ impl Inspector {
         };
         let family = self.scope.habitat.as_ref().and_then(|habitat| habitat.family_at(&path));
         if let Some(family) = family {
-            self.scope.candidates.push(Candidate { path, family });
+            self.expect_candidate(Candidate { path, family });
         }
     }
 
@@ -201,7 +207,18 @@ impl Inspector {
         if let Resolved::Found { path, .. } | Resolved::Missing { path } =
             self.system.resolve_name(path)
         {
-            self.scope.candidates.push(Candidate { path, family });
+            self.expect_candidate(Candidate { path, family });
+        }
+    }
+
+    /// From now on a target at which there is nothing is no mistake: something may come to be there.
+    pub(crate) fn await_absent(&mut self) {
+        self.awaits = true;
+    }
+
+    fn expect_candidate(&mut self, candidate: Candidate) {
+        if !self.scope.candidates.contains(&candidate) {
+            self.scope.candidates.push(candidate);
         }
     }
 
