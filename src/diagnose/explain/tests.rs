@@ -298,9 +298,10 @@ fn a_holder_that_waits_for_one_at_work() {
     );
     insta::assert_snapshot!(told, @"
     /a: contended (flock lock, exclusive)
-    p1 (pid 1) keeps it through descriptor 9 and itself waits for /b.
+    Held by p1 (pid 1) through descriptor 9.
     For how long could not be told.
     1 process waits for it.
+    p1 itself waits for /b.
     > p3 (pid 3) has waited at least 1m00s to have it exclusively
     * Look first at /b, for which it waits.
     $ locktop explain @flock:fe:00:102:~
