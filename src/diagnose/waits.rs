@@ -187,7 +187,7 @@ fn noun(thing: &Wake, further: Further<'_>) -> String {
             _ => format!("the end of one of its children,{}", whom("")),
         },
         What::Vfork => {
-            let child = if thing.by.is_empty() { " a child".into() } else { whom(" its child") };
+            let child = if thing.by.is_empty() { " a child".into() } else { whom("its child") };
             format!("the start of a program by{child}")
         }
         What::Process => match &*thing.by {
