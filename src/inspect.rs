@@ -62,6 +62,8 @@ pub struct Inspector {
     sources: Vec<Box<dyn Source>>,
     ledger: Ledger,
     inquiry: Inquiry,
+    /// The locks of whose holders somebody wants to know more.
+    wonder: HashSet<LockId>,
     scope: Scope,
     /// What the last look showed, as long as glances can be compared with it.
     last: Option<Arc<Snapshot>>,
@@ -93,6 +95,7 @@ impl Inspector {
             sources: vec![Box::<Kernel>::default(), Box::<Files>::default()],
             ledger,
             inquiry: Inquiry::default(),
+            wonder: HashSet::new(),
             scope,
             last: None,
             glances: 0,
@@ -217,7 +220,10 @@ impl Inspector {
     /// # Errors
     /// As [`snapshot`](Self::snapshot).
     pub fn look(&mut self) -> Result<Arc<Snapshot>, Error> {
-        let last = self.last.take().filter(|_| !self.families.are_restless());
+        let last = self
+            .last
+            .take()
+            .filter(|_| !self.families.are_restless() && !self.inquiry.is_curious());
         self.scope.may_keep = last.is_some();
         let same = last.as_ref().map(|last| self.glance(last)).transpose()?.flatten();
         let seen = match same {
@@ -248,6 +254,15 @@ impl Inspector {
     /// Lets the next look read the names of all files again, for less than looking anew.
     pub(crate) fn doubt_names(&mut self) {
         self.scope.names_in_doubt = true;
+    }
+
+    /// Has the next looks find out what those are up to who hold a lock, even if nobody waits for it.
+    pub(crate) fn wonder_about(&mut self, lock: Option<LockId>) {
+        let wonder: HashSet<LockId> = lock.into_iter().collect();
+        if wonder != self.wonder {
+            self.wonder = wonder;
+            self.last = None;
+        }
     }
 
     /// Has it called, from any thread, when there is something to be seen that no look has told yet.
@@ -334,7 +349,8 @@ impl Inspector {
             .collect();
         let is_meant = |lock: &&Lock| selections.iter().any(|meant| meant.contains(lock));
         let these = judged.locks.iter().filter(is_meant).map(|lock| lock.id.clone()).collect();
-        self.inquiry.enter(&mut facts, About::These(&these), &self.system);
+        let about = About { these: &these, again: false };
+        self.inquiry.enter(&mut facts, about, &self.system);
         Ok(diagnose(facts))
     }
 
@@ -342,7 +358,7 @@ impl Inspector {
     fn look_anew(&mut self, last: Option<&Snapshot>) -> Result<Snapshot, Error> {
         let last_locks = last.map_or(&[][..], |last| &last.locks);
         let (mut facts, kept) = self.facts(last_locks)?;
-        let about = if self.scope.patient { About::Waited } else { About::WaitedAgain };
+        let about = About { these: &self.wonder, again: !self.scope.patient };
         self.inquiry.enter(&mut facts, about, &self.system);
         let mut snapshot = diagnose(facts);
         if let Some(last) = last.filter(|_| !kept.is_empty()) {
