@@ -1,6 +1,7 @@
 //! The locking core's eyes: looks at everything and judges it.
 
 mod select;
+mod tracing;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -10,12 +11,14 @@ use std::time::Duration;
 use crate::diagnose::{self, diagnose};
 use crate::error::Error;
 use crate::families::{self, Families, Family, Territory};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Testimony};
 use crate::model::{FileId, Lock, LockFacts, LockId, Look, Mechanism, PathBytes, Snapshot, Target};
 use crate::sources::{Candidate, Files, Habitat, Kernel, Scope, Source};
 use crate::system::discovery::Bell;
 use crate::system::{Resolved, System};
 pub use select::Selection;
+pub use tracing::Traced;
+use tracing::Tracks;
 
 /// Whether a bare folder names itself or everything below it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +62,7 @@ pub struct Inspector {
     last: Option<Arc<Snapshot>>,
     glances: u64,
     kept: u64,
+    tracks: Tracks,
 }
 
 impl Inspector {
@@ -88,6 +92,7 @@ impl Inspector {
             last: None,
             glances: 0,
             kept: 0,
+            tracks: Tracks::default(),
         })
     }
 
@@ -95,6 +100,7 @@ impl Inspector {
     /// kernel tells only numbers, a lock there gets its name back.
     pub fn expect_at(&mut self, targets: &[Target], folders: Folders) {
         self.last = None;
+        self.tracks.expect_named();
         let is_anywhere = |target: &Target| matches!(target, Target::Id(_) | Target::Pid(_));
         self.scope.everywhere = targets.is_empty() || targets.iter().any(is_anywhere);
         for target in targets {
@@ -147,8 +153,12 @@ impl Inspector {
             if is_folder && elsewhere.is_some() {
                 self.scope.folders.push(path);
             } else {
+                self.tracks.expect_at(&path);
                 self.scope.places.push(path);
             }
+        } else {
+            // What comes there has no number yet.
+            self.tracks.expect_anything();
         }
         for path in elsewhere.into_iter().flatten() {
             self.expect_place(Territory::At(path));
@@ -194,7 +204,9 @@ impl Inspector {
     /// # Errors
     /// As [`snapshot`](Self::snapshot).
     pub fn look(&mut self) -> Result<Arc<Snapshot>, Error> {
-        let last = self.last.take().filter(|_| !self.families.are_restless());
+        self.aim_trace();
+        let is_restless = self.families.are_restless() || self.tracks.are_restless();
+        let last = self.last.take().filter(|_| !is_restless);
         self.scope.may_keep = last.is_some();
         let same = last.as_ref().map(|last| self.glance(last)).transpose()?.flatten();
         let seen = match same {
@@ -203,6 +215,7 @@ impl Inspector {
         };
         drop(last);
         let seen = Arc::new(seen);
+        self.tracks.follow(&seen);
         self.scope.names_in_doubt = false;
         // Whoever looks only once need not share it.
         let can_be_kept = self.sources.iter().all(|source| source.can_be_kept());
@@ -298,7 +311,8 @@ impl Inspector {
         let is_kept = |lock: &&Lock| kept.contains(&lock.id);
         let kept_files = last.iter().flat_map(|last| last.locks.iter().filter(is_kept));
         self.list_each_once(&mut looks, kept_files.filter_map(|lock| lock.file).collect());
-        let mut snapshot = diagnose(self.ledger.enter(self.system.now(), looks));
+        let testimony = self.testimony(&mut looks);
+        let mut snapshot = diagnose(self.ledger.enter(self.system.now(), looks, &testimony));
         if let Some(last) = last.filter(|_| !kept.is_empty()) {
             self.kept += kept.len() as u64;
             let passed = snapshot.at.uptime.saturating_sub(last.at.uptime);
@@ -327,6 +341,12 @@ impl Inspector {
                 !is_on_disk(lock) || lock.file.is_none_or(|file| locked.insert(file)) || is_named
             });
         }
+    }
+
+    /// What is known besides what looks show.
+    fn testimony(&mut self, looks: &mut [Look]) -> Testimony {
+        self.tracks.at_once = looks.iter().all(|look| look.absence_is_proof);
+        self.tracks.testify(looks, &self.system)
     }
 
     /// For how long the looks so far have held up everybody's locks: the system takes a lock of its

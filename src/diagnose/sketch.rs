@@ -184,6 +184,8 @@ impl LockSketch {
             waited: Span { min: Duration::from_mins(1), ..Span::default() },
             last_ran: Some(Duration::from_mins(1)),
             how: How::Kernel,
+            tries: None,
+            pause: None,
         });
         self
     }

@@ -5,16 +5,18 @@
 //! claimed: `seen N times`.
 
 mod continuity;
+mod testimony;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    AsSeen, Evidence, Facts, FileId, Host, Kept, Lock, LockFacts, LockId, Look, Mechanism, Mode,
-    Moment, Pid, Process, ProcessId, Snapshot, Span,
+    AsSeen, Evidence, Facts, FileId, Host, How, Kept, Lock, LockFacts, LockId, Look, Mechanism,
+    Mode, Moment, Pid, Process, ProcessId, Snapshot, Span,
 };
 use continuity::{Continuity, Gap, Glimpse};
+pub(crate) use testimony::{Since, Testimony};
 
 /// Remembers what looks said.
 #[derive(Debug)]
@@ -72,7 +74,13 @@ impl Ledger {
     }
 
     /// Enters a look of every source, all made just now, and returns all that is known.
-    pub(crate) fn enter(&mut self, at: Moment, mut looks: Vec<Look>) -> Facts {
+    /// `testimony`: what was told of the same locks meanwhile.
+    pub(crate) fn enter(
+        &mut self,
+        at: Moment,
+        mut looks: Vec<Look>,
+        testimony: &Testimony,
+    ) -> Facts {
         let at = looks.iter().map(|look| look.at).max().unwrap_or(at);
         let began = looks.iter().map(|look| look.at.uptime.saturating_sub(look.cost)).min();
         let kept: Vec<Kept> =
@@ -82,8 +90,8 @@ impl Ledger {
         for lock in &mut facts.locks {
             lock.as_seen = as_seen(lock, &facts.processes);
         }
-        self.narrow_ages(&mut facts, &kept);
-        self.narrow_waits(&mut facts);
+        self.narrow_ages(&mut facts, &kept, testimony);
+        self.narrow_waits(&mut facts, testimony);
         self.last = Some(this);
         facts
     }
@@ -126,7 +134,7 @@ impl Ledger {
         }
     }
 
-    fn narrow_ages(&mut self, facts: &mut Facts, kept: &[Kept]) {
+    fn narrow_ages(&mut self, facts: &mut Facts, kept: &[Kept], testimony: &Testimony) {
         let glimpses: Vec<Glimpse> =
             facts.locks.iter().map(|lock| Glimpse::of(lock, facts)).collect();
         let continuity =
@@ -167,7 +175,16 @@ impl Ledger {
             }
             let before = self.held.remove(&lock.id);
             let absent = self.last.as_ref().is_some_and(|last| last.proves_absence_of(lock));
+            let told = testimony.held.get(&lock.id).copied();
+            let gap = if self.is_unbroken(told) { Gap::None } else { gap };
+            if let Some(told) = told {
+                told.narrow(&mut lock.age, facts.at);
+            }
             let mut tenure = self.continue_tenure(before, gap, facts.at, &lock.age, absent);
+            if let Some(Since { by, not_before: Some(not_before) }) = told {
+                let first_seen = tenure.first_seen;
+                tenure = Tenure::new(by.min(tenure.since), Some(not_before), first_seen);
+            }
             tenure.narrow(&mut lock.age, facts.at);
             tenure.glimpse = Some(glimpse);
             held.insert(lock.id.clone(), tenure);
@@ -176,7 +193,12 @@ impl Ledger {
         self.any_interrupted = self.held.values().any(|tenure| tenure.interrupted);
     }
 
-    fn narrow_waits(&mut self, facts: &mut Facts) {
+    /// Whether it was told to be held since before the last look, which showed it too.
+    fn is_unbroken(&self, told: Option<Since>) -> bool {
+        told.zip(self.last.as_ref()).is_some_and(|(told, last)| told.by <= last.began)
+    }
+
+    fn narrow_waits(&mut self, facts: &mut Facts, testimony: &Testimony) {
         let since_last = self.since_last(facts);
         let processes = &facts.processes;
         let mut waiting = HashMap::new();
@@ -188,6 +210,11 @@ impl Ledger {
                 let process = request.pid.and_then(|pid| processes.get(&pid)?.id());
                 let (Some(process), Some(tid)) = (process, request.tid) else { continue };
                 let key = (lock.table_file, process, tid);
+                let told = lock.table_file.and_then(|file| testimony.waiting.get(&(file, tid)));
+                if let Some(since) = told {
+                    let since = Since { by: *since, not_before: Some(*since) };
+                    since.narrow(&mut request.waited, facts.at);
+                }
                 let before = self.waiting.remove(&key);
                 let slept =
                     request.last_ran.zip(since_last).is_some_and(|(ran, since)| ran >= since);
@@ -240,8 +267,10 @@ impl LastLook {
             .filter(|lock| is_of_bytes(lock))
             .filter_map(|lock| lock.table_file)
             .collect();
-        let is_nameless =
-            |lock: &&LockFacts| lock.requests.iter().any(|request| request.tid.is_none());
+        let is_nameless = |lock: &&LockFacts| {
+            let mut queued = lock.requests.iter().filter(|request| request.how != How::Polling);
+            queued.any(|request| request.tid.is_none())
+        };
         let nameless = facts.locks.iter().filter(is_nameless);
         Self {
             began,

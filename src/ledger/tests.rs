@@ -92,6 +92,8 @@ impl Table {
             waited: Span::default(),
             last_ran: Some(idle),
             how: How::Kernel,
+            tries: None,
+            pause: None,
         };
         request.waited.at_least(idle, Evidence::Scheduler);
         self.locks[0].requests.push(request);
@@ -111,7 +113,7 @@ impl Table {
             kept: self.kept,
             processes: self.processes,
         };
-        ledger.enter(at, vec![look])
+        ledger.enter(at, vec![look], &Testimony::default())
     }
 }
 

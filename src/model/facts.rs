@@ -214,4 +214,8 @@ pub struct Request {
     pub last_ran: Option<Duration>,
     /// How it waits.
     pub how: How,
+    /// Where it polls: how often it has tried,
+    pub tries: Option<u64>,
+    /// and the mean time from one try to the next.
+    pub pause: Option<Duration>,
 }

@@ -15,6 +15,7 @@ mod process;
 mod snapshot;
 mod span;
 mod target;
+mod tracing;
 mod words;
 
 pub use details::{Detail, Details};
@@ -33,4 +34,5 @@ pub use process::{Parent, Pid, Process, ProcessId, State};
 pub use snapshot::{Deadlock, Host, Member, Moment, Note, Snapshot};
 pub use span::{Evidence, Span};
 pub use target::{FAMILIES, SCHEMES, Target, TargetError};
+pub use tracing::Tracing;
 pub use words::short;

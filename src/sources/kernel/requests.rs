@@ -119,6 +119,8 @@ impl Waiter {
             waited: Span::default(),
             last_ran: None,
             how: How::Kernel,
+            tries: None,
+            pause: None,
         }
     }
 }
