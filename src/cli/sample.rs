@@ -56,6 +56,7 @@ pub(crate) fn snapshot() -> Snapshot {
         },
         cost: Duration::from_micros(4200),
         complete: false,
+        at_once: true,
         notes: vec![Note {
             code: "unreadable_processes",
             text: "14 processes of other users could not be read".into(),
@@ -63,6 +64,7 @@ pub(crate) fn snapshot() -> Snapshot {
         }],
         locks: vec![first, second, orphan(), known, shared, nobody],
         deadlocks: vec![deadlock],
+        retaken: Vec::new(),
     }
 }
 
@@ -107,6 +109,7 @@ pub(crate) fn lock(id: &str, path: &str, verdict: Verdict) -> Lock {
         },
         recorded_pid: Some(1),
         holders: Arc::default(),
+        records: Arc::default(),
         waiters: Vec::new(),
         lease: None,
         fencing: None,

@@ -57,6 +57,8 @@ pub struct Facts {
     pub notes: Vec<Note>,
     /// The locks.
     pub locks: Vec<LockFacts>,
+    /// Those of them that were certainly released and retaken since the look before.
+    pub retaken: Vec<LockId>,
     /// The processes that matter for them.
     pub processes: BTreeMap<Pid, Arc<Process>>,
 }
@@ -212,6 +214,8 @@ pub struct Request {
     pub waited: Span,
     /// How long ago its thread last ran.
     pub last_ran: Option<Duration>,
+    /// How many who share the lock were seen to come since this request for having it alone waits.
+    pub passed_by: u32,
     /// How it waits.
     pub how: How,
     /// Where it polls: how often it has tried,

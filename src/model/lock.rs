@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::{Details, FileId, Method, OnDisk, PathBytes, Pid, Process, Range, Span};
+use super::{Details, FileId, Grant, Method, OnDisk, PathBytes, Pid, Process, Range, Span};
 
 /// What makes a lock exclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -213,6 +213,24 @@ pub struct Holder {
     pub token: Option<String>,
 }
 
+/// One open file (for POSIX locks: one process) that has a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Record {
+    /// Its number: those who keep it are the holders with that number.
+    pub grant: u32,
+    /// How it has the lock.
+    pub mode: Mode,
+    /// Whom the kernel or the file names as the one who took it.
+    pub taken_by: Option<Pid>,
+}
+
+impl Record {
+    /// What a grant is recorded as.
+    pub(crate) fn of(grant: &Grant) -> Self {
+        Self { grant: grant.number, mode: grant.mode, taken_by: grant.recorded_pid }
+    }
+}
+
 /// How somebody waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -378,6 +396,9 @@ pub struct Lock {
     pub recorded_pid: Option<Pid>,
     /// Every process that really keeps it.
     pub holders: Arc<[Holder]>,
+    /// The open files (for POSIX locks: processes) that have it, as [`Holder::grant`] numbers them.
+    #[serde(skip)]
+    pub records: Arc<[Record]>,
     /// Who wants it, in the order in which their turn comes.
     pub waiters: Vec<Waiter>,
     /// For locks that run out.

@@ -16,6 +16,7 @@ mod snapshot;
 mod span;
 mod target;
 mod tracing;
+mod waiting;
 mod words;
 
 pub use details::{Detail, Details};
@@ -25,7 +26,8 @@ pub use file::{Device, FileId, PathBytes, Range};
 pub use form::Form;
 pub use harmless::{harmless, harmless_bytes};
 pub use lock::{
-    AsSeen, Blocker, Certainty, Holder, How, Lease, Lock, LockId, Mechanism, Mode, Verdict, Waiter,
+    AsSeen, Blocker, Certainty, Holder, How, Lease, Lock, LockId, Mechanism, Mode, Record, Verdict,
+    Waiter,
 };
 pub use method::Method;
 pub(crate) use method::is_halted;
@@ -35,4 +37,5 @@ pub use snapshot::{Deadlock, Host, Member, Moment, Note, Snapshot};
 pub use span::{Evidence, Span};
 pub use target::{FAMILIES, SCHEMES, Target, TargetError};
 pub use tracing::Tracing;
+pub use waiting::{Awaited, Mounted, Peer, Progress, Sample, Wait, What};
 pub use words::short;

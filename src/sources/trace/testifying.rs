@@ -178,5 +178,6 @@ fn request(series: &Series, now: Duration, traced_since: Duration) -> Request {
         how: How::Polling,
         tries: Some(series.tries),
         pause,
+        passed_by: 0,
     }
 }
