@@ -38,7 +38,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::Error;
 use crate::inspect::{Folders, Inspector, Selection};
-use crate::model::{Event, Note, Snapshot, Target};
+use crate::model::{Event, LockId, Note, Snapshot, Target};
 use crate::system::{cpu_time, give_memory_back};
 use acts::Acts;
 use events::Chronicle;
@@ -80,6 +80,8 @@ pub struct Seen {
     pub snapshot: Arc<Snapshot>,
     /// Those of them that were asked for, or why that cannot be told.
     pub selection: Result<Selection, Error>,
+    /// Why some of the targets could not be looked up, where others could and were waited for.
+    pub refused: Vec<Error>,
     /// For how long it held up everybody's locks.
     pub stalled: Duration,
 }
@@ -101,32 +103,62 @@ impl Watcher {
         folders: Folders,
         deliver: impl FnMut(Report) + Send + 'static,
     ) -> Result<Self, Error> {
+        Self::begin(targets, folders, Absent::Refused, deliver)
+    }
+
+    /// The same for whoever wants to hear of what comes: a path at which there is nothing yet is one
+    /// at which something may come to be, and a target that cannot be looked up does not keep the
+    /// others from being told of.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn await_events(
+        targets: Vec<Target>,
+        folders: Folders,
+        deliver: impl FnMut(Report) + Send + 'static,
+    ) -> Result<Self, Error> {
+        Self::begin(targets, folders, Absent::Awaited, deliver)
+    }
+
+    fn begin(
+        targets: Vec<Target>,
+        folders: Folders,
+        absent: Absent,
+        deliver: impl FnMut(Report) + Send + 'static,
+    ) -> Result<Self, Error> {
         let mut inspector = Inspector::new()?;
+        if absent == Absent::Awaited {
+            inspector.await_absent();
+        }
         let wakes = Arc::new(Wakes::default());
         let rung = Arc::clone(&wakes);
         inspector.ring_at_news(move || rung.touch(false));
         let mut nests = Nests::new(Arc::clone(&wakes), inspector.habitat());
         let spotted = Arc::clone(&wakes);
-        let mut is_first = true;
+        let mut places_are_known = false;
+        let mut missing = 0;
         let (mut chronicle, mut acts) = (Chronicle::default(), Acts::usual());
         let look = move |wishes: Asked| {
             if wishes.names {
                 inspector.doubt_names();
             }
             inspector.spotted(&spotted.take_spotted());
+            inspector.wonder_about(spotted.chosen());
             if wishes.grown {
                 inspector.folders_came();
             }
             // Looks places up, which can take a while: not in the caller's thread.
-            if std::mem::take(&mut is_first) {
+            if !std::mem::replace(&mut places_are_known, true) {
                 inspector.expect_at(&targets, folders);
             }
             let glances = inspector.glances();
-            let seen = look(&mut inspector, &targets, folders);
+            let seen = look(&mut inspector, &targets, folders, absent);
             nests.follow(inspector.nests());
             let seen = seen?;
             // What may not be looked up is nowhere.
             let selection = seen.selection.as_ref().ok().cloned().unwrap_or(Selection::nothing());
+            let before = std::mem::replace(&mut missing, selection.absent().count());
+            places_are_known = missing >= before;
             let only_time_passed = inspector.glances() != glances;
             let mut witness = Machine { inspector: &inspector, acts: &mut acts };
             let snapshot = &seen.snapshot;
@@ -163,6 +195,12 @@ impl Watcher {
         self.wakes.change(|wishes| wishes.asked.now = true);
     }
 
+    /// Has the next looks find out what the holders of this lock are up to, even if nobody waits for
+    /// it: whether they are at work, and what they wait for.
+    pub fn wonder_about(&self, lock: Option<LockId>) {
+        self.wakes.lock().chosen = lock;
+    }
+
     /// Stops looking until [`resume`](Self::resume); a look that is under way is still reported.
     pub fn pause(&self) {
         self.wakes.change(|wishes| wishes.paused = true);
@@ -183,7 +221,19 @@ impl Drop for Watcher {
     }
 }
 
-fn look(inspector: &mut Inspector, targets: &[Target], folders: Folders) -> Result<Seen, Error> {
+/// What a target is at which there is nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Absent {
+    Refused,
+    Awaited,
+}
+
+fn look(
+    inspector: &mut Inspector,
+    targets: &[Target],
+    folders: Folders,
+    absent: Absent,
+) -> Result<Seen, Error> {
     let before = inspector.stalled();
     let glances = inspector.glances();
     let snapshot = inspector.look()?;
@@ -191,11 +241,36 @@ fn look(inspector: &mut Inspector, targets: &[Target], folders: Folders) -> Resu
         give_memory_back();
     }
     let stalled = inspector.stalled().saturating_sub(before);
-    let selection = match targets {
-        [] => Ok(Selection::all()),
-        targets => inspector.select(&snapshot, targets, folders),
+    let (selection, refused) = match (targets, absent) {
+        ([], _) => (Ok(Selection::all()), Vec::new()),
+        (targets, Absent::Refused) => (inspector.select(&snapshot, targets, folders), Vec::new()),
+        (targets, Absent::Awaited) => select_each(inspector, &snapshot, targets, folders),
     };
-    Ok(Seen { snapshot, selection, stalled })
+    Ok(Seen { snapshot, selection, refused, stalled })
+}
+
+/// What those targets mean that can be looked up, and why others cannot.
+fn select_each(
+    inspector: &mut Inspector,
+    snapshot: &Snapshot,
+    targets: &[Target],
+    folders: Folders,
+) -> (Result<Selection, Error>, Vec<Error>) {
+    let mut refused = Vec::new();
+    let mut all: Option<Selection> = None;
+    for target in targets {
+        match inspector.select(snapshot, std::slice::from_ref(target), folders) {
+            Ok(one) => all = Some(all.map_or(one.clone(), |all| all.and(one))),
+            Err(error) => refused.push(error),
+        }
+    }
+    match (all, refused.pop()) {
+        (None, Some(last)) => (Err(refused.into_iter().next().unwrap_or(last)), Vec::new()),
+        (all, last) => {
+            refused.extend(last);
+            (Ok(all.unwrap_or(Selection::nothing())), refused)
+        }
+    }
 }
 
 fn run(
@@ -256,6 +331,8 @@ struct Wishes {
     asked: Asked,
     /// Where something has come or gone.
     spotted: Vec<PathBuf>,
+    /// The lock of whose holders somebody wants to know more.
+    chosen: Option<LockId>,
     paused: bool,
     stop: bool,
 }
@@ -289,6 +366,10 @@ impl Wakes {
 
     fn take_spotted(&self) -> Vec<PathBuf> {
         std::mem::take(&mut self.lock().spotted)
+    }
+
+    fn chosen(&self) -> Option<LockId> {
+        self.lock().chosen.clone()
     }
 
     fn change(&self, change: impl FnOnce(&mut Wishes)) {

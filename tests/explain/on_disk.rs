@@ -26,7 +26,8 @@ fn git_left_its_index_locked() {
     let Some(cast) = Cast::with(&[Need::Program("git")]) else { return };
     repository(&cast);
     fs::write(cast.scene.path("r/.git/index.lock"), "").unwrap();
-    cast.ages("r/.git/index.lock");
+    // Any git on the machine that was there when it was made has to end first.
+    cast.becomes("r/.git/index.lock", "stale");
     insta::assert_snapshot!(cast.told("r/.git/index.lock"), @"
     DIR/r/.git/index.lock (git index): stale (lockfile, a file)
     Nobody has it open, and no git is alive that was there when it was made. The file has been there for TIME.
@@ -60,7 +61,7 @@ fn git_is_at_work() {
     cast.is(editor, "EDITOR");
     insta::assert_snapshot!(cast.told("r/.git/index.lock"), @"
     DIR/r/.git/index.lock (git index): held (lockfile, a file)
-    Probably held by git (pid GIT), for TIME. It does not say whose it is, but git (pid GIT), which makes such locks, was at work there before it was made. git sleeps in do_wait, last ran TIME ago. git: run by root, in the folder DIR/r, a child of theatre (pid THEATRE), as: git commit -q -a.
+    Probably held by git (pid GIT), for TIME. It does not say whose it is, but git (pid GIT), which makes such locks, was at work there before it was made. git waits for the end of its child editor (pid EDITOR), last ran TIME ago. git: run by root, in the folder DIR/r, a child of theatre (pid THEATRE), as: git commit -q -a.
     What can be done, least harm first:
       - Wait: this returns when it is free, and takes nothing.
           locktop wait lockfile:DIR/r/.git/index.lock
