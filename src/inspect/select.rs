@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{Folders, Inspector};
 use crate::error::Error;
 use crate::families::{self, Family, Territory};
-use crate::model::{FileId, Lock, LockId, PathBytes, Pid, Snapshot, Target, harmless_bytes};
+use crate::model::{Event, FileId, Lock, LockId, PathBytes, Pid, Snapshot, Target, harmless_bytes};
 use crate::system::Resolved;
 use crate::system::locking::is_absent;
 
@@ -125,10 +125,14 @@ impl Inspector {
                     habitat.is_some_and(|habitat| habitat.family_at(&absolute).is_some())
                 };
                 let is_free = || family.is_some_and(Family::makes_its_file);
-                if !snapshot.locks.iter().any(is_last_name) && !lies_on_disk() && !is_free() {
+                let may_be_absent = self.awaits
+                    || snapshot.locks.iter().any(is_last_name)
+                    || lies_on_disk()
+                    || is_free();
+                if !may_be_absent {
                     return Err(Error::usage(format!("{} does not exist", show(path))));
                 }
-                Place { path: absolute, file: None, below: false }
+                Place { path: absolute, file: None, below: self.awaits }
             }
             Resolved::Failed(error) => return Err(Error::io("look up", path, error)),
             Resolved::Hangs => {
@@ -185,11 +189,36 @@ impl Selection {
         Self { picks: Vec::new(), is_nothing: true }
     }
 
+    /// What either of the two means.
+    #[must_use]
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        self.picks.extend(other.picks);
+        self
+    }
+
+    /// The paths at which there is nothing.
+    pub fn absent(&self) -> impl Iterator<Item = &Path> {
+        let places = self.picks.iter().flat_map(|pick| match pick {
+            // What lies on disk has no number that could be known before it lies there.
+            Pick::Places { family, places } if !family.is_some_and(Family::lies_on_disk) => {
+                &places[..]
+            }
+            _ => &[],
+        });
+        places.filter(|place| place.file.is_none()).map(|place| place.path.as_path())
+    }
+
     /// Whether the lock was asked for.
     #[must_use]
     pub fn contains(&self, lock: &Lock) -> bool {
         self.picks.is_empty() && !self.is_nothing
             || self.picks.iter().any(|pick| pick.contains(lock))
+    }
+
+    /// Whether an event is of a lock that was asked for, of which no look need have shown anything.
+    pub(crate) fn covers(&self, event: &Event) -> bool {
+        self.picks.is_empty() && !self.is_nothing
+            || self.picks.iter().any(|pick| pick.covers(event))
     }
 
     /// The processes that were asked for by number.
@@ -225,6 +254,23 @@ impl Pick {
     }
 }
 
+impl Pick {
+    fn covers(&self, event: &Event) -> bool {
+        match self {
+            Self::Id(id) => event.id == *id || event.id.is_of_same(id),
+            Self::Pid(pid) => event.pid == Some(*pid),
+            Self::Places { places, family } => {
+                let word = event.id.family();
+                let is_of = |family: &dyn Family| {
+                    let mut mechanisms = family.mechanisms().iter();
+                    word == family.word() || mechanisms.any(|mechanism| mechanism.word() == word)
+                };
+                family.is_none_or(is_of) && places.iter().any(|place| place.covers(event))
+            }
+        }
+    }
+}
+
 /// Also where nobody but the user knows what a place is.
 fn is_of(lock: &Lock, family: &dyn Family) -> bool {
     let word = family.word();
@@ -234,6 +280,12 @@ fn is_of(lock: &Lock, family: &dyn Family) -> bool {
 }
 
 impl Place {
+    fn covers(&self, event: &Event) -> bool {
+        let path = event.path.as_ref().map(PathBytes::as_path);
+        path.is_some_and(|path| path == self.path || self.below && path.starts_with(&self.path))
+            || self.file.is_some_and(|(file, table)| event.id.is_in(file) || event.id.is_in(table))
+    }
+
     fn contains(&self, lock: &Lock) -> bool {
         if let Some(path) = lock.path.as_ref().map(PathBytes::as_path)
             && (path == self.path || self.below && path.starts_with(&self.path))

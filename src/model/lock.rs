@@ -124,6 +124,17 @@ impl LockId {
         self.0.strip_prefix('@')?.split_once(':')
     }
 
+    /// The word for what kind of lock it is.
+    pub(crate) fn family(&self) -> &str {
+        self.parts().map_or("", |(family, _)| family)
+    }
+
+    /// Whether it is of bytes of that file.
+    pub(crate) fn is_in(&self, file: FileId) -> bool {
+        let place = self.parts().and_then(|(_, place)| place.strip_prefix(&file.to_string()));
+        place.is_some_and(|rest| rest.starts_with(':'))
+    }
+
     /// Whether the two are of the same bytes of the same file, whatever kinds of lock they name.
     pub(crate) fn is_of_same(&self, other: &Self) -> bool {
         let place = |id: &Self| id.parts().map(|(_, place)| place.to_owned());

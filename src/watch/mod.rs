@@ -26,6 +26,7 @@ mod events;
 mod files;
 mod nests;
 mod pace;
+mod story;
 mod witness;
 
 use std::collections::hash_map::DefaultHasher;
@@ -38,13 +39,14 @@ use std::time::{Duration, Instant};
 
 use crate::error::Error;
 use crate::inspect::{Folders, Inspector, Selection};
-use crate::model::{Event, Note, Snapshot, Target};
+use crate::model::{Event, Note, Snapshot, Target, Tracing};
 use crate::system::{cpu_time, give_memory_back};
 use acts::Acts;
 use events::Chronicle;
 use files::{Files, Trouble};
 use nests::Nests;
 use pace::{Asked, Pace};
+use story::Story;
 use witness::Machine;
 
 /// How long a look that hangs may delay [`Watcher`]'s drop.
@@ -80,8 +82,12 @@ pub struct Seen {
     pub snapshot: Arc<Snapshot>,
     /// Those of them that were asked for, or why that cannot be told.
     pub selection: Result<Selection, Error>,
+    /// Why some of the targets could not be looked up, where others could and were waited for.
+    pub refused: Vec<Error>,
     /// For how long it held up everybody's locks.
     pub stalled: Duration,
+    /// Whether and how locks are traced.
+    pub tracing: Box<Tracing>,
 }
 
 /// Looks again and again in a thread of its own, until dropped.
@@ -101,14 +107,42 @@ impl Watcher {
         folders: Folders,
         deliver: impl FnMut(Report) + Send + 'static,
     ) -> Result<Self, Error> {
+        Self::begin(targets, folders, Absent::Refused, deliver)
+    }
+
+    /// The same for whoever wants to hear of what comes: a path at which there is nothing yet is one
+    /// at which something may come to be, and a target that cannot be looked up does not keep the
+    /// others from being told of.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn await_events(
+        targets: Vec<Target>,
+        folders: Folders,
+        deliver: impl FnMut(Report) + Send + 'static,
+    ) -> Result<Self, Error> {
+        Self::begin(targets, folders, Absent::Awaited, deliver)
+    }
+
+    fn begin(
+        targets: Vec<Target>,
+        folders: Folders,
+        absent: Absent,
+        deliver: impl FnMut(Report) + Send + 'static,
+    ) -> Result<Self, Error> {
         let mut inspector = Inspector::new()?;
+        if absent == Absent::Awaited {
+            inspector.await_absent();
+        }
         let wakes = Arc::new(Wakes::default());
         let rung = Arc::clone(&wakes);
         inspector.ring_at_news(move || rung.touch(false));
         let mut nests = Nests::new(Arc::clone(&wakes), inspector.habitat());
         let spotted = Arc::clone(&wakes);
-        let mut is_first = true;
+        let mut places_are_known = false;
+        let mut missing = 0;
         let (mut chronicle, mut acts) = (Chronicle::default(), Acts::usual());
+        let (mut story, mut is_traced) = (Story::default(), false);
         let look = move |wishes: Asked| {
             if wishes.names {
                 inspector.doubt_names();
@@ -118,15 +152,25 @@ impl Watcher {
                 inspector.folders_came();
             }
             // Looks places up, which can take a while: not in the caller's thread.
-            if std::mem::take(&mut is_first) {
+            if !std::mem::replace(&mut places_are_known, true) {
                 inspector.expect_at(&targets, folders);
             }
+            let wants_trace = spotted.wants_trace();
+            if wants_trace != std::mem::replace(&mut is_traced, wants_trace) {
+                if wants_trace {
+                    inspector.trace();
+                } else {
+                    inspector.stop_tracing();
+                }
+            }
             let glances = inspector.glances();
-            let seen = look(&mut inspector, &targets, folders);
+            let seen = look(&mut inspector, &targets, folders, absent);
             nests.follow(inspector.nests());
             let seen = seen?;
             // What may not be looked up is nowhere.
             let selection = seen.selection.as_ref().ok().cloned().unwrap_or(Selection::nothing());
+            let before = std::mem::replace(&mut missing, selection.absent().count());
+            places_are_known = missing >= before;
             let only_time_passed = inspector.glances() != glances;
             let mut witness = Machine { inspector: &inspector, acts: &mut acts };
             let snapshot = &seen.snapshot;
@@ -135,6 +179,7 @@ impl Watcher {
             } else {
                 chronicle.tell(snapshot, &selection, &mut witness)
             };
+            let events = story.join(events, inspector.take_traced(), &selection, &seen.snapshot);
             Ok((seen, events))
         };
         Self::start_with(wakes, look, deliver)
@@ -163,6 +208,16 @@ impl Watcher {
         self.wakes.change(|wishes| wishes.asked.now = true);
     }
 
+    /// Begins to trace locks, or no longer does, as [`Inspector::trace`] does; [`Seen::tracing`] tells how
+    /// that goes. What is traced has exact times, wakes the watcher at once, and is told also of locks
+    /// that came and went between two looks.
+    pub fn trace(&self, on: bool) {
+        self.wakes.change(|wishes| {
+            wishes.trace = on;
+            wishes.asked.now = true;
+        });
+    }
+
     /// Stops looking until [`resume`](Self::resume); a look that is under way is still reported.
     pub fn pause(&self) {
         self.wakes.change(|wishes| wishes.paused = true);
@@ -183,7 +238,19 @@ impl Drop for Watcher {
     }
 }
 
-fn look(inspector: &mut Inspector, targets: &[Target], folders: Folders) -> Result<Seen, Error> {
+/// What a target is at which there is nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Absent {
+    Refused,
+    Awaited,
+}
+
+fn look(
+    inspector: &mut Inspector,
+    targets: &[Target],
+    folders: Folders,
+    absent: Absent,
+) -> Result<Seen, Error> {
     let before = inspector.stalled();
     let glances = inspector.glances();
     let snapshot = inspector.look()?;
@@ -191,11 +258,36 @@ fn look(inspector: &mut Inspector, targets: &[Target], folders: Folders) -> Resu
         give_memory_back();
     }
     let stalled = inspector.stalled().saturating_sub(before);
-    let selection = match targets {
-        [] => Ok(Selection::all()),
-        targets => inspector.select(&snapshot, targets, folders),
+    let (selection, refused) = match (targets, absent) {
+        ([], _) => (Ok(Selection::all()), Vec::new()),
+        (targets, Absent::Refused) => (inspector.select(&snapshot, targets, folders), Vec::new()),
+        (targets, Absent::Awaited) => select_each(inspector, &snapshot, targets, folders),
     };
-    Ok(Seen { snapshot, selection, stalled })
+    Ok(Seen { snapshot, selection, refused, stalled, tracing: inspector.tracing().into() })
+}
+
+/// What those targets mean that can be looked up, and why others cannot.
+fn select_each(
+    inspector: &mut Inspector,
+    snapshot: &Snapshot,
+    targets: &[Target],
+    folders: Folders,
+) -> (Result<Selection, Error>, Vec<Error>) {
+    let mut refused = Vec::new();
+    let mut all: Option<Selection> = None;
+    for target in targets {
+        match inspector.select(snapshot, std::slice::from_ref(target), folders) {
+            Ok(one) => all = Some(all.map_or(one.clone(), |all| all.and(one))),
+            Err(error) => refused.push(error),
+        }
+    }
+    match (all, refused.pop()) {
+        (None, Some(last)) => (Err(refused.into_iter().next().unwrap_or(last)), Vec::new()),
+        (all, last) => {
+            refused.extend(last);
+            (Ok(all.unwrap_or(Selection::nothing())), refused)
+        }
+    }
 }
 
 fn run(
@@ -257,6 +349,7 @@ struct Wishes {
     /// Where something has come or gone.
     spotted: Vec<PathBuf>,
     paused: bool,
+    trace: bool,
     stop: bool,
 }
 
@@ -289,6 +382,10 @@ impl Wakes {
 
     fn take_spotted(&self) -> Vec<PathBuf> {
         std::mem::take(&mut self.lock().spotted)
+    }
+
+    fn wants_trace(&self) -> bool {
+        self.lock().trace
     }
 
     fn change(&self, change: impl FnOnce(&mut Wishes)) {

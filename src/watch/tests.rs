@@ -60,7 +60,9 @@ fn seen() -> Seen {
     Seen {
         snapshot: Arc::new(snapshot(Vec::new())),
         selection: Ok(Selection::all()),
+        refused: Vec::new(),
         stalled: Duration::ZERO,
+        tracing: Box::default(),
     }
 }
 

@@ -16,6 +16,7 @@ mod holders;
 mod looks;
 mod namespaces;
 mod orphans;
+mod reasons;
 mod stuck;
 mod targets;
 mod waiters;

@@ -36,7 +36,9 @@ impl Desk {
         let seen = Seen {
             snapshot: Arc::new(snapshot),
             selection: Ok(Selection::all()),
+            refused: Vec::new(),
             stalled: Duration::ZERO,
+            tracing: Box::default(),
         };
         self.state.receive(Report {
             outcome: Ok(seen),

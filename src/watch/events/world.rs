@@ -283,6 +283,8 @@ impl World {
             last_ran: Some(self.now.saturating_sub(self.people[&pid].ran_at)),
             passed_by: 0,
             how: How::Kernel,
+            tries: None,
+            pause: None,
         };
         let seen = file.queue.iter().filter(|(pid, _)| !misses(number, *pid));
         LockFacts {
