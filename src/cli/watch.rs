@@ -68,7 +68,14 @@ struct Teller {
 
 impl Teller {
     fn new(json: bool, global: Global) -> Self {
-        Self { json, global, lines: Lines::default(), is_first: true, said: HashSet::new(), lost: 0 }
+        Self {
+            json,
+            global,
+            lines: Lines::default(),
+            is_first: true,
+            said: HashSet::new(),
+            lost: 0,
+        }
     }
 
     fn hear(&mut self, report: Report) -> Result<(), Failure> {

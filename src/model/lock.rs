@@ -304,6 +304,26 @@ pub struct Waiter {
     pub place: u32,
 }
 
+impl Waiter {
+    /// How it tries, if it stands in no queue: `tries every 1.0s, 214 times so far`.
+    #[must_use]
+    pub fn trying(&self) -> Option<String> {
+        if self.how != How::Polling {
+            return None;
+        }
+        Some(match (self.pause, self.tries) {
+            (Some(pause), Some(tries)) if pause < Duration::from_secs(1) => {
+                format!("tries every {}ms, {tries} times so far", pause.as_millis())
+            }
+            (Some(pause), Some(tries)) => {
+                format!("tries every {}, {tries} times so far", super::short(pause))
+            }
+            (None, Some(tries)) => format!("has tried {tries} times"),
+            (_, None) => "tries again and again".into(),
+        })
+    }
+}
+
 /// The life of a lock that runs out by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Lease {

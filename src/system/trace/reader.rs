@@ -329,7 +329,12 @@ impl Points {
 }
 
 fn pages(tracefs: &Tracefs) -> Result<Pages, Reason> {
-    let read = |name: &str| tracefs.read(name).map_err(as_reason("read how events look"));
+    let read = |name: &str| {
+        tracefs.read(name).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => Reason::NoTracing,
+            _ => as_reason("read how events look")(error),
+        })
+    };
     let (page, event) = (read("events/header_page")?, read("events/header_event")?);
     Pages::parse(&page, &event).ok_or(Reason::OtherPages)
 }
