@@ -5,6 +5,7 @@ use std::env;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::sys::ptrace;
@@ -263,6 +264,14 @@ impl Cast {
         self.scene.has_private_mounts();
         self.scene.stage().does("mount('none', '/var/log', 'tmpfs')");
     }
+}
+
+/// Whoever runs git in a test, or says that none runs.
+static GIT: Mutex<()> = Mutex::new(());
+
+/// From here on no other test of this program runs git, which could have made what is left behind.
+pub(crate) fn git() -> MutexGuard<'static, ()> {
+    GIT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// This thread as the debugger that has stopped a process, until dropped.
