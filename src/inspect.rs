@@ -2,6 +2,7 @@
 
 mod inquiry;
 mod select;
+mod tracing;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use std::time::Duration;
 use crate::diagnose::{self, diagnose};
 use crate::error::Error;
 use crate::families::{self, Families, Family, Territory};
-use crate::ledger::{Ledger, Memory};
+use crate::ledger::{Ledger, Memory, Testimony};
 use crate::model::{
     Facts, FileId, Lock, LockFacts, LockId, Look, Mechanism, Note, PathBytes, Pid, Process,
     Snapshot, Target,
@@ -22,6 +23,11 @@ use crate::system::on_disk::Found;
 use crate::system::{Resolved, System};
 use inquiry::{About, Inquiry};
 pub use select::Selection;
+pub use tracing::Traced;
+use tracing::Tracks;
+
+/// Somebody who looks once waits so long for what takes a while.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Whether a bare folder names itself or everything below it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,10 +71,15 @@ pub struct Inspector {
     /// The locks of whose holders somebody wants to know more.
     wonder: HashSet<LockId>,
     scope: Scope,
+    /// [`PATIENCE`], unless for a test.
+    patience: Duration,
+    /// Whether a path at which there is nothing is one at which something may come to be.
+    awaits: bool,
     /// What the last look showed, as long as glances can be compared with it.
     last: Option<Arc<Snapshot>>,
     glances: u64,
     kept: u64,
+    tracks: Tracks,
 }
 
 impl Inspector {
@@ -97,9 +108,12 @@ impl Inspector {
             inquiry: Inquiry::default(),
             wonder: HashSet::new(),
             scope,
+            patience: PATIENCE,
+            awaits: false,
             last: None,
             glances: 0,
             kept: 0,
+            tracks: Tracks::default(),
         })
     }
 
@@ -107,6 +121,7 @@ impl Inspector {
     /// kernel tells only numbers, a lock there gets its name back.
     pub fn expect_at(&mut self, targets: &[Target], folders: Folders) {
         self.last = None;
+        self.tracks.expect_named();
         let is_anywhere = |target: &Target| matches!(target, Target::Id(_) | Target::Pid(_));
         self.scope.everywhere = targets.is_empty() || targets.iter().any(is_anywhere);
         for target in targets {
@@ -170,11 +185,18 @@ impl Inspector {
             Territory::Below { folder, elsewhere } => (folder, Some(elsewhere)),
         };
         if let Resolved::Found { path, is_folder, .. } = self.system.resolve(&path) {
-            if is_folder && elsewhere.is_some() {
-                self.scope.folders.push(path);
+            let known = if is_folder && elsewhere.is_some() {
+                &mut self.scope.folders
             } else {
-                self.scope.places.push(path);
+                self.tracks.expect_at(&path);
+                &mut self.scope.places
+            };
+            if !known.contains(&path) {
+                known.push(path);
             }
+        } else {
+            // What comes there has no number yet.
+            self.tracks.expect_anything();
         }
         for path in elsewhere.into_iter().flatten() {
             self.expect_place(Territory::At(path));
@@ -190,7 +212,7 @@ impl Inspector {
         };
         let family = self.scope.habitat.as_ref().and_then(|habitat| habitat.family_at(&path));
         if let Some(family) = family {
-            self.scope.candidates.push(Candidate { path, family });
+            self.expect_candidate(Candidate { path, family });
         }
     }
 
@@ -198,18 +220,30 @@ impl Inspector {
         if let Resolved::Found { path, .. } | Resolved::Missing { path } =
             self.system.resolve_name(path)
         {
-            self.scope.candidates.push(Candidate { path, family });
+            self.expect_candidate(Candidate { path, family });
         }
     }
 
-    /// Looks once.
+    /// From now on a target at which there is nothing is no mistake: something may come to be there.
+    pub(crate) fn await_absent(&mut self) {
+        self.awaits = true;
+    }
+
+    fn expect_candidate(&mut self, candidate: Candidate) {
+        if !self.scope.candidates.contains(&candidate) {
+            self.scope.candidates.push(candidate);
+        }
+    }
+
+    /// Looks once. What the holders wait for is not asked: see
+    /// [`snapshot_about`](Self::snapshot_about).
     ///
     /// # Errors
     /// When the system's lock table cannot be read.
     pub fn snapshot(&mut self) -> Result<Snapshot, Error> {
-        self.scope.patient = true;
+        self.scope.patience = Some(self.patience);
         let seen = self.look();
-        self.scope.patient = false;
+        self.scope.patience = None;
         seen.map(Arc::unwrap_or_clone)
     }
 
@@ -220,10 +254,10 @@ impl Inspector {
     /// # Errors
     /// As [`snapshot`](Self::snapshot).
     pub fn look(&mut self) -> Result<Arc<Snapshot>, Error> {
-        let last = self
-            .last
-            .take()
-            .filter(|_| !self.families.are_restless() && !self.inquiry.is_curious());
+        self.aim_trace();
+        let is_restless =
+            self.families.are_restless() || self.inquiry.is_curious() || self.tracks.are_restless();
+        let last = self.last.take().filter(|_| !is_restless);
         self.scope.may_keep = last.is_some();
         let same = last.as_ref().map(|last| self.glance(last)).transpose()?.flatten();
         let seen = match same {
@@ -232,6 +266,7 @@ impl Inspector {
         };
         drop(last);
         let seen = Arc::new(seen);
+        self.tracks.follow(&seen);
         self.scope.names_in_doubt = false;
         // Whoever looks only once need not share it.
         let can_be_kept = self.sources.iter().all(|source| source.can_be_kept());
@@ -323,10 +358,10 @@ impl Inspector {
         Ok(Some(snapshot))
     }
 
-    /// Looks once, as [`snapshot`](Self::snapshot) does, and finds out in addition what the holders
-    /// of the locks are up to that the targets name: whether they are at work, and what they wait for.
-    /// Of those whose locks somebody waits for every look tells that; this one tells it of the others,
-    /// and watches holders that have just run for a moment, which is less than half a second.
+    /// Looks once, and finds out in addition what those are up to who hold what somebody waits for:
+    /// whether they are at work, and if not, what they wait for themselves, so that a lock can turn out
+    /// to be stuck for that. The same of those who hold the locks that the targets name; these are
+    /// watched for a moment if they have just run, for less than half a second.
     ///
     /// # Errors
     /// As [`snapshot`](Self::snapshot). What a target cannot name is left to
@@ -338,17 +373,20 @@ impl Inspector {
     ) -> Result<Snapshot, Error> {
         self.last = None;
         self.scope.may_keep = false;
-        self.scope.patient = true;
+        self.scope.patience = Some(self.patience);
         let facts = self.facts(&[]);
-        self.scope.patient = false;
+        self.scope.patience = None;
         let (mut facts, _) = facts?;
-        let judged = diagnose(facts.clone());
-        let selections: Vec<Selection> = targets
-            .iter()
-            .filter_map(|target| self.select(&judged, std::slice::from_ref(target), folders).ok())
-            .collect();
-        let is_meant = |lock: &&Lock| selections.iter().any(|meant| meant.contains(lock));
-        let these = judged.locks.iter().filter(is_meant).map(|lock| lock.id.clone()).collect();
+        let mut these = HashSet::new();
+        if !targets.is_empty() {
+            let judged = diagnose(facts.clone());
+            for target in targets {
+                let meant = self.select(&judged, std::slice::from_ref(target), folders);
+                let meant = meant.unwrap_or(Selection::nothing());
+                let locks = judged.locks.iter().filter(|lock| meant.contains(lock));
+                these.extend(locks.map(|lock| lock.id.clone()));
+            }
+        }
         let about = About { these: &these, again: false };
         self.inquiry.enter(&mut facts, about, &self.system);
         Ok(diagnose(facts))
@@ -358,8 +396,11 @@ impl Inspector {
     fn look_anew(&mut self, last: Option<&Snapshot>) -> Result<Snapshot, Error> {
         let last_locks = last.map_or(&[][..], |last| &last.locks);
         let (mut facts, kept) = self.facts(last_locks)?;
-        let about = About { these: &self.wonder, again: !self.scope.patient };
-        self.inquiry.enter(&mut facts, about, &self.system);
+        // Whoever looks but once says so if that is wanted.
+        if self.scope.patience.is_none() {
+            let about = About { these: &self.wonder, again: true };
+            self.inquiry.enter(&mut facts, about, &self.system);
+        }
         let mut snapshot = diagnose(facts);
         if let Some(last) = last.filter(|_| !kept.is_empty()) {
             self.kept += kept.len() as u64;
@@ -390,7 +431,8 @@ impl Inspector {
             looks.iter().flat_map(|look| &look.kept).map(|kept| kept.id.clone()).collect();
         let kept_locks = last.iter().filter(|lock| kept.contains(&lock.id));
         self.list_each_once(&mut looks, kept_locks.filter_map(|lock| lock.file).collect());
-        Ok((self.ledger.enter(self.system.now(), looks), kept))
+        let testimony = self.testimony(&mut looks);
+        Ok((self.ledger.enter(self.system.now(), looks, &testimony), kept))
     }
 
     /// What lies on disk and is locked by the kernel too is one lock, unless somebody has named it as
@@ -407,6 +449,12 @@ impl Inspector {
                 !is_on_disk(lock) || lock.file.is_none_or(|file| locked.insert(file)) || is_named
             });
         }
+    }
+
+    /// What is known besides what looks show.
+    fn testimony(&mut self, looks: &mut [Look]) -> Testimony {
+        self.tracks.at_once = looks.iter().all(|look| look.absence_is_proof);
+        self.tracks.testify(looks, &self.system)
     }
 
     /// What is known of a process now; `None`: it has ended.

@@ -7,6 +7,7 @@ mod filter;
 mod jobs;
 mod keys;
 mod line;
+mod log;
 mod mine;
 mod order;
 mod release;
@@ -28,6 +29,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use crossterm::event::{Event as Input, KeyEventKind, MouseButton, MouseEvent, MouseEventKind};
+use jiff::tz::TimeZone;
 use locktop::model::{LockId, Target};
 use locktop::watch::{Report, Watcher};
 use locktop::{Error, Folders, console};
@@ -107,7 +109,7 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
         // The dashboard is about to end when it does not listen any more.
         let _ = send.send(Event::Report(report));
     })?;
-    let state = State::new(std::process::id(), options.read_only);
+    let state = State::new(std::process::id(), options.read_only, TimeZone::system());
     let asked = Instant::now();
     let mut dashboard = Dashboard { state, theme, watcher, jobs, asked, chosen: None };
     let end = dashboard.run(&mut terminal, &events);

@@ -12,6 +12,7 @@ use crate::tui::keys::Mode;
 use crate::tui::samples;
 use crate::tui::sort::Sort;
 
+mod happened;
 mod ours;
 mod release;
 
@@ -36,6 +37,7 @@ impl Desk {
         let seen = Seen {
             snapshot: Arc::new(snapshot),
             selection: Ok(Selection::all()),
+            refused: Vec::new(),
             stalled: Duration::ZERO,
         };
         self.state.receive(Report {
