@@ -65,7 +65,7 @@ impl Inquiry {
         let holders = holders(facts, about.these);
         let mut restless = Vec::new();
         for (pid, progress) in self.progress(facts, &holders, &named, about, system) {
-            restless.extend(progress.runs.is_none_or(|runs| runs > 0).then_some(pid));
+            restless.extend(progress.runs.is_some_and(|runs| runs > 0).then_some(pid));
             alter(facts, pid, |process| process.progress = Some(progress));
         }
         for &pid in &holders {
