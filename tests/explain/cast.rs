@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::env;
 use std::fs;
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -32,6 +33,9 @@ impl Cast {
     pub(crate) fn with(needs: &[Need]) -> Option<Self> {
         let scene = Scene::with(&[&[Need::Root], needs].concat())?;
         if !sees_all() {
+            let name = std::thread::current().name().unwrap_or("a test").to_owned();
+            // Not `eprintln!`, which the test harness would hide.
+            let _ = writeln!(io::stderr(), "{name}: skipped: processes may be out of sight");
             return None;
         }
         scene.leaves_services();
