@@ -2,6 +2,7 @@
 
 mod inquiry;
 mod select;
+mod tracing;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use std::time::Duration;
 use crate::diagnose::{self, diagnose};
 use crate::error::Error;
 use crate::families::{self, Families, Family, Territory};
-use crate::ledger::{Ledger, Memory};
+use crate::ledger::{Ledger, Memory, Testimony};
 use crate::model::{
     Facts, FileId, Lock, LockFacts, LockId, Look, Mechanism, Note, PathBytes, Pid, Process,
     Snapshot, Target,
@@ -22,6 +23,8 @@ use crate::system::on_disk::Found;
 use crate::system::{Resolved, System};
 use inquiry::{About, Inquiry};
 pub use select::Selection;
+pub use tracing::Traced;
+use tracing::Tracks;
 
 /// Somebody who looks once waits so long for what takes a while.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -76,6 +79,7 @@ pub struct Inspector {
     last: Option<Arc<Snapshot>>,
     glances: u64,
     kept: u64,
+    tracks: Tracks,
 }
 
 impl Inspector {
@@ -109,6 +113,7 @@ impl Inspector {
             last: None,
             glances: 0,
             kept: 0,
+            tracks: Tracks::default(),
         })
     }
 
@@ -116,6 +121,7 @@ impl Inspector {
     /// kernel tells only numbers, a lock there gets its name back.
     pub fn expect_at(&mut self, targets: &[Target], folders: Folders) {
         self.last = None;
+        self.tracks.expect_named();
         let is_anywhere = |target: &Target| matches!(target, Target::Id(_) | Target::Pid(_));
         self.scope.everywhere = targets.is_empty() || targets.iter().any(is_anywhere);
         for target in targets {
@@ -182,11 +188,15 @@ impl Inspector {
             let known = if is_folder && elsewhere.is_some() {
                 &mut self.scope.folders
             } else {
+                self.tracks.expect_at(&path);
                 &mut self.scope.places
             };
             if !known.contains(&path) {
                 known.push(path);
             }
+        } else {
+            // What comes there has no number yet.
+            self.tracks.expect_anything();
         }
         for path in elsewhere.into_iter().flatten() {
             self.expect_place(Territory::At(path));
@@ -244,10 +254,10 @@ impl Inspector {
     /// # Errors
     /// As [`snapshot`](Self::snapshot).
     pub fn look(&mut self) -> Result<Arc<Snapshot>, Error> {
-        let last = self
-            .last
-            .take()
-            .filter(|_| !self.families.are_restless() && !self.inquiry.is_curious());
+        self.aim_trace();
+        let is_restless =
+            self.families.are_restless() || self.inquiry.is_curious() || self.tracks.are_restless();
+        let last = self.last.take().filter(|_| !is_restless);
         self.scope.may_keep = last.is_some();
         let same = last.as_ref().map(|last| self.glance(last)).transpose()?.flatten();
         let seen = match same {
@@ -256,6 +266,7 @@ impl Inspector {
         };
         drop(last);
         let seen = Arc::new(seen);
+        self.tracks.follow(&seen);
         self.scope.names_in_doubt = false;
         // Whoever looks only once need not share it.
         let can_be_kept = self.sources.iter().all(|source| source.can_be_kept());
@@ -420,7 +431,8 @@ impl Inspector {
             looks.iter().flat_map(|look| &look.kept).map(|kept| kept.id.clone()).collect();
         let kept_locks = last.iter().filter(|lock| kept.contains(&lock.id));
         self.list_each_once(&mut looks, kept_locks.filter_map(|lock| lock.file).collect());
-        Ok((self.ledger.enter(self.system.now(), looks), kept))
+        let testimony = self.testimony(&mut looks);
+        Ok((self.ledger.enter(self.system.now(), looks, &testimony), kept))
     }
 
     /// What lies on disk and is locked by the kernel too is one lock, unless somebody has named it as
@@ -437,6 +449,12 @@ impl Inspector {
                 !is_on_disk(lock) || lock.file.is_none_or(|file| locked.insert(file)) || is_named
             });
         }
+    }
+
+    /// What is known besides what looks show.
+    fn testimony(&mut self, looks: &mut [Look]) -> Testimony {
+        self.tracks.at_once = looks.iter().all(|look| look.absence_is_proof);
+        self.tracks.testify(looks, &self.system)
     }
 
     /// What is known of a process now; `None`: it has ended.

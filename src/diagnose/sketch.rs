@@ -186,6 +186,8 @@ impl LockSketch {
             last_ran: Some(Duration::from_mins(1)),
             passed_by: 0,
             how: How::Kernel,
+            tries: None,
+            pause: None,
         });
         self
     }

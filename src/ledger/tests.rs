@@ -95,6 +95,8 @@ impl Table {
             last_ran: Some(idle),
             passed_by: 0,
             how: How::Kernel,
+            tries: None,
+            pause: None,
         };
         request.waited.at_least(idle, Evidence::Scheduler);
         self.locks[0].requests.push(request);
@@ -114,7 +116,7 @@ impl Table {
             kept: self.kept,
             processes: self.processes,
         };
-        ledger.enter(at, vec![look])
+        ledger.enter(at, vec![look], &Testimony::default())
     }
 }
 

@@ -218,4 +218,8 @@ pub struct Request {
     pub passed_by: u32,
     /// How it waits.
     pub how: How,
+    /// Where it polls: how often it has tried,
+    pub tries: Option<u64>,
+    /// and the mean time from one try to the next.
+    pub pause: Option<Duration>,
 }

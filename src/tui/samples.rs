@@ -104,6 +104,7 @@ pub(super) fn queued(mut lock: Lock, queue: &[(Arc<Process>, u64, u32)]) -> Lock
             waited: span(*seconds, Some(*seconds)),
             how: How::Kernel,
             tries: None,
+            pause: None,
             blocked_by: Arc::clone(&blockers),
             endless: true,
             depth: *depth,

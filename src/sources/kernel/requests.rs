@@ -120,6 +120,8 @@ impl Waiter {
             last_ran: None,
             passed_by: 0,
             how: How::Kernel,
+            tries: None,
+            pause: None,
         }
     }
 }
