@@ -268,12 +268,8 @@ impl Told {
 
 /// Another moment by both clocks.
 pub(super) fn then(now: Moment, uptime: Duration) -> Moment {
-    let ago = |time: Duration| jiff::SignedDuration::try_from(time).unwrap_or_default();
-    let wall = if uptime <= now.uptime {
-        now.wall.checked_sub(ago(now.uptime - uptime))
-    } else {
-        now.wall.checked_add(ago(uptime - now.uptime))
-    };
+    let signed = |time: Duration| jiff::SignedDuration::try_from(time).unwrap_or_default();
+    let wall = now.wall.checked_add(signed(uptime) - signed(now.uptime));
     Moment { wall: wall.unwrap_or(now.wall), uptime }
 }
 

@@ -35,6 +35,7 @@ impl Desk {
             selection: Ok(Selection::all()),
             refused: Vec::new(),
             stalled: Duration::ZERO,
+            tracing: Box::default(),
         };
         desk.state.receive(Report {
             outcome: Ok(seen),
@@ -268,6 +269,7 @@ fn a_lock_that_ended_is_grey_and_says_so() {
         selection: Ok(Selection::all()),
         refused: Vec::new(),
         stalled: Duration::ZERO,
+        tracing: Box::default(),
     };
     desk.state.receive(Report {
         outcome: Ok(seen),
