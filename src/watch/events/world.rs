@@ -285,8 +285,6 @@ impl World {
             tries: None,
             pause: None,
             how: How::Kernel,
-            tries: None,
-            pause: None,
         };
         let seen = file.queue.iter().filter(|(pid, _)| !misses(number, *pid));
         LockFacts {
