@@ -1,5 +1,6 @@
 //! The locking core's eyes: looks at everything and judges it.
 
+mod awaited;
 mod select;
 
 use std::collections::HashSet;
@@ -55,6 +56,8 @@ pub struct Inspector {
     sources: Vec<Box<dyn Source>>,
     ledger: Ledger,
     scope: Scope,
+    /// Who waits for whose end.
+    awaited: awaited::Watch,
     /// What the last look showed, as long as glances can be compared with it.
     last: Option<Arc<Snapshot>>,
     glances: u64,
@@ -85,6 +88,7 @@ impl Inspector {
             sources: vec![Box::<Kernel>::default(), Box::<Files>::default()],
             ledger,
             scope,
+            awaited: awaited::Watch::default(),
             last: None,
             glances: 0,
             kept: 0,
@@ -272,7 +276,9 @@ impl Inspector {
             }
         }
         let Some(at) = glances.iter().map(|glance| glance.at).max() else { return Ok(None) };
-        if !self.families.stand(&last.locks, at.uptime, &self.system) {
+        if !self.families.stand(&last.locks, at.uptime, &self.system)
+            || !self.awaited.holds(&self.system)
+        {
             return Ok(None);
         }
         let began = glances.iter().map(|glance| glance.at.uptime.saturating_sub(glance.cost)).min();
@@ -298,7 +304,9 @@ impl Inspector {
         let is_kept = |lock: &&Lock| kept.contains(&lock.id);
         let kept_files = last.iter().flat_map(|last| last.locks.iter().filter(is_kept));
         self.list_each_once(&mut looks, kept_files.filter_map(|lock| lock.file).collect());
-        let mut snapshot = diagnose(self.ledger.enter(self.system.now(), looks));
+        let mut facts = self.ledger.enter(self.system.now(), looks);
+        self.awaited = awaited::Watch::begin(&mut facts, &self.system);
+        let mut snapshot = diagnose(facts);
         if let Some(last) = last.filter(|_| !kept.is_empty()) {
             self.kept += kept.len() as u64;
             let passed = snapshot.at.uptime.saturating_sub(last.at.uptime);

@@ -224,6 +224,7 @@ mod tests {
             recorded_pid: None,
             holders: holders.into(),
             waiters: Vec::new(),
+            behind: None,
             lease: None,
             fencing: None,
             details: crate::model::Details::default(),

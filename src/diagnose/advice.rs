@@ -7,15 +7,15 @@ mod on_disk;
 pub(crate) use on_disk::release_of;
 
 use std::cmp::Reverse;
-use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
 use crate::model::{
-    Certainty, Deadlock, Lock, LockId, Mechanism, Member, Moment, Pid, Process, Range, Snapshot,
-    State, Verdict, harmless,
+    Certainty, Deadlock, Lock, Mechanism, Member, Moment, Pid, Process, Range, Snapshot, State,
+    Verdict, harmless,
 };
 
+use super::explain::People;
 use super::phrase;
 use super::stuck::halt;
 
@@ -281,7 +281,9 @@ pub(super) fn end_all(processes: &[&Process]) -> Advice {
 
 /// To open these circles, each by ending as few as possible.
 pub(super) fn open(circles: &[&Deadlock], snapshot: &Snapshot) -> Vec<Advice> {
-    let mut ways: Vec<_> = circles.iter().filter_map(|circle| cheapest(circle, snapshot)).collect();
+    let people = People::of(snapshot);
+    let mut ways: Vec<_> =
+        circles.iter().filter_map(|circle| cheapest(circle, snapshot, &people)).collect();
     ways.sort_by_key(|(victims, _)| victims.len());
     let mut next = Vec::new();
     if circles.iter().any(|circle| !circle.certain) {
@@ -298,18 +300,19 @@ pub(super) fn open(circles: &[&Deadlock], snapshot: &Snapshot) -> Vec<Advice> {
 }
 
 /// To end the member of a circle that is likely to lose the least, and who that is.
-fn cheapest<'a>(circle: &Deadlock, snapshot: &'a Snapshot) -> Option<(Vec<&'a Process>, Advice)> {
+fn cheapest<'a>(
+    circle: &Deadlock,
+    snapshot: &Snapshot,
+    people: &People<'a>,
+) -> Option<(Vec<&'a Process>, Advice)> {
     let circles_of = |pid| {
         let is_in = |circle: &&Deadlock| circle.members.iter().any(|member| member.pid == pid);
         snapshot.deadlocks.iter().filter(is_in).count()
     };
-    let ids: HashSet<_> = circle.locks.iter().collect();
-    let locks = snapshot.locks.iter().filter(|lock| ids.contains(&lock.id));
-    let locks: HashMap<_, _> = locks.map(|lock| (&lock.id, lock)).collect();
     let mut ways: Vec<_> = circle
         .members
         .iter()
-        .map(|member| (circles_of(member.pid), sharers(member, &locks)))
+        .map(|member| (circles_of(member.pid), keepers(member, people)))
         .filter(|(_, victims)| !victims.is_empty() && !victims.iter().any(|by| by.kernel_thread))
         .collect();
     // Few to end, for many circles; then the youngest, which has done the least.
@@ -338,13 +341,10 @@ fn cheapest<'a>(circle: &Deadlock, snapshot: &'a Snapshot) -> Option<(Vec<&'a Pr
     Some((victims.clone(), advice))
 }
 
-/// Everyone who keeps what a member of a circle keeps, through the same open file.
-fn sharers<'a>(member: &Member, locks: &HashMap<&LockId, &'a Lock>) -> Vec<&'a Process> {
-    let Some(lock) = locks.get(&member.holds) else { return Vec::new() };
-    let mut grants = lock.holders.iter().filter(|holder| holder.process.pid == Some(member.pid));
-    let Some(grant) = grants.next().map(|holder| holder.grant) else { return Vec::new() };
-    let sharers = lock.holders.iter().filter(|holder| holder.grant == grant);
-    sharers.map(|holder| &*holder.process).collect()
+/// Those whose end lets go of what a member of a circle keeps; nobody where one of them is unknown.
+fn keepers<'a>(member: &Member, people: &People<'a>) -> Vec<&'a Process> {
+    let keepers: Option<_> = member.keepers.iter().map(|&pid| people.get(pid)).collect();
+    keepers.unwrap_or_default()
 }
 
 fn prevention(circle: &Deadlock) -> Advice {

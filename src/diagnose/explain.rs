@@ -12,7 +12,7 @@ use crate::model::{
 use super::advice::{self, Advice};
 use super::stuck::halt;
 use super::verdict::STEPS;
-use super::{phrase, portrait};
+use super::{chains, phrase, portrait};
 
 /// So many holders are told one by one, the others by their number.
 const HOLDERS: usize = 5;
@@ -117,6 +117,7 @@ fn sentences(lock: &Lock, snapshot: &Snapshot, people: &People<'_>) -> Vec<Strin
     if circles.len() > CIRCLES {
         sentences.push(format!("It is part of {} more circles.", circles.len() - CIRCLES));
     }
+    sentences.extend(chains::told(lock, &circles));
     sentences
 }
 
@@ -196,8 +197,9 @@ fn itself_waits<'a>(
 pub(super) fn told_circle(circle: &Deadlock, snapshot: &Snapshot, people: &People<'_>) -> String {
     let steps = circle.members.iter().enumerate().take(MEMBERS).map(|(number, member)| {
         let next = &circle.members[(number + 1) % circle.members.len()];
-        let next = if next.pid == member.pid { "it".into() } else { people.name(next.pid) };
-        let wants = label(snapshot, &member.wants);
+        let next = if next.waits() == member.pid { "it".into() } else { people.name(next.pid) };
+        let asker = member.through.map(|asker| people.name(asker));
+        let wants = phrase::through_a_child(asker.as_deref()) + &label(snapshot, &member.wants);
         format!("{} waits for {wants}, which {next} keeps", people.name(member.pid))
     });
     let mut steps = steps.collect::<Vec<_>>().join("; ");

@@ -25,7 +25,10 @@ pub fn explain_process(pid: Pid, snapshot: &Snapshot) -> Explanation {
     let mut sentences: Vec<_> = process.into_iter().map(introduction).collect();
     sentences.extend(several(&held, |(lock, holder)| holds(lock, holder)));
     sentences.extend(several(&wanted, |(lock, waiter)| waits(lock, waiter, snapshot, &people)));
-    let is_in = |circle: &&Deadlock| circle.members.iter().any(|member| member.pid == pid);
+    let is_in = |circle: &&Deadlock| {
+        let mut members = circle.members.iter();
+        members.any(|member| member.pid == pid || member.waits() == pid)
+    };
     let circles: Vec<_> = snapshot.deadlocks.iter().filter(is_in).collect();
     sentences.extend(several(&circles, |circle| explain::told_circle(circle, snapshot, &people)));
     Explanation {

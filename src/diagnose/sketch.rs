@@ -7,9 +7,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::model::{
-    AsSeen, Certainty, Details, Device, Facts, FileId, Grant, Host, How, LockFacts, LockId,
-    Mechanism, Mode, Moment, Naming, PathBytes, Pid, Process, Range, Request, Sharer, Span, State,
-    Taker,
+    AsSeen, Awaited, Certainty, Details, Device, Facts, FileId, Grant, Host, How, LockFacts,
+    LockId, Mechanism, Mode, Moment, Naming, PathBytes, Pid, Process, Range, Request, Sharer, Span,
+    State, Taker,
 };
 
 /// When it is, as time since boot.
@@ -35,6 +35,7 @@ impl Sketch {
                 notes: Vec::new(),
                 locks: Vec::new(),
                 processes: BTreeMap::new(),
+                awaited: BTreeMap::new(),
             },
             files: HashMap::new(),
         }
@@ -64,6 +65,13 @@ impl Sketch {
         let process = processes.entry(pid).or_insert_with(|| Arc::new(ordinary(pid)));
         alter(Arc::make_mut(process));
         self
+    }
+
+    /// A process waits for the end of its child, and has done so for a minute.
+    pub(super) fn awaits(mut self, parent: Pid, child: Pid) -> Self {
+        self.facts.awaited.insert(parent, Awaited { child, timed: false });
+        let ran_at = Some(NOW.saturating_sub(Duration::from_mins(1)));
+        self.process(parent, |process| process.ran_at = ran_at).process(child, |_| ())
     }
 
     /// Alters anything else.

@@ -59,6 +59,17 @@ pub struct Facts {
     pub locks: Vec<LockFacts>,
     /// The processes that matter for them.
     pub processes: BTreeMap<Pid, Arc<Process>>,
+    /// Processes that can do nothing until a child of theirs ends.
+    pub awaited: BTreeMap<Pid, Awaited>,
+}
+
+/// The child for whose end a process waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Awaited {
+    /// The child.
+    pub child: Pid,
+    /// Whether the process seems to have set itself a time limit.
+    pub timed: bool,
 }
 
 /// One lock, unjudged.

@@ -1,6 +1,7 @@
 //! Made-up machines for tests.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,6 +72,7 @@ pub(super) fn lock(inode: u64, path: &str, holders: &[Arc<Process>]) -> Lock {
             })
             .collect(),
         waiters: Vec::new(),
+        behind: None,
         lease: None,
         fencing: None,
         details: Details::default(),
@@ -132,6 +134,7 @@ pub(super) fn snapshot(uptime: u64, locks: Vec<Lock>) -> Snapshot {
         notes: Vec::new(),
         locks,
         deadlocks: Vec::new(),
+        awaited: BTreeMap::default(),
     };
     snapshot.sort();
     snapshot
@@ -177,6 +180,8 @@ pub(super) fn busy_machine() -> Snapshot {
         pid,
         holds: holds.id.clone(),
         wants: wants.id.clone(),
+        through: None,
+        keepers: vec![pid],
     });
     let circle = Deadlock {
         locks: vec![orders.id.clone(), stock.id.clone()],

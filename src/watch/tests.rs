@@ -23,6 +23,7 @@ fn snapshot(locks: Vec<LockFacts>) -> Snapshot {
         notes: Vec::new(),
         locks,
         processes: BTreeMap::new(),
+        awaited: BTreeMap::new(),
     })
 }
 

@@ -6,6 +6,7 @@
 mod support;
 
 mod ages;
+mod chains;
 mod control_groups;
 mod deadlocks;
 mod document;

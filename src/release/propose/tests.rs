@@ -55,6 +55,7 @@ pub(in crate::release) fn lock(mechanism: Mechanism, holders: Vec<Holder>) -> Lo
         methods: Method::fitting(mechanism, &holders),
         holders: holders.into(),
         waiters: Vec::new(),
+        behind: None,
         lease: None,
         fencing: None,
         details: Details::default(),
@@ -77,6 +78,7 @@ pub(in crate::release) fn snapshot() -> Snapshot {
         }],
         locks: Vec::new(),
         deadlocks: Vec::new(),
+        awaited: BTreeMap::default(),
     }
 }
 
