@@ -1,6 +1,7 @@
 //! The locking core's eyes: looks at everything and judges it.
 
 mod awaited;
+mod declared;
 mod select;
 
 use std::collections::HashSet;
@@ -292,8 +293,11 @@ impl Inspector {
     /// A look of which the last one's snapshot can tell a part.
     fn look_anew(&mut self, last: Option<&Snapshot>) -> Result<Snapshot, Error> {
         let mut looks = Vec::with_capacity(self.sources.len());
-        for source in &mut self.sources {
-            looks.push(source.look(&self.scope, &self.system)?);
+        self.scope.waited_for.clear();
+        for at in 0..self.sources.len() {
+            let look = self.sources[at].look(&self.scope, &self.system)?;
+            self.look_where_declared(&look);
+            looks.push(look);
         }
         self.families.interpret(&mut looks, &self.system);
         if let Some(first) = looks.first_mut() {
@@ -304,6 +308,7 @@ impl Inspector {
         let is_kept = |lock: &&Lock| kept.contains(&lock.id);
         let kept_files = last.iter().flat_map(|last| last.locks.iter().filter(is_kept));
         self.list_each_once(&mut looks, kept_files.filter_map(|lock| lock.file).collect());
+        self.enter_declared(&mut looks);
         let mut facts = self.ledger.enter(self.system.now(), looks);
         self.awaited = awaited::Watch::begin(&mut facts, &self.system);
         let mut snapshot = diagnose(facts);

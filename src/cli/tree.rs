@@ -161,7 +161,9 @@ impl<'a> Ties<'a> {
         for lock in snapshot.locks.iter().filter(|lock| !lock.waiters.is_empty()) {
             let pids = lock.holders.iter().filter_map(|holder| holder.process.pid);
             let pids: BTreeSet<_> = pids.map(|pid| snapshot.waits_as(pid)).collect();
-            pids.into_iter().for_each(|pid| blocks.entry(pid).or_default().push(lock));
+            for pid in pids {
+                blocks.entry(pid).or_default().push(lock);
+            }
         }
         Self { circles, blocks, snapshot }
     }

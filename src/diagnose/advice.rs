@@ -44,7 +44,9 @@ impl Advice {
 /// What can be done about a lock.
 pub(super) fn for_lock(lock: &Lock, snapshot: &Snapshot) -> Vec<Advice> {
     if lock.mechanism == Mechanism::Exists {
-        return on_disk::advice(lock, snapshot);
+        let mut next = out_of_circles(lock, snapshot);
+        next.extend(on_disk::advice(lock, snapshot));
+        return next;
     }
     let mut next = Vec::new();
     let processes = processes_of(lock);
@@ -53,10 +55,7 @@ pub(super) fn for_lock(lock: &Lock, snapshot: &Snapshot) -> Vec<Advice> {
             next.push(Advice::plain("Nothing needs to be done: nobody waits for it."));
         }
         Verdict::Deadlock => {
-            let is_in = |circle: &&Deadlock| circle.locks.contains(&lock.id);
-            let circles: Vec<_> = snapshot.deadlocks.iter().filter(is_in).collect();
-            next.extend(open(&circles, snapshot));
-            next.extend(circles.first().map(|circle| prevention(circle)));
+            next.extend(out_of_circles(lock, snapshot));
         }
         Verdict::Split => {
             next.push(both_halves(lock));
@@ -81,6 +80,15 @@ pub(super) fn for_lock(lock: &Lock, snapshot: &Snapshot) -> Vec<Advice> {
         }
     }
     next.extend(on_disk::breaking(lock).or_else(|| hands_off(lock)));
+    next
+}
+
+/// How to open the circles that a lock is in, and to keep them from coming back.
+fn out_of_circles(lock: &Lock, snapshot: &Snapshot) -> Vec<Advice> {
+    let is_in = |circle: &&Deadlock| circle.locks.contains(&lock.id);
+    let circles: Vec<_> = snapshot.deadlocks.iter().filter(is_in).collect();
+    let mut next = open(&circles, snapshot);
+    next.extend(circles.first().map(|circle| prevention(circle)));
     next
 }
 

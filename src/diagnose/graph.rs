@@ -48,7 +48,7 @@ pub(super) struct Ask {
     pub(super) process: Option<usize>,
     /// Index of what it wants.
     pub(super) want: usize,
-    /// Whether its thread sleeps in the kernel until it gets it.
+    /// Whether its thread waits until it gets it: in the kernel, or as it says itself.
     pub(super) asleep: bool,
     /// Whether it is certain that this thread waits, did all the while that we looked, and has set
     /// itself no limit.
@@ -226,7 +226,7 @@ impl<'a> Builder<'a> {
         self.graph.asks.push(Ask {
             process,
             want,
-            asleep: request.how == How::Kernel,
+            asleep: request.how == How::Kernel || request.declared,
             sure: !request.inferred && !request.timed && asks_once && stood_still,
         });
     }

@@ -80,7 +80,7 @@ impl Rule {
 
     pub(super) fn holds_up(self, request: &Request) -> bool {
         let sure = !request.inferred && !request.timed && request.last_ran.is_some();
-        request.how == How::Kernel && (self == Self::Possible || sure)
+        (request.how == How::Kernel || request.declared) && (self == Self::Possible || sure)
     }
 
     pub(super) fn stays(self, lock: &LockFacts, grant: &Grant) -> bool {
@@ -151,6 +151,7 @@ struct Asked {
     /// For the other kind of record lock.
     other: bool,
     polls: bool,
+    declared: bool,
     inferred: bool,
     timed: bool,
     runs: bool,
@@ -164,6 +165,7 @@ impl Asked {
             request.tid = None;
             request.fd = Some(self.fd);
             request.mode = if self.shared { Mode::Shared } else { Mode::Exclusive };
+            request.declared = self.polls && self.declared;
             request.how = if self.polls { How::Polling } else { How::Kernel };
             (request.inferred, request.timed) = (self.inferred, self.timed);
             request.last_ran = Some(Duration::from_mins(1)).filter(|_| !self.runs);
@@ -180,16 +182,16 @@ impl Asked {
 fn any_request() -> impl Strategy<Value = Asked> {
     let pid = prop::option::weighted(0.9, PIDS);
     let rare = || prop::bool::weighted(0.1);
-    let traits = (any::<bool>(), any::<bool>(), rare(), rare(), rare(), rare());
+    let traits = (any::<bool>(), any::<bool>(), rare(), rare(), rare(), rare(), any::<bool>());
     let waited = (1..100_u64, prop::option::weighted(0.8, 0..100_u64));
     (pid, traits, 8..10_i32, waited).prop_map(|(pid, traits, fd, (waited, more))| {
-        let (shared, other, polls, inferred, timed, runs) = traits;
+        let (shared, other, polls, inferred, timed, runs, declared) = traits;
         let waited = Span {
             min: Duration::from_secs(if runs { 0 } else { waited }),
             max: more.map(|more| Duration::from_secs(waited + more)),
             evidence: vec![Evidence::Observed],
         };
-        Asked { pid, fd, shared, other, polls, inferred, timed, runs, waited }
+        Asked { pid, fd, shared, other, polls, declared, inferred, timed, runs, waited }
     })
 }
 

@@ -192,6 +192,7 @@ impl LockSketch {
             waited: Span { min: Duration::from_mins(1), ..Span::default() },
             last_ran: Some(Duration::from_mins(1)),
             how: How::Kernel,
+            declared: false,
         });
         self
     }

@@ -92,6 +92,7 @@ impl Table {
             waited: Span::default(),
             last_ran: Some(idle),
             how: How::Kernel,
+            declared: false,
         };
         request.waited.at_least(idle, Evidence::Scheduler);
         self.locks[0].requests.push(request);
@@ -108,6 +109,7 @@ impl Table {
             absence_is_proof: self.at_once,
             notes: Vec::new(),
             locks: self.locks,
+            declared: Vec::new(),
             kept: self.kept,
             processes: self.processes,
         };

@@ -22,7 +22,8 @@ pub use chain::Behind;
 pub use details::{Detail, Details};
 pub use event::{Event, EventKind};
 pub use facts::{
-    Awaited, Elsewhere, Facts, Grant, Kept, LockFacts, Look, Naming, Request, Sharer, Taker,
+    Awaited, Declared, Elsewhere, Facts, Grant, Kept, LockFacts, Look, Naming, Request, Sharer,
+    Taker,
 };
 pub use file::{Device, FileId, PathBytes, Range};
 pub use form::Form;

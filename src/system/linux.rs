@@ -153,6 +153,7 @@ fn file_stat(found: &Statx) -> FileStat {
             .flatten(),
         mount: has(STATX_MNT_ID).then_some(found.stx_mnt_id),
         is_socket: FileType::from_raw_mode(found.stx_mode.into()) == FileType::Socket,
+        uid: found.stx_uid,
     }
 }
 

@@ -16,6 +16,7 @@ pub(crate) mod discovery;
 pub(crate) mod escrow_mark;
 pub(crate) mod grip;
 mod harm;
+pub(crate) mod in_memory;
 mod kin;
 pub(crate) mod knock;
 mod lock_table;
@@ -30,6 +31,7 @@ mod pulse;
 mod relatives;
 pub(crate) mod rights;
 mod scheduler;
+pub(crate) mod wait_mark;
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -76,6 +78,8 @@ pub(crate) struct FileStat {
     pub(crate) birth: Option<Timestamp>,
     pub(crate) mount: Option<u64>,
     pub(crate) is_socket: bool,
+    /// Whose it is.
+    pub(crate) uid: u32,
 }
 
 /// What a thread in a lock's queue asks for.

@@ -9,6 +9,7 @@ mod ages;
 mod chains;
 mod control_groups;
 mod deadlocks;
+mod declared;
 mod document;
 mod file_systems;
 mod files;

@@ -119,6 +119,7 @@ impl Waiter {
             waited: Span::default(),
             last_ran: None,
             how: How::Kernel,
+            declared: false,
         }
     }
 }
