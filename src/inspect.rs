@@ -2,6 +2,7 @@
 
 mod awaited;
 mod declared;
+mod inquiry;
 mod select;
 
 use std::collections::HashSet;
@@ -12,11 +13,16 @@ use std::time::Duration;
 use crate::diagnose::{self, diagnose};
 use crate::error::Error;
 use crate::families::{self, Families, Family, Territory};
-use crate::ledger::Ledger;
-use crate::model::{FileId, Lock, LockFacts, LockId, Look, Mechanism, PathBytes, Snapshot, Target};
+use crate::ledger::{Ledger, Memory};
+use crate::model::{
+    Facts, FileId, Lock, LockFacts, LockId, Look, Mechanism, Note, PathBytes, Pid, Process,
+    Snapshot, Target,
+};
 use crate::sources::{Candidate, Files, Habitat, Kernel, Scope, Source};
 use crate::system::discovery::Bell;
+use crate::system::on_disk::Found;
 use crate::system::{Resolved, System};
+use inquiry::{About, Inquiry};
 pub use select::Selection;
 
 /// Whether a bare folder names itself or everything below it.
@@ -39,7 +45,8 @@ pub(crate) struct Nests {
 
 /// Looks at the machine's locks, and remembers between looks what narrows their ages.
 ///
-/// Only ever reads: no lock is taken and no file is written.
+/// Only ever reads: no lock is taken and no file is written, but for what [`remember`](Self::remember)
+/// is asked to.
 ///
 /// ```no_run
 /// use locktop::Inspector;
@@ -56,6 +63,7 @@ pub struct Inspector {
     families: Families,
     sources: Vec<Box<dyn Source>>,
     ledger: Ledger,
+    inquiry: Inquiry,
     scope: Scope,
     /// Who waits for whose end.
     awaited: awaited::Watch,
@@ -88,6 +96,7 @@ impl Inspector {
             families,
             sources: vec![Box::<Kernel>::default(), Box::<Files>::default()],
             ledger,
+            inquiry: Inquiry::default(),
             scope,
             awaited: awaited::Watch::default(),
             last: None,
@@ -124,6 +133,20 @@ impl Inspector {
                 Folders::Below => Territory::Below { folder: path.clone(), elsewhere: Vec::new() },
             });
         }
+    }
+
+    /// Before the first look: goes on from what an earlier process has remembered. A note where that
+    /// cannot be used; ages and waits are then told with less detail.
+    #[must_use]
+    pub fn recall(&mut self, memory: &mut Memory) -> Option<Note> {
+        memory.recall(&mut self.ledger, &self.system)
+    }
+
+    /// After a look: remembers it for the next process. The one thing that an inspector writes, and
+    /// only if asked to. A note where that cannot be.
+    #[must_use]
+    pub fn remember(&self, memory: &Memory) -> Option<Note> {
+        memory.keep(&self.ledger, self.system.now(), &self.system)
     }
 
     fn repository_at(&self, path: &Path) -> Option<&'static dyn Family> {
@@ -279,6 +302,7 @@ impl Inspector {
         let Some(at) = glances.iter().map(|glance| glance.at).max() else { return Ok(None) };
         if !self.families.stand(&last.locks, at.uptime, &self.system)
             || !self.awaited.holds(&self.system)
+            || !self.inquiry.stands(&self.system)
         {
             return Ok(None);
         }
@@ -290,27 +314,42 @@ impl Inspector {
         Ok(Some(snapshot))
     }
 
+    /// Looks once, as [`snapshot`](Self::snapshot) does, and finds out in addition what the holders
+    /// of the locks are up to that the targets name: whether they are at work, and what they wait for.
+    /// Of those whose locks somebody waits for every look tells that; this one tells it of the others,
+    /// and watches holders that have just run for a moment, which is less than half a second.
+    ///
+    /// # Errors
+    /// As [`snapshot`](Self::snapshot). What a target cannot name is left to
+    /// [`select`](Self::select) to say.
+    pub fn snapshot_about(
+        &mut self,
+        targets: &[Target],
+        folders: Folders,
+    ) -> Result<Snapshot, Error> {
+        self.last = None;
+        self.scope.may_keep = false;
+        self.scope.patient = true;
+        let facts = self.facts(&[]);
+        self.scope.patient = false;
+        let (mut facts, _) = facts?;
+        let judged = diagnose(facts.clone());
+        let selections: Vec<Selection> = targets
+            .iter()
+            .filter_map(|target| self.select(&judged, std::slice::from_ref(target), folders).ok())
+            .collect();
+        let is_meant = |lock: &&Lock| selections.iter().any(|meant| meant.contains(lock));
+        let these = judged.locks.iter().filter(is_meant).map(|lock| lock.id.clone()).collect();
+        self.inquiry.enter(&mut facts, About::These(&these), &self.system);
+        Ok(diagnose(facts))
+    }
+
     /// A look of which the last one's snapshot can tell a part.
     fn look_anew(&mut self, last: Option<&Snapshot>) -> Result<Snapshot, Error> {
-        let mut looks = Vec::with_capacity(self.sources.len());
-        self.scope.waited_for.clear();
-        for at in 0..self.sources.len() {
-            let look = self.sources[at].look(&self.scope, &self.system)?;
-            self.look_where_declared(&look);
-            looks.push(look);
-        }
-        self.families.interpret(&mut looks, &self.system);
-        if let Some(first) = looks.first_mut() {
-            first.notes.extend_from_slice(self.families.notes());
-        }
-        let kept: HashSet<LockId> =
-            looks.iter().flat_map(|look| &look.kept).map(|kept| kept.id.clone()).collect();
-        let is_kept = |lock: &&Lock| kept.contains(&lock.id);
-        let kept_files = last.iter().flat_map(|last| last.locks.iter().filter(is_kept));
-        self.list_each_once(&mut looks, kept_files.filter_map(|lock| lock.file).collect());
-        self.enter_declared(&mut looks);
-        let mut facts = self.ledger.enter(self.system.now(), looks);
-        self.awaited = awaited::Watch::begin(&mut facts, &self.system);
+        let last_locks = last.map_or(&[][..], |last| &last.locks);
+        let (mut facts, kept) = self.facts(last_locks)?;
+        let about = if self.scope.patient { About::Waited } else { About::WaitedAgain };
+        self.inquiry.enter(&mut facts, about, &self.system);
         let mut snapshot = diagnose(facts);
         if let Some(last) = last.filter(|_| !kept.is_empty()) {
             self.kept += kept.len() as u64;
@@ -324,6 +363,30 @@ impl Inspector {
             snapshot.sort();
         }
         Ok(snapshot)
+    }
+
+    /// What all sources see now and what was remembered, and which of the last look's locks are to be
+    /// kept as they are.
+    fn facts(&mut self, last: &[Lock]) -> Result<(Facts, HashSet<LockId>), Error> {
+        let mut looks = Vec::with_capacity(self.sources.len());
+        self.scope.waited_for.clear();
+        for at in 0..self.sources.len() {
+            let look = self.sources[at].look(&self.scope, &self.system)?;
+            self.look_where_declared(&look);
+            looks.push(look);
+        }
+        self.families.interpret(&mut looks, &self.system);
+        if let Some(first) = looks.first_mut() {
+            first.notes.extend_from_slice(self.families.notes());
+        }
+        let kept: HashSet<LockId> =
+            looks.iter().flat_map(|look| &look.kept).map(|kept| kept.id.clone()).collect();
+        let kept_locks = last.iter().filter(|lock| kept.contains(&lock.id));
+        self.list_each_once(&mut looks, kept_locks.filter_map(|lock| lock.file).collect());
+        self.enter_declared(&mut looks);
+        let mut facts = self.ledger.enter(self.system.now(), looks);
+        self.awaited = awaited::Watch::begin(&mut facts, &self.system);
+        Ok((facts, kept))
     }
 
     /// What lies on disk and is locked by the kernel too is one lock, unless somebody has named it as
@@ -340,6 +403,17 @@ impl Inspector {
                 !is_on_disk(lock) || lock.file.is_none_or(|file| locked.insert(file)) || is_named
             });
         }
+    }
+
+    /// What is known of a process now; `None`: it has ended.
+    pub(crate) fn portrait(&self, pid: Pid) -> Option<Arc<Process>> {
+        self.system.portraits(&[pid]).remove(&pid)
+    }
+
+    /// What lies at a path now.
+    pub(crate) fn lies_at(&self, path: &Path) -> Found {
+        let found = self.system.examine(vec![(path.to_owned(), None)]).pop();
+        found.map_or(Found::Hangs, |(_, found)| found)
     }
 
     /// For how long the looks so far have held up everybody's locks: the system takes a lock of its

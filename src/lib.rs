@@ -16,6 +16,7 @@ pub use acquire::{Acquire, Guard};
 pub use error::Error;
 pub use families::catalogue;
 pub use inspect::{Folders, Inspector, Selection};
+pub use ledger::Memory;
 pub use model::{Snapshot, Target, TargetError};
 #[doc(hidden)]
 pub use system::{children, command, console};

@@ -2,6 +2,8 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "dashboard/input.rs"]
+mod input;
 #[cfg(target_os = "linux")]
 #[path = "dashboard/on_disk.rs"]
 mod on_disk;
@@ -10,6 +12,9 @@ mod ours;
 #[cfg(target_os = "linux")]
 #[path = "dashboard/release.rs"]
 mod release;
+#[cfg(target_os = "linux")]
+#[path = "dashboard/slowness.rs"]
+mod slowness;
 mod support;
 #[path = "dashboard/terminal.rs"]
 mod terminal;
@@ -140,6 +145,21 @@ fn every_size_will_do() {
     terminal.resize(120, 40);
     terminal.shows("┐");
     terminal.press("\x1b\x1bq");
+    terminal.press("q");
+    assert!(terminal.ends().success());
+}
+
+#[test]
+fn what_a_terminal_forgot_while_it_was_small_is_drawn_again() {
+    let held = Held::new();
+    let mut terminal = Terminal::start(&[held.folder()]);
+    terminal.shows("nightly.lock");
+    // The dashboard sees only the size that it had before.
+    for width in [10, 100] {
+        terminal.seen.0.lock().unwrap().parser.screen_mut().set_size(30, width);
+    }
+    kill_process(terminal.pid(), Signal::WINCH).unwrap();
+    terminal.shows("nightly.lock");
     terminal.press("q");
     assert!(terminal.ends().success());
 }

@@ -10,6 +10,7 @@ use super::manners;
 use super::pending::{Place, Want};
 use crate::error::Error;
 use crate::inspect::{Folders, Inspector};
+use crate::ledger::Memory;
 use crate::model::{Lock, Pid, Target};
 use crate::system::locking;
 
@@ -168,6 +169,8 @@ impl Watcher {
                     None => Target::Family { family: place.family, path },
                 };
                 inspector.expect_at(&[target], Folders::Themselves);
+                // Without it, less is said of since when.
+                let _ = inspector.recall(&mut Memory::usual());
                 none.insert(inspector)
             }
         };

@@ -223,6 +223,7 @@ mod tests {
             },
             recorded_pid: None,
             holders: holders.into(),
+            records: Arc::default(),
             waiters: Vec::new(),
             behind: None,
             lease: None,

@@ -2,6 +2,7 @@
 
 mod acquire;
 mod catalogue;
+mod check;
 mod release;
 
 use std::ffi::{OsStr, OsString};
@@ -13,6 +14,7 @@ use super::columns::Column;
 use super::demo::Role;
 pub(crate) use acquire::{Creation, Hold, Run, Telling, Terms, Wait};
 pub(crate) use catalogue::Catalogue;
+pub(crate) use check::Check;
 pub(crate) use release::{Audit, Release};
 
 /// Who really holds a lock, for how long, who waits, and what to do about it.
@@ -85,6 +87,8 @@ pub(crate) enum Command {
     Hold(Hold),
     /// Free a lock that somebody else has, with the least harm: shows what it would do, and asks
     Release(Release),
+    /// Say what is wrong, for monitoring: limits that are exceeded, and what needs a person
+    Check(Check),
     /// Tell what was force-released, by whom, on what grounds, and what came of it
     Audit(Audit),
     /// Print the well-known locks that are called by name, or what is known of some paths
@@ -269,6 +273,7 @@ mod tests {
         insta::assert_snapshot!("help_hold", answer("locktop hold -h"));
         insta::assert_snapshot!("help_release", answer("locktop release -h"));
         insta::assert_snapshot!("help_audit", answer("locktop audit -h"));
+        insta::assert_snapshot!("help_check", answer("locktop check -h"));
         insta::assert_snapshot!("help_catalogue", answer("locktop catalogue -h"));
     }
 
@@ -276,6 +281,7 @@ mod tests {
     fn long_help_documents_everything() {
         insta::assert_snapshot!("long_help", answer("locktop --help"));
         insta::assert_snapshot!("long_help_ls", answer("locktop ls --help"));
+        insta::assert_snapshot!("long_help_check", answer("locktop check --help"));
         insta::assert_snapshot!("long_help_run", answer("locktop run --help"));
         insta::assert_snapshot!("long_help_release", answer("locktop release --help"));
     }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 use locktop::diagnose::{self, Explanation};
 use locktop::model::{Lock, Note, Pid, harmless_bytes};
-use locktop::{Folders, Inspector, Snapshot, Target, release};
+use locktop::{Folders, Inspector, Memory, Snapshot, Target, release};
 use serde::Serialize;
 
 use super::args::{Explain, Global};
@@ -23,7 +23,10 @@ pub(crate) fn run(explain: &Explain, global: Global) -> Result<Status, Failure> 
     let target = Target::parse(&explain.target)?;
     let mut inspector = Inspector::new()?;
     inspector.expect_at(std::slice::from_ref(&target), Folders::Themselves);
-    let mut snapshot = inspector.snapshot()?;
+    let forgotten = inspector.recall(&mut Memory::usual());
+    let mut snapshot =
+        inspector.snapshot_about(std::slice::from_ref(&target), Folders::Themselves)?;
+    snapshot.notes.extend(forgotten);
     snapshot.notes.extend(release::leftovers(std::slice::from_ref(&target)));
     stderr::cost(&snapshot, global);
     let pick =

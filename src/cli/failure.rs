@@ -107,6 +107,11 @@ impl Failure {
         Self { status, text: None }
     }
 
+    /// Why, where that has not been said.
+    pub(crate) fn text(&self) -> Option<&str> {
+        self.text.as_deref()
+    }
+
     /// Says it on standard error, and gives the exit status.
     pub(crate) fn tell(&self) -> Status {
         if let Some(text) = &self.text {

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use locktop::model::Lock;
-use locktop::{Folders, Inspector, Snapshot, release};
+use locktop::{Folders, Inspector, Memory, Snapshot, release};
 
 use super::args::{Global, Ls};
 use super::columns::DEFAULT;
@@ -17,7 +17,9 @@ pub(crate) fn run(ls: &Ls, global: Global) -> Result<Status, Failure> {
     let targets = pick::parse(&ls.targets)?;
     let mut inspector = Inspector::new()?;
     inspector.expect_at(&targets, Folders::Below);
+    let forgotten = inspector.recall(&mut Memory::usual());
     let mut snapshot = inspector.snapshot()?;
+    snapshot.notes.extend(forgotten);
     snapshot.notes.extend(release::leftovers(&targets));
     stderr::cost(&snapshot, global);
     let pick = Pick::of(&mut inspector, &snapshot, &targets, Folders::Below)?;

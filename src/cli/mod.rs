@@ -5,6 +5,7 @@ mod args;
 mod audit;
 mod catalogue;
 mod cell;
+mod check;
 mod columns;
 mod demo;
 mod duration;
@@ -60,6 +61,10 @@ fn obey(arguments: &[OsString]) -> Result<Status, Failure> {
     };
     let args = match parsed {
         Ok(args) => args,
+        // For a plugin, 2 means something else.
+        Err(answer) if is_plugin(arguments, word) && answer.use_stderr() => {
+            return refuse(&answer).or_else(check::unknown);
+        }
         Err(answer) => return refuse(&answer),
     };
     match args.command {
@@ -75,12 +80,19 @@ fn obey(arguments: &[OsString]) -> Result<Status, Failure> {
         Some(Command::Run(run)) => run::run(&run, args.global),
         Some(Command::Hold(hold)) => hold::run(&hold, args.global),
         Some(Command::Release(release)) => release::run(&release, args.global),
+        Some(Command::Check(check)) => check::run(&check, args.global),
         Some(Command::Audit(audit)) => audit::run(&audit, args.global),
         Some(Command::Catalogue(catalogue)) => catalogue::run(&catalogue, args.global),
         Some(Command::DemoJanitor { folder }) => demo::keep_house(&folder),
         Some(Command::DemoActor { name, role, files }) => demo::act(&name, role, &files),
         None => show(args.targets, args.read_only, args.global),
     }
+}
+
+/// Whether the line is that of a monitoring plugin.
+fn is_plugin(arguments: &[OsString], word: Option<usize>) -> bool {
+    word.is_some_and(|at| arguments[at] == "check")
+        && arguments.iter().any(|argument| argument == "--nagios")
 }
 
 /// The dashboard, where there is a terminal for it; else as `ls`.

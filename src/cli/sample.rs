@@ -54,6 +54,7 @@ pub(crate) fn snapshot() -> Snapshot {
         },
         cost: Duration::from_micros(4200),
         complete: false,
+        at_once: true,
         notes: vec![Note {
             code: "unreadable_processes",
             text: "14 processes of other users could not be read".into(),
@@ -62,6 +63,7 @@ pub(crate) fn snapshot() -> Snapshot {
         locks: vec![first, second, orphan(), known, shared, nobody],
         deadlocks: vec![deadlock],
         awaited: BTreeMap::default(),
+        retaken: Vec::new(),
     }
 }
 
@@ -111,6 +113,7 @@ pub(crate) fn lock(id: &str, path: &str, verdict: Verdict) -> Lock {
         },
         recorded_pid: Some(1),
         holders: Arc::default(),
+        records: Arc::default(),
         waiters: Vec::new(),
         behind: None,
         lease: None,

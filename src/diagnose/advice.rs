@@ -50,7 +50,10 @@ pub(super) fn for_lock(lock: &Lock, snapshot: &Snapshot) -> Vec<Advice> {
     }
     let mut next = Vec::new();
     let processes = processes_of(lock);
+    let resume = || resume(&processes, Some(&target(lock, snapshot)), snapshot.at);
+    next.extend(older_half(lock, snapshot));
     match lock.verdict {
+        Verdict::Held if !next.is_empty() => {}
         Verdict::Held if lock.waiters.is_empty() => {
             next.push(Advice::plain("Nothing needs to be done: nobody waits for it."));
         }
@@ -59,13 +62,13 @@ pub(super) fn for_lock(lock: &Lock, snapshot: &Snapshot) -> Vec<Advice> {
         }
         Verdict::Split => {
             next.push(both_halves(lock));
-            next.extend(resume(&processes, snapshot.at));
+            next.extend(resume());
             next.push(Advice::plain("Let those who keep the old file finish."));
             next.extend(end(lock, &processes, snapshot));
         }
         Verdict::Stuck => {
             next.extend((lock.mechanism == Mechanism::Lease).then(|| wait(lock)));
-            next.extend(resume(&processes, snapshot.at));
+            next.extend(resume());
             next.extend(waited_for(lock, &processes, snapshot));
             next.extend(end(lock, &processes, snapshot));
         }
@@ -92,8 +95,9 @@ fn out_of_circles(lock: &Lock, snapshot: &Snapshot) -> Vec<Advice> {
     next
 }
 
-/// What can be done about processes that their own state keeps from going on.
-pub(super) fn resume(processes: &[&Process], at: Moment) -> Vec<Advice> {
+/// What can be done about processes that their own state keeps from going on; `target` names a lock
+/// that they have.
+pub(super) fn resume(processes: &[&Process], target: Option<&str>, at: Moment) -> Vec<Advice> {
     let of_state = |state| {
         let halted = processes.iter().copied().filter(|process| halt(process, at).is_some());
         halted.filter(|process| process.state == Some(state)).collect::<Vec<_>>()
@@ -102,24 +106,31 @@ pub(super) fn resume(processes: &[&Process], at: Moment) -> Vec<Advice> {
     let stopped = of_state(State::Stopped);
     if !stopped.is_empty() {
         next.push(Advice::new(
-            format!("Let {} go on from where a signal stopped it.", names(&stopped)),
+            format!(
+                "Let {} go on from where a signal stopped {}.",
+                names(&stopped),
+                them(&stopped)
+            ),
             command("kill -CONT", &stopped),
         ));
     }
     for process in of_state(State::Frozen) {
-        next.push(thaw(process));
+        next.push(thaw(process, target));
     }
     for process in of_state(State::Traced) {
         next.push(Advice::new(
-            format!("Let the debugger of {} continue or detach.", phrase::name(process)),
+            format!(
+                "Let whoever debugs {} continue or detach it; this says who that is.",
+                phrase::name(process)
+            ),
             process.pid.map(|pid| format!("grep TracerPid /proc/{pid}/status")),
         ));
     }
     for process in of_state(State::Uninterruptible) {
         next.push(Advice::new(
             format!(
-                "See to the device or file system that {} waits for: until that answers, no signal \
-                 reaches it.",
+                "See to what {} waits for, such as a device or a file system: until that answers, no \
+                 signal reaches it.",
                 phrase::name(process)
             ),
             process.pid.map(|pid| format!("sudo cat /proc/{pid}/stack")),
@@ -128,7 +139,7 @@ pub(super) fn resume(processes: &[&Process], at: Moment) -> Vec<Advice> {
     next
 }
 
-fn thaw(process: &Process) -> Advice {
+fn thaw(process: &Process, target: Option<&str>) -> Advice {
     let name = phrase::name(process);
     if let Some(container) = &process.container {
         let container = harmless(container);
@@ -137,13 +148,10 @@ fn thaw(process: &Process) -> Advice {
         ));
     }
     let unit = process.unit.as_deref().and_then(phrase::quoted);
-    let thaw = match (unit, process.pid) {
-        (Some(unit), _) => Some(format!("systemctl thaw {unit}")),
-        (None, Some(pid)) => Some(format!(
-            "echo 0 > \"/sys/fs/cgroup$(sed -n s/^0:://p /proc/{pid}/cgroup)/cgroup.freeze\""
-        )),
-        (None, None) => None,
-    };
+    // The service manager remembers what it froze; else it takes to find out which group above it is.
+    let thaw = unit.map(|unit| format!("systemctl thaw {unit}"));
+    let thaw =
+        thaw.or_else(|| target.map(|lock| format!("locktop release {lock} --method resume")));
     Advice::new(
         format!("Thaw the control group of {name}, or the one above it that was frozen."),
         thaw,
@@ -163,7 +171,7 @@ fn waited_for(held: &Lock, processes: &[&Process], snapshot: &Snapshot) -> Vec<A
 
 /// To look first at a lock that somebody waits for.
 pub(super) fn see(lock: &Lock) -> Advice {
-    let text = format!("See first to {}, for which it waits.", lock.label());
+    let text = format!("Look first at {}, for which it waits.", lock.label());
     Advice::new(text, Some(format!("locktop explain {}", lock.id)))
 }
 
@@ -171,7 +179,7 @@ fn wait(lock: &Lock) -> Advice {
     if let Some(command) = wait_command(lock) {
         let text = match lock.mechanism {
             Mechanism::Flock => {
-                "Wait in the queue: this takes the lock for an instant when its turn comes, and returns."
+                "Wait your turn: this queues, takes the lock for an instant, and returns."
             }
             _ => "Wait: this returns when the lock is free, and takes nothing.",
         };
@@ -267,8 +275,9 @@ pub(super) fn end_all(processes: &[&Process]) -> Advice {
         .find_map(|process| process.unit.as_deref().filter(|unit| unit.ends_with(".service")));
     let clauses = [
         Some(format!(
-            "End {} with SIGTERM, which leaves time to clean up; what was under way stays unfinished.",
-            names(processes)
+            "End {} with SIGTERM: {} can clean up, but what was under way stays unfinished.",
+            names(processes),
+            phrase::plural(processes.len(), "it", "they")
         )),
         (processes.len() > 1).then(|| "The lock is free once all of them have ended.".into()),
         any(State::Stopped)
@@ -407,6 +416,25 @@ fn processes_of(lock: &Lock) -> Vec<&Process> {
     processes.sort_by_key(|process| process.pid);
     processes.dedup_by_key(|process| process.pid);
     processes
+}
+
+/// The older file of the same path, if that is locked too.
+fn older_half(lock: &Lock, snapshot: &Snapshot) -> Option<Advice> {
+    let is_older = |other: &&Lock| {
+        other.verdict == Verdict::Split
+            && other.path == lock.path
+            && other.mechanism.conflicts_with(lock.mechanism)
+            && other.range.zip(lock.range).is_some_and(|(one, two)| one.overlaps(&two))
+    };
+    let older = snapshot.locks.iter().find(is_older).filter(|_| !lock.deleted)?;
+    Some(Advice::new(
+        "See who holds the older file of this path: the two do not keep each other out.",
+        Some(format!("locktop explain {}", older.id)),
+    ))
+}
+
+fn them(processes: &[&Process]) -> &'static str {
+    phrase::plural(processes.len(), "it", "them")
 }
 
 fn names(processes: &[&Process]) -> String {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::model::{
     Behind, Blocker, Certainty, Deadlock, Facts, Grant, Holder, Lock, LockFacts, Mechanism, Method,
-    Naming, PathBytes, Pid, Process, Request, Snapshot, Verdict, Waiter,
+    Naming, PathBytes, Pid, Process, Record, Request, Snapshot, Verdict, Waiter,
 };
 
 use super::graph::Graph;
@@ -27,15 +27,17 @@ pub(super) fn snapshot(
     let blockers = graph.blockers(&facts);
     // The graph has one ask for each request, in the same order.
     let mut asked = graph.asks.iter().map(|ask| Arc::clone(&blockers[ask.want]));
-    let Facts { host, at, cost, complete, notes, locks, processes, awaited, .. } = facts;
-    let awaited = awaited.into_iter().map(|(pid, awaited)| (pid, awaited.child)).collect();
+    let Facts { host, at, cost, complete, at_once, notes, locks, retaken, processes, awaited } =
+        facts;
+    let awaited = awaited.into_iter().map(|(pid, end)| (pid, end.child)).collect();
     let people = People { processes, host: Arc::clone(&host.name), stranger: Arc::default() };
     let locks = locks
         .into_iter()
         .zip(judged)
         .map(|(lock, judged)| people.lock(lock, judged, &mut asked))
         .collect();
-    let mut snapshot = Snapshot { host, at, cost, complete, notes, locks, deadlocks, awaited };
+    let mut snapshot =
+        Snapshot { host, at, cost, complete, at_once, notes, locks, deadlocks, awaited, retaken };
     snapshot.sort();
     snapshot
 }
@@ -62,6 +64,7 @@ impl People {
             details.insert("queue_cut", true.into());
         }
         let recorded_pid = lock.grants.first().and_then(|grant| grant.recorded_pid);
+        let records = lock.grants.iter().map(Record::of).collect();
         let holders: Arc<[Holder]> =
             lock.grants.into_iter().flat_map(|grant| self.holders(grant)).collect();
         Lock {
@@ -83,6 +86,7 @@ impl People {
             recorded_pid,
             methods: Method::fitting(lock.mechanism, &holders),
             holders,
+            records,
             waiters: self.waiters(lock.requests, has_range, blockers),
             behind,
             lease: None,

@@ -16,6 +16,7 @@ mod processes;
 mod sketch;
 mod stuck;
 mod verdict;
+mod waits;
 
 pub use advice::Advice;
 pub(crate) use advice::release_of;

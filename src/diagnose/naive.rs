@@ -9,7 +9,8 @@ use proptest::test_runner::RngSeed;
 
 use super::sketch::{LockSketch, NOW, Sketch, flock, ofd, posix};
 use crate::model::{
-    Awaited, Certainty, Evidence, Facts, Grant, How, LockFacts, Mechanism, Mode, Pid, Request, Span,
+    AwaitedEnd, Certainty, Evidence, Facts, Grant, How, LockFacts, Mechanism, Mode, Pid, Request,
+    Span,
 };
 
 /// Everybody who can be part of such facts.
@@ -55,7 +56,7 @@ pub(super) fn requests(facts: &Facts) -> impl Iterator<Item = (&LockFacts, &Requ
 }
 
 /// The child for whose end a process waits, unless it asks for a lock.
-pub(super) fn awaits(facts: &Facts, pid: Pid) -> Option<Awaited> {
+pub(super) fn awaits(facts: &Facts, pid: Pid) -> Option<AwaitedEnd> {
     let asks = requests(facts).any(|(_, request)| request.pid == Some(pid));
     facts.awaited.get(&pid).copied().filter(|_| !asks)
 }

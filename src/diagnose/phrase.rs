@@ -1,6 +1,8 @@
 //! Names and lists as they stand in sentences; harmless to print.
 
-use crate::model::{Facts, LockFacts, Mode, PathBytes, Pid, Process, Range, State, harmless};
+use crate::model::{Facts, LockFacts, Mode, PathBytes, Peer, Pid, Process, Range, State, harmless};
+
+use super::waits;
 
 /// `rsync (pid 3244)`.
 pub(crate) fn name(process: &Process) -> String {
@@ -57,20 +59,52 @@ pub(crate) fn place(process: &Process) -> String {
     wchan.map_or_else(String::new, |wchan| format!(" in {}", harmless(wchan)))
 }
 
-/// What a process does: `is running`, `sleeps in do_select`.
+/// What a process does: `is at work: …`, `waits for the end of its child cc (pid 7)`, `is running`,
+/// `sleeps in do_select`.
 pub(crate) fn doing(process: &Process) -> Option<String> {
     let place = place(process);
+    let told = waits::told(process);
     Some(match process.state? {
+        State::Running | State::Sleeping | State::Uninterruptible
+            if let Some(work) = process.progress.as_ref().and_then(waits::at_work) =>
+        {
+            work
+        }
         State::Running => "is running".into(),
-        State::Sleeping => format!("sleeps{place}"),
-        State::Uninterruptible => format!("is in uninterruptible sleep{place}"),
+        State::Sleeping => told.unwrap_or_else(|| format!("sleeps{place}{}", at(process))),
+        State::Uninterruptible => asleep(process, None),
         State::Stopped => "is stopped by a signal".into(),
-        State::Traced => "is stopped by a debugger".into(),
+        State::Traced => format!("is stopped by {}", debugger(process)),
         State::Frozen => "is frozen (its control group)".into(),
         State::Zombie => "has ended, and its parent has not noticed yet".into(),
         State::Dead => "is being removed".into(),
         State::Idle => "is a kernel thread with nothing to do".into(),
     })
+}
+
+/// `is in uninterruptible sleep in request_wait_answer: it waits for …, and has for 12s`.
+pub(super) fn asleep(process: &Process, slept: Option<&str>) -> String {
+    let words = waits::told(process).map_or_else(|| at(process), |told| format!(": it {told}"));
+    let and_has = if words.is_empty() { "" } else { ", and has" };
+    let slept = slept.map_or_else(String::new, |slept| format!("{and_has} for {slept}"));
+    format!("is in uninterruptible sleep{}{words}{slept}", place(process))
+}
+
+/// What the kernel function that it sleeps in tells: `: it waits for an NFS server`, or nothing.
+fn at(process: &Process) -> String {
+    let words = process.wchan.as_deref().and_then(waits::place);
+    words.map_or_else(String::new, |words| format!(": it waits for {words}"))
+}
+
+/// `the debugger gdb (pid 7)`.
+pub(super) fn debugger(process: &Process) -> String {
+    match &process.tracer {
+        Some(Peer { pid, command: Some(command), .. }) => {
+            format!("the debugger {} (pid {pid})", harmless(command))
+        }
+        Some(Peer { pid, .. }) => format!("the debugger pid {pid}"),
+        None => "a debugger".into(),
+    }
 }
 
 /// `exclusively` or `shared`.

@@ -8,9 +8,31 @@ use crate::model::{Process, harmless, harmless_bytes};
 /// The most characters of a command line that are told.
 const COMMAND_LINE: usize = 200;
 
-/// `, run by root (logged in as alice), in the unit cron.service, on the terminal pts/3, …`, with
-/// its leading comma; what is unknown is left out.
-pub(super) fn circumstances(process: &Process) -> String {
+/// `rsync: run by root (logged in as alice), in the unit cron.service, on the terminal pts/3, …`, a
+/// sentence for each by the name that it is given. What several have in common is told once, before;
+/// what is unknown is left out.
+pub(super) fn of_all(processes: &[&Process], name: impl Fn(&Process) -> String) -> Vec<String> {
+    let traits: Vec<Vec<String>> = processes.iter().map(|process| traits(process)).collect();
+    let (first, others) = match &traits[..] {
+        [first, others @ ..] if !others.is_empty() => (&first[..], others),
+        _ => (&[][..], &[][..]),
+    };
+    let common: Vec<&String> =
+        first.iter().filter(|one| others.iter().all(|other| other.contains(one))).collect();
+    let all = if processes.len() == 2 { "Both" } else { "All of them" };
+    let together = (!common.is_empty()).then(|| {
+        format!("{all}: {}.", common.iter().map(|one| &***one).collect::<Vec<_>>().join(", "))
+    });
+    let apart = processes.iter().zip(&traits).filter_map(|(process, traits)| {
+        let own: Vec<&str> =
+            traits.iter().filter(|one| !common.contains(one)).map(String::as_str).collect();
+        (!own.is_empty()).then(|| format!("{}: {}.", name(process), own.join(", ")))
+    });
+    together.into_iter().chain(apart).collect()
+}
+
+/// `run by root`, `in the unit cron.service`, `as: rsync -a`.
+fn traits(process: &Process) -> Vec<String> {
     let named = |what: &str, name: &Option<String>| {
         name.as_deref().map(|name| format!("{what} {}", harmless(name)))
     };
@@ -22,19 +44,27 @@ pub(super) fn circumstances(process: &Process) -> String {
         Some(command) => format!("a child of {} (pid {})", harmless(command), parent.pid),
         None => format!("a child of pid {}", parent.pid),
     });
+    let container = process.container.as_deref();
+    // An engine names the unit of a container after it.
+    let unit =
+        process.unit.as_deref().filter(|unit| !container.is_some_and(|id| unit.contains(id)));
     let told = [
-        // Makes the leading comma.
-        Some(String::new()),
         user(process).map(|user| format!("run by {user}")),
         process.kernel_thread.then(|| acts_for_others.into()),
-        named("in the unit", &process.unit),
-        named("in the container", &process.container),
+        unit.map(|unit| format!("in the unit {}", harmless(unit))),
+        container.map(|id| format!("in the container {}", harmless(short(id)))),
         named("on the terminal", &process.tty),
         cwd.map(|cwd| format!("in the folder {}", cwd.display())),
         parent,
         command_line(process).map(|line| format!("as: {line}")),
     ];
-    told.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    told.into_iter().flatten().collect()
+}
+
+/// As much of a container's number as engines show of it.
+fn short(container: &str) -> &str {
+    let is_number = container.len() == 64 && container.bytes().all(|c| c.is_ascii_hexdigit());
+    if is_number { &container[..12] } else { container }
 }
 
 /// `root (logged in as alice)`.

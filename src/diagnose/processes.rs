@@ -1,7 +1,8 @@
 //! A process told by its locks: what it holds and what it waits for.
 
 use crate::model::{
-    Certainty, Deadlock, Holder, Lock, Moment, Pid, Process, Snapshot, Waiter, harmless,
+    Certainty, Deadlock, Holder, Lock, Moment, Pid, Process, Snapshot, Verdict, Waiter, harmless,
+    short,
 };
 
 use super::advice::{self, Advice};
@@ -22,15 +23,24 @@ pub fn explain_process(pid: Pid, snapshot: &Snapshot) -> Explanation {
     let wanted: Vec<_> = snapshot.locks.iter().flat_map(|lock| wanted_by(pid, lock)).collect();
 
     let process = people.get(pid);
-    let mut sentences: Vec<_> = process.into_iter().map(introduction).collect();
-    sentences.extend(several(&held, |(lock, holder)| holds(lock, holder)));
-    sentences.extend(several(&wanted, |(lock, waiter)| waits(lock, waiter, snapshot, &people)));
     let is_in = |circle: &&Deadlock| {
         let mut members = circle.members.iter();
         members.any(|member| member.pid == pid || member.waits() == pid)
     };
     let circles: Vec<_> = snapshot.deadlocks.iter().filter(is_in).collect();
-    sentences.extend(several(&circles, |circle| explain::told_circle(circle, snapshot, &people)));
+    let mut sentences = several(&circles, |circle| explain::told_circle(circle, snapshot, &people));
+    sentences.extend(troubles(&held));
+    sentences.extend(several(&wanted, |(lock, waiter)| waits(lock, waiter, snapshot, &people)));
+    sentences.extend(several(&held, |(lock, holder)| holds(lock, holder)));
+    if let Some(process) = process {
+        let is_told = |doing: &String| sentences.iter().any(|told| told.contains(doing));
+        let doing = phrase::doing(process).filter(|doing| !is_told(doing) && wanted.is_empty());
+        sentences
+            .extend(doing.map(|doing| {
+                format!("{} {doing}{}.", command(process), ran(process, snapshot.at))
+            }));
+        sentences.extend(portrait::of_all(&[process], command));
+    }
     Explanation {
         headline: format!("{} {}", people.name(pid), summary(held.len(), wanted.len())),
         sentences,
@@ -61,42 +71,73 @@ fn summary(held: usize, wanted: usize) -> String {
     }
 }
 
-/// `rsync (pid 3244) sleeps in do_select, run by backup, in the unit cron.service.`
-fn introduction(process: &Process) -> String {
-    let doing = phrase::doing(process).map_or_else(String::new, |doing| format!(" {doing}"));
-    format!("{}{doing}{}.", phrase::name(process), portrait::circumstances(process))
+/// Its number is in the headline.
+fn command(process: &Process) -> String {
+    let command = process.command.as_deref();
+    command.map_or_else(|| phrase::name(process), |command| harmless(command).into_owned())
 }
 
+/// `, last ran 2.0s ago`.
+fn ran(process: &Process, at: Moment) -> String {
+    process.idle(at).map_or_else(String::new, |ran| format!(", last ran {} ago", short(ran)))
+}
+
+/// `It has /a exclusively through descriptor 9, for 12m04s; 2 wait for that.`
 fn holds(lock: &Lock, holder: &Holder) -> String {
+    let certainly = match holder.certainty {
+        Certainty::Proven => "It has",
+        Certainty::Likely => "It probably has",
+        Certainty::Recorded => "On record it has",
+    };
     let with = match lock.holders.len() - 1 {
         0 => String::new(),
         others => format!(", with {others} {}", phrase::plural(others, "other", "others")),
     };
     let age = lock.age.sentence().map_or_else(String::new, |age| format!(", for {age}"));
     let waiting = match lock.waiters.len() {
-        0 => "nobody waits for it".into(),
-        1 => "1 waits for it".into(),
-        count => format!("{count} wait for it"),
+        0 => "nobody waits for that".into(),
+        1 => "1 process waits for that".into(),
+        count => format!("{count} processes wait for that"),
     };
-    let why = lock.why.as_deref().filter(|_| lock.verdict.is_problem());
-    let why = why.map_or_else(String::new, |why| format!(", since {}", harmless(why)));
     format!(
-        "Holds {} {}{}{with}{age}; {waiting}; {}{why}.",
+        "{certainly} {} {}{}{with}{age}; {waiting}.",
         what(lock),
         phrase::manner(lock.mode),
         phrase::through(&holder.fds),
-        lock.verdict.word(),
     )
 }
 
+/// What keeps its locks from moving, each reason once. Circles are told on their own.
+fn troubles(held: &[(&Lock, &Holder)]) -> Vec<String> {
+    let mut told: Vec<(&str, String)> = Vec::new();
+    let in_trouble = held
+        .iter()
+        .map(|(lock, _)| lock)
+        .take(LOCKS)
+        .filter(|lock| lock.verdict.is_problem() && lock.verdict != Verdict::Deadlock);
+    for lock in in_trouble {
+        let why = lock.why.as_deref().unwrap_or_default();
+        if !why.is_empty() && told.iter().all(|(other, _)| *other != why) {
+            let sentence =
+                format!("{} is {}: {}.", lock.label(), lock.verdict.word(), harmless(why));
+            told.push((why, sentence));
+        }
+    }
+    told.into_iter().map(|(_, sentence)| sentence).collect()
+}
+
+/// `It has waited 12m04s to have /a exclusively, at place 2 of its queue, behind rsync (pid 3244).`
 fn waits(lock: &Lock, waiter: &Waiter, snapshot: &Snapshot, people: &People<'_>) -> String {
-    let span = waiter.waited.sentence().map_or_else(String::new, |span| format!(" for {span}"));
+    let waits = waiter
+        .waited
+        .sentence()
+        .map_or_else(|| "It waits".into(), |span| format!("It has waited {span}"));
     let place = waiter
         .position
         .map_or_else(String::new, |place| format!(", at place {place} of its queue"));
     let behind = explain::behind(lock, waiter, snapshot, people);
     format!(
-        "Waits{span} to have {}{} {}{place}{behind}.",
+        "{waits} to have {}{} {}{place}{behind}.",
         lock.label(),
         phrase::bytes(waiter.range),
         phrase::manner(waiter.mode)
@@ -115,7 +156,7 @@ fn behind(lock: &Lock, pid: Pid, at: Moment) -> Vec<QueueLine> {
     let others = tree.filter(|waiter| waiter.process.pid != Some(pid));
     let line = |waiter: &Waiter| QueueLine {
         depth: waiter.depth,
-        text: format!("{}, for {}", explain::waits(waiter, at), what(lock)),
+        text: explain::waits(waiter, &lock.label(), at),
     };
     others.map(line).collect()
 }
@@ -127,8 +168,9 @@ fn next(
     at: Moment,
     circles: Vec<Advice>,
 ) -> Vec<Advice> {
+    let lock = held.first().map(|(lock, _)| lock.id.to_string());
     let mut next: Vec<_> =
-        process.map(|process| advice::resume(&[process], at)).unwrap_or_default();
+        process.map(|by| advice::resume(&[by], lock.as_deref(), at)).unwrap_or_default();
     let in_circles = !circles.is_empty();
     next.extend(circles);
     next.extend(wanted.iter().take(LOCKS).map(|(lock, _)| advice::see(lock)));

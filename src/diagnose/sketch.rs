@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::model::{
-    AsSeen, Awaited, Certainty, Details, Device, Facts, FileId, Grant, Host, How, LockFacts,
+    AsSeen, AwaitedEnd, Certainty, Details, Device, Facts, FileId, Grant, Host, How, LockFacts,
     LockId, Mechanism, Mode, Moment, Naming, PathBytes, Pid, Process, Range, Request, Sharer, Span,
     State, Taker,
 };
@@ -34,6 +34,7 @@ impl Sketch {
                 at_once: false,
                 notes: Vec::new(),
                 locks: Vec::new(),
+                retaken: Vec::new(),
                 processes: BTreeMap::new(),
                 awaited: BTreeMap::new(),
             },
@@ -69,7 +70,7 @@ impl Sketch {
 
     /// A process waits for the end of its child, and has done so for a minute.
     pub(super) fn awaits(mut self, parent: Pid, child: Pid) -> Self {
-        self.facts.awaited.insert(parent, Awaited { child, timed: false });
+        self.facts.awaited.insert(parent, AwaitedEnd { child, timed: false });
         let ran_at = Some(NOW.saturating_sub(Duration::from_mins(1)));
         self.process(parent, |process| process.ran_at = ran_at).process(child, |_| ())
     }
@@ -191,6 +192,7 @@ impl LockSketch {
             range: self.lock.range,
             waited: Span { min: Duration::from_mins(1), ..Span::default() },
             last_ran: Some(Duration::from_mins(1)),
+            passed_by: 0,
             how: How::Kernel,
             declared: false,
         });

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use crate::model::{Awaited, Facts, FileId, LockFacts, Pid, Process};
+use crate::model::{AwaitedEnd, Facts, FileId, LockFacts, Pid, Process};
 use crate::system::System;
 
 /// A line of ends that are waited for is not followed farther than this.
@@ -17,7 +17,7 @@ pub(super) struct Watch {
     holders: Vec<Pid>,
     /// Who asks for a lock: waits for nothing else.
     askers: HashSet<Pid>,
-    awaited: BTreeMap<Pid, Awaited>,
+    awaited: BTreeMap<Pid, AwaitedEnd>,
 }
 
 impl Watch {
@@ -66,7 +66,7 @@ fn seems_to_wait(process: &Arc<Process>) -> bool {
     process.wchan.as_deref().is_some_and(System::waits_for_somebody)
 }
 
-fn follow(holders: &[Pid], askers: &HashSet<Pid>, system: &System) -> BTreeMap<Pid, Awaited> {
+fn follow(holders: &[Pid], askers: &HashSet<Pid>, system: &System) -> BTreeMap<Pid, AwaitedEnd> {
     let mut awaited = BTreeMap::new();
     for &holder in holders {
         let mut at = holder;
@@ -75,7 +75,7 @@ fn follow(holders: &[Pid], askers: &HashSet<Pid>, system: &System) -> BTreeMap<P
                 break;
             }
             let Some(child) = system.awaited_child(at) else { break };
-            awaited.insert(at, Awaited { child, timed: system.has_timer(at) });
+            awaited.insert(at, AwaitedEnd { child, timed: system.has_timer(at) });
             at = child;
         }
     }

@@ -88,6 +88,7 @@ fn request(declared: &Declared, at: Moment) -> Request {
         range: Range::WHOLE,
         waited,
         last_ran: None,
+        passed_by: 0,
         how: How::Polling,
         declared: true,
     }

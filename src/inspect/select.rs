@@ -33,7 +33,7 @@ impl Inspector {
                 picks.push(self.pick_of_family(snapshot, path, family)?);
             }
         }
-        Ok(Selection { picks })
+        Ok(Selection { picks, is_nothing: false })
     }
 
     fn pick(&self, snapshot: &Snapshot, target: &Target, folders: Folders) -> Result<Pick, Error> {
@@ -151,6 +151,8 @@ fn show(path: &Path) -> String {
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
     picks: Vec<Pick>,
+    /// Without picks everything is meant, but for this.
+    is_nothing: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -177,10 +179,17 @@ impl Selection {
         Self::default()
     }
 
+    /// Nothing.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self { picks: Vec::new(), is_nothing: true }
+    }
+
     /// Whether the lock was asked for.
     #[must_use]
     pub fn contains(&self, lock: &Lock) -> bool {
-        self.picks.is_empty() || self.picks.iter().any(|pick| pick.contains(lock))
+        self.picks.is_empty() && !self.is_nothing
+            || self.picks.iter().any(|pick| pick.contains(lock))
     }
 
     /// The processes that were asked for by number.

@@ -2,7 +2,15 @@
 
 use std::time::Duration;
 
-use crate::model::{Facts, Grant, LockFacts, Mode, Pid, ProcessId, Taker};
+use crate::model::{Facts, FileId, Grant, LockFacts, Mechanism, Mode, Pid, ProcessId, Taker};
+
+/// Where a lock is, by whatever name it goes: the file as the kernel's table numbers it.
+pub(super) type Spot = (FileId, Mechanism);
+
+/// Where a lock is; `None` where the table does not tell.
+pub(super) fn spot(lock: &LockFacts) -> Option<Spot> {
+    Some((lock.table_file?, lock.mechanism))
+}
 
 /// What can have happened between two looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,33 +26,35 @@ pub(super) enum Gap {
 /// What one look showed of a lock: enough to compare it with the next look.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Glimpse {
-    grants: Vec<GrantGlimpse>,
-    mode: Mode,
+    pub(super) grants: Vec<GrantGlimpse>,
+    pub(super) mode: Mode,
     /// Whether one record is the whole lock: of one that is shared or made of bytes, a part can go
     /// and come back while the rest stays.
-    undivided: bool,
-    place: usize,
+    pub(super) undivided: bool,
+    /// Where the foremost of its records stood in the table.
+    pub(super) place: usize,
+    pub(super) spot: Option<Spot>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct GrantGlimpse {
-    mode: Mode,
-    recorded: Option<Pid>,
+pub(super) struct GrantGlimpse {
+    pub(super) mode: Mode,
+    pub(super) recorded: Option<Pid>,
     /// The process that is recorded, if it is alive.
-    taker: Option<Actor>,
-    taker_is_gone: bool,
-    /// All that keep it, if all are known.
-    sharers: Option<Vec<Actor>>,
+    pub(super) taker: Option<Actor>,
+    pub(super) taker_is_gone: bool,
+    /// All that keep it, if all are known. Only where nobody is recorded: else others cannot renew it.
+    pub(super) sharers: Option<Vec<Actor>>,
 }
 
 /// Somebody who could release and retake a lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Actor {
-    id: ProcessId,
+pub(super) struct Actor {
+    pub(super) id: ProcessId,
     /// How long none of its threads has run.
-    idle: Option<Duration>,
+    pub(super) idle: Option<Duration>,
     /// How many those are.
-    threads: Option<u32>,
+    pub(super) threads: Option<u32>,
 }
 
 impl Glimpse {
@@ -54,14 +64,8 @@ impl Glimpse {
             mode: lock.mode(),
             undivided: lock.mode() == Mode::Exclusive && !super::is_of_bytes(lock),
             place: lock.grants.iter().map(|grant| grant.place).min().unwrap_or_default(),
+            spot: spot(lock),
         }
-    }
-}
-
-impl Glimpse {
-    /// Where the foremost of its records stood in the table.
-    pub(super) fn place(&self) -> usize {
-        self.place
     }
 
     /// The table has it at another place by now, since others came and went.
@@ -94,7 +98,10 @@ impl GrantGlimpse {
             recorded: grant.recorded_pid,
             taker: grant.recorded_pid.and_then(actor),
             taker_is_gone: grant.taker == Taker::Gone,
-            sharers: grant.sharers.iter().map(|sharer| actor(sharer.pid)).collect(),
+            sharers: match grant.recorded_pid {
+                Some(_) => None,
+                None => grant.sharers.iter().map(|sharer| actor(sharer.pid)).collect(),
+            },
         }
     }
 }
@@ -104,7 +111,7 @@ impl GrantGlimpse {
 pub(super) struct Continuity {
     /// How long somebody must have slept to have done nothing since the last look.
     pub(super) since_last: Option<Duration>,
-    /// Whether all processes could be seen.
+    /// Whether all processes could be seen, at both looks.
     pub(super) complete: bool,
 }
 
@@ -171,11 +178,14 @@ pub(super) fn find_retaken(
             foremost = foremost.min(place);
         }
         match gaps[index] {
-            Gap::None => foremost = foremost.min(old.place),
+            // Of several records it is not known which one stayed.
+            Gap::None if old.undivided && now[index].undivided => {
+                foremost = foremost.min(old.place);
+            }
             Gap::Possible if old.place > foremost && old.undivided && now[index].undivided => {
                 gaps[index] = Gap::Certain;
             }
-            Gap::Possible | Gap::Certain => {}
+            Gap::None | Gap::Possible | Gap::Certain => {}
         }
     }
 }

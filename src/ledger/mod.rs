@@ -5,6 +5,10 @@
 //! claimed: `seen N times`.
 
 mod continuity;
+mod memory;
+mod readers;
+mod samples;
+mod saved;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -14,7 +18,10 @@ use crate::model::{
     AsSeen, Evidence, Facts, FileId, Host, Kept, Lock, LockFacts, LockId, Look, Mechanism, Mode,
     Moment, Pid, Process, ProcessId, Snapshot, Span,
 };
-use continuity::{Continuity, Gap, Glimpse};
+use continuity::{Continuity, Gap, Glimpse, Spot, spot};
+pub use memory::Memory;
+use readers::Readers;
+pub(crate) use samples::Samples;
 
 /// Remembers what looks said.
 #[derive(Debug)]
@@ -23,6 +30,7 @@ pub(crate) struct Ledger {
     last: Option<LastLook>,
     held: HashMap<LockId, Tenure>,
     waiting: HashMap<WaitKey, Tenure>,
+    readers: Readers,
     /// Whether of any lock a gap could not be ruled out.
     any_interrupted: bool,
 }
@@ -33,8 +41,8 @@ struct LastLook {
     /// As time since boot: its table was read after this.
     began: Duration,
     absence_is_proof: bool,
-    /// Files of which bytes were locked: with other bounds, those may be the same lock.
-    byte_locked: HashSet<FileId>,
+    /// Whether all processes could be seen.
+    complete: bool,
     /// Files for which somebody waited whose thread was not known.
     nameless_waits: HashSet<Option<FileId>>,
 }
@@ -67,6 +75,7 @@ impl Ledger {
             last: None,
             held: HashMap::new(),
             waiting: HashMap::new(),
+            readers: Readers::default(),
             any_interrupted: false,
         }
     }
@@ -84,6 +93,8 @@ impl Ledger {
         }
         self.narrow_ages(&mut facts, &kept);
         self.narrow_waits(&mut facts);
+        let since_last = self.since_last(&facts);
+        self.readers.count(&mut facts, since_last);
         self.last = Some(this);
         facts
     }
@@ -117,6 +128,7 @@ impl Ledger {
             last.began = began;
         }
         snapshot.at = at;
+        snapshot.retaken.clear();
     }
 
     /// Makes a lock older of which all still holds that the last look said.
@@ -132,8 +144,10 @@ impl Ledger {
     fn narrow_ages(&mut self, facts: &mut Facts, kept: &[Kept]) {
         let glimpses: Vec<Glimpse> =
             facts.locks.iter().map(|lock| Glimpse::of(lock, facts)).collect();
-        let continuity =
-            Continuity { since_last: self.since_last(facts), complete: facts.complete };
+        let continuity = Continuity {
+            since_last: self.since_last(facts),
+            complete: facts.complete && self.last.as_ref().is_some_and(|last| last.complete),
+        };
         let before = |lock: &LockFacts| self.held.get(&lock.id)?.glimpse.as_ref();
         let mut gaps: Vec<Gap> = facts
             .locks
@@ -144,7 +158,7 @@ impl Ledger {
             })
             .collect();
         let places = kept.iter().filter_map(|kept| {
-            Some((self.held.get(&kept.id)?.glimpse.as_ref()?.place(), kept.place))
+            Some((self.held.get(&kept.id)?.glimpse.as_ref()?.place, kept.place))
         });
         continuity::find_retaken(
             &mut gaps,
@@ -153,6 +167,10 @@ impl Ledger {
             places.collect(),
         );
 
+        let certainly = facts.locks.iter().zip(&gaps).filter(|(_, gap)| **gap == Gap::Certain);
+        facts.retaken = certainly.map(|(lock, _)| lock.id.clone()).collect();
+
+        let taken_before = self.spots_before(facts);
         let mut held = HashMap::with_capacity(facts.locks.len() + kept.len());
         for Kept { id, place } in kept {
             if let Some((id, mut tenure)) = self.held.remove_entry(id) {
@@ -169,7 +187,8 @@ impl Ledger {
                 continue;
             }
             let before = self.held.remove(&lock.id);
-            let absent = self.last.as_ref().is_some_and(|last| last.proves_absence_of(lock));
+            let absent = self.last.as_ref().is_some_and(|last| last.absence_is_proof)
+                && spot(lock).is_some_and(|spot| !taken_before.contains(&spot));
             let mut tenure = self.continue_tenure(before, gap, facts.at, &lock.age, absent);
             tenure.narrow(&mut lock.age, facts.at);
             tenure.glimpse = Some(glimpse);
@@ -177,6 +196,15 @@ impl Ledger {
         }
         self.held = held;
         self.any_interrupted = self.held.values().any(|tenure| tenure.interrupted);
+    }
+
+    /// Where locks were at the last look, if any is new: one that goes by another name now, or has
+    /// other bounds, can be the same.
+    fn spots_before(&self, facts: &Facts) -> HashSet<Spot> {
+        if facts.locks.iter().all(|lock| self.held.contains_key(&lock.id)) {
+            return HashSet::new();
+        }
+        self.held.values().filter_map(|tenure| tenure.glimpse.as_ref()?.spot).collect()
     }
 
     fn narrow_waits(&mut self, facts: &mut Facts) {
@@ -237,28 +265,15 @@ impl Ledger {
 
 impl LastLook {
     fn of(facts: &Facts, began: Duration) -> Self {
-        let byte_locked = facts
-            .locks
-            .iter()
-            .filter(|lock| is_of_bytes(lock))
-            .filter_map(|lock| lock.table_file)
-            .collect();
         let is_nameless =
             |lock: &&LockFacts| lock.requests.iter().any(|request| request.tid.is_none());
         let nameless = facts.locks.iter().filter(is_nameless);
         Self {
             began,
             absence_is_proof: facts.at_once,
-            byte_locked,
+            complete: facts.complete,
             nameless_waits: nameless.map(|lock| lock.table_file).collect(),
         }
-    }
-
-    /// Whether a lock that this look did not show was not held.
-    fn proves_absence_of(&self, lock: &LockFacts) -> bool {
-        let may_have_grown = is_of_bytes(lock)
-            && lock.table_file.is_some_and(|file| self.byte_locked.contains(&file));
-        self.absence_is_proof && !may_have_grown
     }
 }
 
@@ -307,6 +322,7 @@ fn join(host: Host, at: Moment, looks: Vec<Look>) -> Facts {
         at_once: true,
         notes: Vec::new(),
         locks: Vec::new(),
+        retaken: Vec::new(),
         processes: BTreeMap::new(),
         awaited: BTreeMap::new(),
     };

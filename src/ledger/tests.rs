@@ -1,5 +1,7 @@
 //! What two looks prove, on made-up facts.
 
+mod restored;
+
 use std::borrow::Cow;
 
 use super::*;
@@ -91,6 +93,7 @@ impl Table {
             range: Range::WHOLE,
             waited: Span::default(),
             last_ran: Some(idle),
+            passed_by: 0,
             how: How::Kernel,
             declared: false,
         };
@@ -249,6 +252,19 @@ fn a_reader_who_joins_does_not_renew_the_lock() {
 }
 
 #[test]
+fn a_reader_who_leaves_does_not_renew_other_locks() {
+    let mut ledger = ledger();
+    // The second reader's record is the newest, then comes the writer's, then the first reader's.
+    let before = Table::at(100).held(1, 10, 50 * SECOND).held(2, 20, Duration::ZERO);
+    let mut before = before.process(11, Duration::ZERO).shared_by(0, &[11, 10]);
+    before.locks[0].grants[1].place = 2;
+    before.enter(&mut ledger);
+    let now = Table::at(104).held(2, 20, Duration::ZERO).held(1, 10, 54 * SECOND);
+    let facts = now.shared_by(1, &[10]).enter(&mut ledger);
+    assert_eq!((facts.locks[0].age.max, facts.retaken), (None, Vec::new()));
+}
+
+#[test]
 fn a_thread_that_ended_may_have_retaken_it() {
     let age_with_threads_left = |threads| {
         let mut ledger = ledger();
@@ -279,6 +295,24 @@ fn bytes_that_were_locked_with_others_are_not_new() {
     assert_eq!(facts.locks[0].age.max, None);
     // Whoever waits for it waited for the whole before.
     assert_eq!(facts.locks[0].requests[0].waited.max, None);
+}
+
+#[test]
+fn bytes_that_were_kept_meanwhile_are_not_new() {
+    let mut ledger = ledger();
+    let of_bytes = |mut table: Table, end| {
+        let lock = &mut table.locks[0];
+        lock.mechanism = Mechanism::Posix;
+        lock.range = Range { start: 0, end: Some(end) };
+        lock.id = LockId::of_file("posix", lock.file.unwrap(), lock.range);
+        table
+    };
+    let facts = of_bytes(Table::at(100).left(1, 10), 99).enter(&mut ledger);
+    let mut same = Table::at(102);
+    same.kept = vec![Kept { id: facts.locks[0].id.clone(), place: 0 }];
+    same.enter(&mut ledger);
+    let facts = of_bytes(Table::at(104).left(1, 10), 49).enter(&mut ledger);
+    assert_eq!(facts.locks[0].age.max, None);
 }
 
 #[test]

@@ -79,15 +79,17 @@ pub struct Facts {
     pub notes: Vec<Note>,
     /// The locks.
     pub locks: Vec<LockFacts>,
+    /// Those of them that were certainly released and retaken since the look before.
+    pub retaken: Vec<LockId>,
     /// The processes that matter for them.
     pub processes: BTreeMap<Pid, Arc<Process>>,
     /// Processes that can do nothing until a child of theirs ends.
-    pub awaited: BTreeMap<Pid, Awaited>,
+    pub awaited: BTreeMap<Pid, AwaitedEnd>,
 }
 
 /// The child for whose end a process waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Awaited {
+pub struct AwaitedEnd {
     /// The child.
     pub child: Pid,
     /// Whether the process seems to have set itself a time limit.
@@ -245,6 +247,8 @@ pub struct Request {
     pub waited: Span,
     /// How long ago its thread last ran.
     pub last_ran: Option<Duration>,
+    /// How many who share the lock were seen to come since this request for having it alone waits.
+    pub passed_by: u32,
     /// How it waits.
     pub how: How,
     /// Whether its process says of itself that it waits until it gets this.

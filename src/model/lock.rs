@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
-use super::{Behind, Details, FileId, Method, OnDisk, PathBytes, Pid, Process, Range, Span};
+use super::{Behind, Details, FileId, Grant, Method, OnDisk, PathBytes, Pid, Process, Range, Span};
 
 /// What makes a lock exclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -212,6 +212,24 @@ pub struct Holder {
     pub token: Option<String>,
 }
 
+/// One open file (for POSIX locks: one process) that has a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Record {
+    /// Its number: those who keep it are the holders with that number.
+    pub grant: u32,
+    /// How it has the lock.
+    pub mode: Mode,
+    /// Whom the kernel or the file names as the one who took it.
+    pub taken_by: Option<Pid>,
+}
+
+impl Record {
+    /// What a grant is recorded as.
+    pub(crate) fn of(grant: &Grant) -> Self {
+        Self { grant: grant.number, mode: grant.mode, taken_by: grant.recorded_pid }
+    }
+}
+
 /// How somebody waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -374,6 +392,9 @@ pub struct Lock {
     pub recorded_pid: Option<Pid>,
     /// Every process that really keeps it.
     pub holders: Arc<[Holder]>,
+    /// The open files (for POSIX locks: processes) that have it, as [`Holder::grant`] numbers them.
+    #[serde(skip)]
+    pub records: Arc<[Record]>,
     /// Who wants it, in the order in which their turn comes.
     pub waiters: Vec<Waiter>,
     /// All who wait behind it, directly or not; `None` where nobody waits for it, and where the chains

@@ -16,20 +16,22 @@ mod process;
 mod snapshot;
 mod span;
 mod target;
+mod waiting;
 mod words;
 
 pub use chain::Behind;
 pub use details::{Detail, Details};
 pub use event::{Event, EventKind};
 pub use facts::{
-    Awaited, Declared, Elsewhere, Facts, Grant, Kept, LockFacts, Look, Naming, Request, Sharer,
+    AwaitedEnd, Declared, Elsewhere, Facts, Grant, Kept, LockFacts, Look, Naming, Request, Sharer,
     Taker,
 };
 pub use file::{Device, FileId, PathBytes, Range};
 pub use form::Form;
 pub use harmless::{harmless, harmless_bytes};
 pub use lock::{
-    AsSeen, Blocker, Certainty, Holder, How, Lease, Lock, LockId, Mechanism, Mode, Verdict, Waiter,
+    AsSeen, Blocker, Certainty, Holder, How, Lease, Lock, LockId, Mechanism, Mode, Record, Verdict,
+    Waiter,
 };
 pub use method::Method;
 pub(crate) use method::is_halted;
@@ -38,4 +40,5 @@ pub use process::{Parent, Pid, Process, ProcessId, State};
 pub use snapshot::{Deadlock, Host, Member, Moment, Note, Snapshot};
 pub use span::{Evidence, Span};
 pub use target::{FAMILIES, SCHEMES, Target, TargetError};
+pub use waiting::{Awaited, Mounted, Peer, Progress, Sample, Wait, What};
 pub use words::short;

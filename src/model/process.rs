@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-use super::{Moment, PathBytes};
+use super::{Moment, PathBytes, Peer, Progress, Wait};
 
 /// A process number as the kernel gives it out; numbers are reused, see [`ProcessId`].
 pub type Pid = i32;
@@ -103,6 +103,19 @@ pub struct Process {
     pub unit: Option<String>,
     /// The container that it runs in, from its control group.
     pub container: Option<String>,
+    /// Who stopped it, where that is a debugger.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tracer: Option<Peer>,
+    /// Its number in the pid namespace that it is in, where that is another than ours; known only of
+    /// those whom others wait for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inner_pid: Option<Pid>,
+    /// What its threads wait for; known only where it was asked, since that is expensive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<Vec<Wait>>,
+    /// What it has done between the last two looks; known only of those whom others wait for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
 
     /// Field 22 of `/proc/PID/stat`: with `pid` it makes the [`ProcessId`].
     #[serde(skip)]

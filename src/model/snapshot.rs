@@ -87,6 +87,8 @@ pub struct Snapshot {
     pub cost: Duration,
     /// Whether everything could be seen.
     pub complete: bool,
+    /// Whether what was seen was all so at one moment, so that a lock which is not here was not held.
+    pub at_once: bool,
     /// What a reader has to know.
     pub notes: Vec<Note>,
     /// The locks, those first that need a person most.
@@ -95,6 +97,8 @@ pub struct Snapshot {
     pub deadlocks: Vec<Deadlock>,
     /// Processes that can do nothing until a child of theirs ends, with that child.
     pub awaited: BTreeMap<Pid, Pid>,
+    /// Locks that were certainly released and retaken since the look before, by whomever.
+    pub retaken: Vec<LockId>,
 }
 
 impl Snapshot {

@@ -2,7 +2,7 @@
 
 use std::env;
 use std::fs::{self, File};
-use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,6 +19,9 @@ use crate::system::{self, System, audit_file};
 
 /// A log that grows beyond this is moved aside, and the one that was aside is dropped.
 const LARGEST: u64 = 4 << 20;
+
+/// So much of a log's end tells what was done of late.
+const RECENT: u64 = 256 << 10;
 
 /// Another act may be writing its line.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -112,9 +115,10 @@ impl AuditLog {
     /// # Errors
     /// When there is no folder for it.
     pub fn usual() -> Result<Self, Error> {
-        let folder = if System::new().is_root() {
-            PathBuf::from("/var/log")
-        } else {
+        if System::new().is_root() {
+            return Ok(Self::of_root());
+        }
+        let folder = {
             let absolute =
                 |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
             absolute("XDG_STATE_HOME")
@@ -124,6 +128,11 @@ impl AuditLog {
                 })?
         };
         Ok(Self::at(folder.join("locktop/audit.jsonl")))
+    }
+
+    /// The administrator's.
+    pub(crate) fn of_root() -> Self {
+        Self::at("/var/log/locktop/audit.jsonl")
     }
 
     /// A log in this file, whose folder is created if it is not there.
@@ -167,6 +176,21 @@ impl AuditLog {
             }
         }
         Ok((entries, unread))
+    }
+
+    /// What was written down of late, oldest first, as far as it can be read.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub(crate) fn recent(&self) -> io::Result<Vec<Entry>> {
+        let mut file = audit_file::open(&self.path)?;
+        let end = file.metadata()?.len();
+        file.seek(SeekFrom::Start(end.saturating_sub(RECENT)))?;
+        let mut text = Vec::new();
+        file.take(RECENT).read_to_end(&mut text)?;
+        // The first line can be the end of one.
+        let lines = text.split(|byte| *byte == b'\n');
+        Ok(lines.filter_map(|line| serde_json::from_slice(line).ok()).collect())
     }
 
     /// Notes that somebody was asked and did not agree, or that nobody could be asked.

@@ -142,6 +142,7 @@ fn wanted() -> StatxFlags {
 
 fn file_stat(found: &Statx) -> FileStat {
     let has = |flags: u32| found.stx_mask & flags != 0;
+    let kind = FileType::from_raw_mode(found.stx_mode.into());
     FileStat {
         file: FileId {
             device: Device { major: found.stx_dev_major, minor: found.stx_dev_minor },
@@ -152,7 +153,8 @@ fn file_stat(found: &Statx) -> FileStat {
             .then(|| Timestamp::new(found.stx_btime.tv_sec, found.stx_btime.tv_nsec as i32).ok())
             .flatten(),
         mount: has(STATX_MNT_ID).then_some(found.stx_mnt_id),
-        is_socket: FileType::from_raw_mode(found.stx_mode.into()) == FileType::Socket,
+        is_socket: kind == FileType::Socket,
+        is_fifo: kind == FileType::Fifo,
         uid: found.stx_uid,
     }
 }

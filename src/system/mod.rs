@@ -13,16 +13,19 @@ pub(crate) mod config_file;
 pub mod console;
 pub(crate) mod control_groups;
 pub(crate) mod discovery;
+pub(crate) mod drawer;
 pub(crate) mod escrow_mark;
 pub(crate) mod grip;
 mod harm;
 pub(crate) mod in_memory;
+mod inquiry;
 mod kin;
 pub(crate) mod knock;
 mod lock_table;
 mod locked;
 pub(crate) mod locking;
 mod lookup;
+pub(crate) mod numbering;
 pub(crate) mod on_disk;
 mod people;
 mod places;
@@ -55,6 +58,7 @@ use crate::model::{FileId, Host, Mechanism, Mode, Moment, Pid, Range};
 use control_groups::CgroupRoots;
 pub(crate) use discovery::Discovery;
 pub(crate) use harm::{OwnLock, own_user};
+pub(crate) use inquiry::{Found, Limits};
 pub(crate) use lock_table::TableText;
 use lookup::Lookups;
 pub(crate) use lookup::{Answer, Ask};
@@ -78,6 +82,8 @@ pub(crate) struct FileStat {
     pub(crate) birth: Option<Timestamp>,
     pub(crate) mount: Option<u64>,
     pub(crate) is_socket: bool,
+    /// Whether it is a pipe that has a name.
+    pub(crate) is_fifo: bool,
     /// Whose it is.
     pub(crate) uid: u32,
 }

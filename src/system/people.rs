@@ -16,7 +16,7 @@ use super::procfs::stat::Stat;
 use super::relatives::Relatives;
 use super::scheduler::Account;
 use super::{Pulse, System, read_record};
-use crate::model::{Moment, Parent, PathBytes, Pid, Process, ProcessId, State};
+use crate::model::{Moment, Parent, PathBytes, Peer, Pid, Process, ProcessId, State};
 
 /// A process, and what only our own reasoning needs of it.
 #[derive(Debug, Clone)]
@@ -360,8 +360,11 @@ impl Look<'_> {
         // The process last ran when the last of its threads did; one unknown, all unknown.
         let accounts: Option<Vec<Account>> = threads.iter().map(|(_, account)| *account).collect();
         let living: Option<Duration> = accounts.iter().flatten().map(|account| account.ran).sum();
+        let state = state(system, shown, pid, wchan.as_deref());
+        let is_traced = state == Some(State::Traced);
         let process = Process {
-            state: state(system, shown, pid, wchan.as_deref()),
+            state,
+            tracer: is_traced.then(|| tracer(system, pid)).flatten(),
             wchan,
             cwd: std::fs::read_link(system.path(pid, "cwd")).ok().map(PathBytes::new),
             parent,
@@ -378,6 +381,15 @@ impl Look<'_> {
             pulse: body.pulse,
         }
     }
+}
+
+/// The debugger that has attached to a process.
+fn tracer(system: &System, pid: Pid) -> Option<Peer> {
+    let thread = system.status(pid)?.tracer?;
+    let tracer = system.status(thread).map_or(thread, |status| status.process);
+    let stat = system.stat(tracer).ok();
+    let command = stat.as_ref().map(|stat| String::from_utf8_lossy(&stat.command).into_owned());
+    Some(Peer { pid: tracer, command, state: stat.and_then(|stat| stat.state) })
 }
 
 /// The scheduler's state; a task of a frozen control group sleeps by its account.

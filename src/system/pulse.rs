@@ -17,6 +17,13 @@ pub(crate) struct Pulse {
     times: u64,
 }
 
+impl Pulse {
+    /// How often one of the threads was given a CPU.
+    pub(super) fn times(self) -> u64 {
+        self.times
+    }
+}
+
 impl System {
     /// The pulse of these threads of a process. `None` where one of them has ended, or where the
     /// kernel does not count.

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use crossterm::event::Event as Input;
-use locktop::console::{self, Keyboard, Signal};
+use locktop::console::{self, Signal};
 use locktop::watch::Report;
 
 use super::jobs::Jobs;
@@ -42,9 +42,6 @@ pub(super) enum Event {
 /// How long the dashboard may take to end before the signal ends it.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// What was typed together is read together. (Not at all, if this were zero.)
-const NEXT: Duration = Duration::from_millis(1);
-
 /// Listens to signals from now on, in a thread. One that ends us ends what `jobs` do at once.
 pub(super) fn signals(send: Sender<Event>, jobs: Jobs) -> io::Result<()> {
     console::on_signal(move |signal| {
@@ -73,25 +70,24 @@ impl From<Signal> for Event {
 
 /// Reads keys and the mouse from now on, in a thread.
 pub(super) fn input(send: Sender<Event>) -> io::Result<()> {
-    let terminal = Keyboard::open()?;
+    let lost = send.clone();
+    console::on_loss(move || {
+        // The dashboard may be ending already.
+        let _ = lost.send(Event::Lost);
+    })?;
     let read = move || {
         // An error of the terminal is its loss.
-        let _ = read_input(&terminal, &send);
+        let _ = read_input(&send);
         let _ = send.send(Event::Lost);
     };
     thread::Builder::new().name("input".into()).spawn(read).map(drop)
 }
 
-/// Returns when the terminal is gone, or nobody listens.
-fn read_input(terminal: &Keyboard, send: &Sender<Event>) -> io::Result<()> {
-    // The library does not notice the end of input, and turns round and round: look before it
-    // reads.
-    while terminal.wait()? {
-        while crossterm::event::poll(NEXT)? {
-            if send.send(Event::Input(crossterm::event::read()?)).is_err() {
-                return Ok(());
-            }
-        }
-    }
+/// Returns when nobody listens any more.
+///
+/// Never asks the library whether there is input: it reads all that has been typed, hands on one key
+/// of it, and the answer is no for the others when the time is up before it has looked.
+fn read_input(send: &Sender<Event>) -> io::Result<()> {
+    while send.send(Event::Input(crossterm::event::read()?)).is_ok() {}
     Ok(())
 }

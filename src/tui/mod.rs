@@ -209,7 +209,11 @@ impl Dashboard {
             }
             Event::Signal(signal) => return Ok(Some(End::Signal(signal))),
             Event::Lost => return Ok(Some(End::LOST)),
-            Event::Resized => None,
+            Event::Resized => {
+                // Perhaps back to a size of which the terminal kept less than we showed.
+                terminal.forget()?;
+                None
+            }
             Event::Report(report) => {
                 self.receive(report)?;
                 None

@@ -71,6 +71,7 @@ pub(super) fn lock(inode: u64, path: &str, holders: &[Arc<Process>]) -> Lock {
                 token: None,
             })
             .collect(),
+        records: Arc::default(),
         waiters: Vec::new(),
         behind: None,
         lease: None,
@@ -131,10 +132,12 @@ pub(super) fn snapshot(uptime: u64, locks: Vec<Lock>) -> Snapshot {
         },
         cost: Duration::from_millis(4),
         complete: true,
+        at_once: true,
         notes: Vec::new(),
         locks,
         deadlocks: Vec::new(),
         awaited: BTreeMap::default(),
+        retaken: Vec::new(),
     };
     snapshot.sort();
     snapshot

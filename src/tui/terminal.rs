@@ -49,7 +49,7 @@ impl Terminal {
         Ok(Self { inner: ManuallyDrop::new(inner), last: None })
     }
 
-    /// How large it is now.
+    /// How large it is now; a picture of this size can be shown.
     pub(super) fn area(&mut self) -> io::Result<Rect> {
         self.inner.autoresize()?;
         Ok(self.inner.get_frame().area())
@@ -65,12 +65,10 @@ impl Terminal {
             return Ok(());
         }
         write!(self.inner.backend_mut(), "{BEGIN}")?;
-        self.inner.draw(|frame| {
-            frame.buffer_mut().clone_from(&picture.buffer);
-            if let Some(cursor) = picture.cursor {
-                frame.set_cursor_position(cursor);
-            }
-        })?;
+        // Not `draw`: that takes over a size that is newer than the picture, and then compares the
+        // picture with one of another size. The news of a new size brings the next picture.
+        self.inner.current_buffer_mut().clone_from(&picture.buffer);
+        self.inner.apply_buffer_with_cursor(picture.cursor)?;
         write!(self.inner.backend_mut(), "{END}")?;
         Write::flush(self.inner.backend_mut())?;
         self.last = Some(picture);

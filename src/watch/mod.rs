@@ -21,9 +21,12 @@
 //! # Ok::<(), locktop::Error>(())
 //! ```
 
+mod acts;
+mod events;
 mod files;
 mod nests;
 mod pace;
+mod witness;
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
@@ -37,9 +40,12 @@ use crate::error::Error;
 use crate::inspect::{Folders, Inspector, Selection};
 use crate::model::{Event, Note, Snapshot, Target};
 use crate::system::{cpu_time, give_memory_back};
+use acts::Acts;
+use events::Chronicle;
 use files::{Files, Trouble};
 use nests::Nests;
 use pace::{Asked, Pace};
+use witness::Machine;
 
 /// How long a look that hangs may delay [`Watcher`]'s drop.
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -102,6 +108,7 @@ impl Watcher {
         let mut nests = Nests::new(Arc::clone(&wakes), inspector.habitat());
         let spotted = Arc::clone(&wakes);
         let mut is_first = true;
+        let (mut chronicle, mut acts) = (Chronicle::default(), Acts::usual());
         let look = move |wishes: Asked| {
             if wishes.names {
                 inspector.doubt_names();
@@ -114,16 +121,28 @@ impl Watcher {
             if std::mem::take(&mut is_first) {
                 inspector.expect_at(&targets, folders);
             }
+            let glances = inspector.glances();
             let seen = look(&mut inspector, &targets, folders);
             nests.follow(inspector.nests());
-            seen
+            let seen = seen?;
+            // What may not be looked up is nowhere.
+            let selection = seen.selection.as_ref().ok().cloned().unwrap_or(Selection::nothing());
+            let only_time_passed = inspector.glances() != glances;
+            let mut witness = Machine { inspector: &inspector, acts: &mut acts };
+            let snapshot = &seen.snapshot;
+            let events = if only_time_passed {
+                chronicle.pass(snapshot, &selection, &mut witness)
+            } else {
+                chronicle.tell(snapshot, &selection, &mut witness)
+            };
+            Ok((seen, events))
         };
         Self::start_with(wakes, look, deliver)
     }
 
     fn start_with(
         wakes: Arc<Wakes>,
-        look: impl FnMut(Asked) -> Result<Seen, Error> + Send + 'static,
+        look: impl FnMut(Asked) -> Result<(Seen, Vec<Event>), Error> + Send + 'static,
         deliver: impl FnMut(Report) + Send + 'static,
     ) -> Result<Self, Error> {
         let (end, ended) = sync_channel(1);
@@ -181,7 +200,7 @@ fn look(inspector: &mut Inspector, targets: &[Target], folders: Folders) -> Resu
 
 fn run(
     wakes: &Arc<Wakes>,
-    mut look: impl FnMut(Asked) -> Result<Seen, Error>,
+    mut look: impl FnMut(Asked) -> Result<(Seen, Vec<Event>), Error>,
     mut deliver: impl FnMut(Report),
 ) {
     let mut files = Files::new(Arc::clone(wakes));
@@ -189,7 +208,10 @@ fn run(
     let mut fingerprint = None;
     while let Some(asked) = wakes.wait(&pace) {
         let (begun, before) = (Instant::now(), cpu_time());
-        let outcome = look(asked);
+        let (outcome, events) = match look(asked) {
+            Ok((seen, events)) => (Ok(seen), events),
+            Err(error) => (Err(error), Vec::new()),
+        };
         let (at, after) = (Instant::now(), cpu_time());
         let stalled = outcome.as_ref().map_or(Duration::ZERO, |seen| seen.stalled);
         let cost = cost(at - begun, before.zip(after), stalled);
@@ -201,7 +223,7 @@ fn run(
             files.follow(&seen.snapshot);
         }
         let (interval, note) = (pace.interval(), files.note());
-        deliver(Report { outcome, at, cost, interval, note, events: Vec::new() });
+        deliver(Report { outcome, at, cost, interval, note, events });
     }
 }
 

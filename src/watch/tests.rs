@@ -22,6 +22,7 @@ fn snapshot(locks: Vec<LockFacts>) -> Snapshot {
         at_once: true,
         notes: Vec::new(),
         locks,
+        retaken: Vec::new(),
         processes: BTreeMap::new(),
         awaited: BTreeMap::new(),
     })
@@ -67,8 +68,11 @@ fn seen() -> Seen {
 #[test]
 fn it_looks_at_once_and_again() {
     let (send, reports) = channel();
-    let _watcher =
-        Watcher::start_with(Arc::default(), |_| Ok(seen()), move |report| drop(send.send(report)));
+    let _watcher = Watcher::start_with(
+        Arc::default(),
+        |_| Ok((seen(), Vec::new())),
+        move |report| drop(send.send(report)),
+    );
     for _ in 0..3 {
         assert!(reports.recv_timeout(SOON).unwrap().outcome.is_ok());
     }
@@ -80,7 +84,7 @@ fn errors_are_reported_and_looking_goes_on() {
     let mut looks = 0;
     let look = move |_| {
         looks += 1;
-        if looks == 1 { Err(Error::usage("not yet")) } else { Ok(seen()) }
+        if looks == 1 { Err(Error::usage("not yet")) } else { Ok((seen(), Vec::new())) }
     };
     let _watcher = Watcher::start_with(Arc::default(), look, move |report| drop(send.send(report)));
     assert!(reports.recv_timeout(SOON).unwrap().outcome.is_err());
@@ -90,8 +94,11 @@ fn errors_are_reported_and_looking_goes_on() {
 #[test]
 fn dropping_ends_it() {
     let (send, reports) = channel();
-    let watcher =
-        Watcher::start_with(Arc::default(), |_| Ok(seen()), move |report| drop(send.send(report)));
+    let watcher = Watcher::start_with(
+        Arc::default(),
+        |_| Ok((seen(), Vec::new())),
+        move |report| drop(send.send(report)),
+    );
     reports.recv_timeout(SOON).unwrap();
     drop(watcher);
     // The channel closes when the thread lets go of its end.
@@ -107,7 +114,7 @@ fn a_look_that_hangs_does_not_keep_anybody() {
         begun.send(()).unwrap();
         // Until the test is over.
         let _ = held.recv();
-        Ok(seen())
+        Ok((seen(), Vec::new()))
     };
     let watcher = Watcher::start_with(Arc::default(), look, |_| {}).unwrap();
     looking.recv_timeout(SOON).unwrap();
@@ -126,7 +133,7 @@ fn gated() -> (Watcher, Sender<()>, Receiver<()>, Arc<AtomicUsize>) {
         let _ = begun.send(());
         let _ = gate.recv();
         count.fetch_add(1, Ordering::SeqCst);
-        Ok(seen())
+        Ok((seen(), Vec::new()))
     };
     (Watcher::start_with(Arc::default(), look, |_| {}).unwrap(), go, looking, looks)
 }

@@ -16,7 +16,7 @@ pub(super) fn advice(lock: &Lock, snapshot: &Snapshot) -> Vec<Advice> {
             next.push(insist(lock));
         }
         _ => {
-            next.extend(resume(&processes, snapshot.at));
+            next.extend(resume(&processes, target(lock).as_deref(), snapshot.at));
             next.push(wait(lock));
             next.extend(ask(&processes));
             next.extend(end(lock, &processes));
@@ -74,7 +74,8 @@ fn end(lock: &Lock, processes: &[&Process]) -> Option<Advice> {
     let Advice { text, command } = end_all(processes);
     if !processes.iter().all(is_named) {
         return Some(Advice::plain(format!(
-            "{text} That it is theirs is only likely: look at what they do before."
+            "{text} That it belongs to {} is only likely: look first at what is going on there.",
+            super::names(processes)
         )));
     }
     let release = |_| Some(format!("locktop release {} --method terminate", target(lock)?));

@@ -108,17 +108,18 @@ fn unprivileged(facts: &mut crate::model::Facts) {
 fn an_orphan_with_all_that_is_known() {
     let told = told(backup());
     insta::assert_snapshot!(told, @r"
-    /a (nightly backup): orphaned (flock lock, held exclusively)
-    Orphaned: whoever took it (pid 3246) has ended; rsync (pid 3244), left behind, keeps it through descriptor 9.
-    Held by rsync (pid 3244) through descriptor 9, run by backup (logged in as alice), on the terminal pts/3, in the folder /srv, a child of systemd (pid 1), as: rsync -a /srv nas:\x1b[2J.
-    Held for at least 1m03s; seen 4 times, and it may have been released and retaken in between.
-    rsync (pid 3244) sleeps in do_select, last ran 2.0s ago.
-    > flock 3247 (root) waits 1m03s in the kernel's queue, wants it exclusively, behind rsync (pid 3244)
-    > > p3260 3260 waits in the kernel's queue, wants it shared, behind rsync (pid 3244)
-    * Wait in the queue: this takes the lock for an instant when its turn comes, and returns.
+    /a (nightly backup): orphaned (flock lock, exclusive)
+    Whoever took it (pid 3246) has ended; rsync (pid 3244), left behind, keeps it through descriptor 9.
+    Held for at least 1m03s (seen 4 times: it may have been released and retaken in between).
+    2 processes wait for it, the longest for 1m03s.
+    rsync sleeps in do_select, last ran 2.0s ago.
+    rsync: run by backup (logged in as alice), on the terminal pts/3, in the folder /srv, a child of systemd (pid 1), as: rsync -a /srv nas:\x1b[2J.
+    > flock (pid 3247, root) has waited 1m03s to have it exclusively
+    > > p3260 (pid 3260) waits to have it shared
+    * Wait your turn: this queues, takes the lock for an instant, and returns.
     $ locktop wait flock:/a
     * Ask alice, in whose session it was started.
-    * End rsync (pid 3244) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. SIGKILL only if that is ignored: then nothing is cleaned up.
+    * End rsync (pid 3244) with SIGTERM: it can clean up, but what was under way stays unfinished. SIGKILL only if that is ignored: then nothing is cleaned up.
     $ locktop release /a --method terminate
     * Do not remove the lock's file: that frees nothing, and lets a second holder in beside the first.
     ");
@@ -129,12 +130,14 @@ fn a_holder_as_a_process() {
     let told = told_process(backup(), 3244);
     insta::assert_snapshot!(told, @r"
     rsync (pid 3244) holds 1 lock and waits for none
-    rsync (pid 3244) sleeps in do_select, run by backup (logged in as alice), on the terminal pts/3, in the folder /srv, a child of systemd (pid 1), as: rsync -a /srv nas:\x1b[2J.
-    Holds /a (nightly backup) exclusively through descriptor 9, for at least 1m03s; 2 wait for it; orphaned, since whoever took it (pid 3246) has ended; rsync (pid 3244), left behind, keeps it through descriptor 9.
-    > flock 3247 (root) waits 1m03s in the kernel's queue, wants it exclusively, for /a (nightly backup)
-    > > p3260 3260 waits in the kernel's queue, wants it shared, for /a (nightly backup)
+    /a is orphaned: whoever took it (pid 3246) has ended; rsync (pid 3244), left behind, keeps it through descriptor 9.
+    It has /a (nightly backup) exclusively through descriptor 9, for at least 1m03s; 2 processes wait for that.
+    rsync sleeps in do_select, last ran 2.0s ago.
+    rsync: run by backup (logged in as alice), on the terminal pts/3, in the folder /srv, a child of systemd (pid 1), as: rsync -a /srv nas:\x1b[2J.
+    > flock (pid 3247, root) has waited 1m03s to have /a exclusively
+    > > p3260 (pid 3260) waits to have /a shared
     * Wait until it is done.
-    * End rsync (pid 3244) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. SIGKILL only if that is ignored: then nothing is cleaned up.
+    * End rsync (pid 3244) with SIGTERM: it can clean up, but what was under way stays unfinished. SIGKILL only if that is ignored: then nothing is cleaned up.
     $ kill 3244
     ");
 }
@@ -144,9 +147,9 @@ fn a_waiter_as_a_process() {
     let told = told_process(backup(), 3247);
     insta::assert_snapshot!(told, @"
     flock (pid 3247) waits for 1 lock and holds none
-    flock (pid 3247) sleeps, run by root.
-    Waits for 1m03s to have /a exclusively, at place 1 of its queue, behind rsync (pid 3244).
-    * See first to /a, for which it waits.
+    It has waited 1m03s to have /a exclusively, at place 1 of its queue, behind rsync (pid 3244).
+    flock: run by root.
+    * Look first at /a, for which it waits.
     $ locktop explain @flock:fe:00:101:~
     ");
 }
@@ -161,10 +164,10 @@ fn a_process_without_locks() {
 fn a_lock_that_nobody_wants() {
     let told = told(Sketch::new().lock(flock("/a").held_by(&[1])));
     insta::assert_snapshot!(told, @"
-    /a: held (flock lock, held exclusively)
+    /a: held (flock lock, exclusive)
     Held by p1 (pid 1) through descriptor 9.
     For how long could not be told.
-    p1 (pid 1) sleeps.
+    p1 sleeps.
     * Nothing needs to be done: nobody waits for it.
     ");
 }
@@ -173,14 +176,15 @@ fn a_lock_that_nobody_wants() {
 fn a_stopped_holder() {
     let told = told(Sketch::new().lock(flock("/a").held_by(&[1]).wanted_by(2)).process(1, stopped));
     insta::assert_snapshot!(told, @"
-    /a: stuck (flock lock, held exclusively)
-    Stuck: p1 (pid 1) is stopped by a signal.
-    Held by p1 (pid 1) through descriptor 9.
+    /a: stuck (flock lock, exclusive)
+    p1 (pid 1) is stopped by a signal.
+    Held by p1 through descriptor 9.
     For how long could not be told.
-    > p2 2 waits at least 1m00s in the kernel's queue, wants it exclusively, behind p1 (pid 1)
+    1 process waits for it.
+    > p2 (pid 2) has waited at least 1m00s to have it exclusively
     * Let p1 (pid 1) go on from where a signal stopped it.
     $ kill -CONT 1
-    * End p1 (pid 1) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. A stopped process takes the signal when it is continued. SIGKILL only if that is ignored: then nothing is cleaned up.
+    * End p1 (pid 1) with SIGTERM: it can clean up, but what was under way stays unfinished. A stopped process takes the signal when it is continued. SIGKILL only if that is ignored: then nothing is cleaned up.
     $ locktop release /a --method terminate
     * Do not remove the lock's file: that frees nothing, and lets a second holder in beside the first.
     ");
@@ -194,12 +198,12 @@ fn a_stopped_process() {
     );
     insta::assert_snapshot!(told, @"
     p1 (pid 1) holds 1 lock and waits for none
-    p1 (pid 1) is stopped by a signal.
-    Holds /a exclusively through descriptor 9; 1 waits for it; stuck, since p1 (pid 1) is stopped by a signal.
-    > p2 2 waits at least 1m00s in the kernel's queue, wants it exclusively, for /a
+    /a is stuck: p1 (pid 1) is stopped by a signal.
+    It has /a exclusively through descriptor 9; 1 process waits for that.
+    > p2 (pid 2) has waited at least 1m00s to have /a exclusively
     * Let p1 (pid 1) go on from where a signal stopped it.
     $ kill -CONT 1
-    * End p1 (pid 1) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. A stopped process takes the signal when it is continued. SIGKILL only if that is ignored: then nothing is cleaned up.
+    * End p1 (pid 1) with SIGTERM: it can clean up, but what was under way stays unfinished. A stopped process takes the signal when it is continued. SIGKILL only if that is ignored: then nothing is cleaned up.
     $ kill 1; kill -CONT 1
     ");
 }
@@ -211,13 +215,14 @@ fn a_frozen_holder_in_a_unit() {
         process.unit = Some("cron.service".into());
     }));
     insta::assert_snapshot!(told, @"
-    /a: stuck (flock lock, held exclusively)
-    Stuck: p1 (pid 1) is frozen (its control group).
-    Held by p1 (pid 1) through descriptor 9, in the unit cron.service.
+    /a: stuck (flock lock, exclusive)
+    p1 (pid 1) is frozen (its control group).
+    Held by p1 through descriptor 9.
     For how long could not be told.
+    p1: in the unit cron.service.
     * Thaw the control group of p1 (pid 1), or the one above it that was frozen.
     $ systemctl thaw cron.service
-    * End p1 (pid 1) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. A frozen process takes the signal when it is thawed. The unit cron.service may start it again. SIGKILL only if that is ignored: then nothing is cleaned up.
+    * End p1 (pid 1) with SIGTERM: it can clean up, but what was under way stays unfinished. A frozen process takes the signal when it is thawed. The unit cron.service may start it again. SIGKILL only if that is ignored: then nothing is cleaned up.
     $ kill 1
     * Do not remove the lock's file: that frees nothing, and lets a second holder in beside the first.
     ");
@@ -228,17 +233,17 @@ fn a_frozen_holder_elsewhere() {
     let told = told(Sketch::new().lock(flock("/a").held_by(&[1])).process(1, |process| {
         process.state = Some(State::Frozen);
     }));
-    insta::assert_snapshot!(told, @r#"
-    /a: stuck (flock lock, held exclusively)
-    Stuck: p1 (pid 1) is frozen (its control group).
-    Held by p1 (pid 1) through descriptor 9.
+    insta::assert_snapshot!(told, @"
+    /a: stuck (flock lock, exclusive)
+    p1 (pid 1) is frozen (its control group).
+    Held by p1 through descriptor 9.
     For how long could not be told.
     * Thaw the control group of p1 (pid 1), or the one above it that was frozen.
-    $ echo 0 > "/sys/fs/cgroup$(sed -n s/^0:://p /proc/1/cgroup)/cgroup.freeze"
-    * End p1 (pid 1) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. A frozen process takes the signal when it is thawed. SIGKILL only if that is ignored: then nothing is cleaned up.
+    $ locktop release /a --method resume
+    * End p1 (pid 1) with SIGTERM: it can clean up, but what was under way stays unfinished. A frozen process takes the signal when it is thawed. SIGKILL only if that is ignored: then nothing is cleaned up.
     $ kill 1
     * Do not remove the lock's file: that frees nothing, and lets a second holder in beside the first.
-    "#);
+    ");
 }
 
 #[test]
@@ -249,13 +254,13 @@ fn a_holder_that_no_signal_reaches() {
         process.ran_at = Some(Duration::ZERO);
     }));
     insta::assert_snapshot!(told, @"
-    /a: stuck (flock lock, held exclusively)
-    Stuck: p1 (pid 1) is in uninterruptible sleep in nfs_wait for 1h06m.
-    Held by p1 (pid 1) through descriptor 9.
+    /a: stuck (flock lock, exclusive)
+    p1 (pid 1) is in uninterruptible sleep in nfs_wait for 1h06m.
+    Held by p1 through descriptor 9.
     For how long could not be told.
-    * See to the device or file system that p1 (pid 1) waits for: until that answers, no signal reaches it.
+    * See to what p1 (pid 1) waits for, such as a device or a file system: until that answers, no signal reaches it.
     $ sudo cat /proc/1/stack
-    * End p1 (pid 1) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. In uninterruptible sleep it takes the signal when that sleep ends. SIGKILL only if that is ignored: then nothing is cleaned up.
+    * End p1 (pid 1) with SIGTERM: it can clean up, but what was under way stays unfinished. In uninterruptible sleep it takes the signal when that sleep ends. SIGKILL only if that is ignored: then nothing is cleaned up.
     $ locktop release /a --method terminate
     * Do not remove the lock's file: that frees nothing, and lets a second holder in beside the first.
     ");
@@ -270,15 +275,15 @@ fn a_holder_that_waits_for_the_stuck() {
             .process(2, stopped),
     );
     insta::assert_snapshot!(told, @"
-    /a: stuck (flock lock, held exclusively)
-    Stuck: p1 (pid 1) itself waits for /b, held by p2 (pid 2), which is stopped by a signal.
-    Held by p1 (pid 1) through descriptor 9.
+    /a: stuck (flock lock, exclusive)
+    p1 (pid 1) itself waits for /b, held by p2 (pid 2), which is stopped by a signal.
+    Held by p1 through descriptor 9.
     For how long could not be told.
-    p1 (pid 1) sleeps.
-    > p3 3 waits at least 1m00s in the kernel's queue, wants it exclusively, behind p1 (pid 1)
-    * See first to /b, for which it waits.
+    1 process waits for it.
+    > p3 (pid 3) has waited at least 1m00s to have it exclusively
+    * Look first at /b, for which it waits.
     $ locktop explain @flock:fe:00:102:~
-    * End p1 (pid 1) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. SIGKILL only if that is ignored: then nothing is cleaned up.
+    * End p1 (pid 1) with SIGTERM: it can clean up, but what was under way stays unfinished. SIGKILL only if that is ignored: then nothing is cleaned up.
     $ locktop release /a --method terminate
     * Do not remove the lock's file: that frees nothing, and lets a second holder in beside the first.
     ");
@@ -292,18 +297,17 @@ fn a_holder_that_waits_for_one_at_work() {
             .lock(flock("/b").held_by(&[2]).wanted_by(1)),
     );
     insta::assert_snapshot!(told, @"
-    /a: contended (flock lock, held exclusively)
-    Contended: 1 waits; p1 (pid 1) keeps it through descriptor 9 and sleeps.
+    /a: contended (flock lock, exclusive)
     Held by p1 (pid 1) through descriptor 9.
     For how long could not be told.
-    p1 (pid 1) sleeps.
-    p1 (pid 1) itself waits for /b.
-    > p3 3 waits at least 1m00s in the kernel's queue, wants it exclusively, behind p1 (pid 1)
-    * See first to /b, for which it waits.
+    1 process waits for it.
+    p1 itself waits for /b.
+    > p3 (pid 3) has waited at least 1m00s to have it exclusively
+    * Look first at /b, for which it waits.
     $ locktop explain @flock:fe:00:102:~
-    * Wait in the queue: this takes the lock for an instant when its turn comes, and returns.
+    * Wait your turn: this queues, takes the lock for an instant, and returns.
     $ locktop wait flock:/a
-    * End p1 (pid 1) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. SIGKILL only if that is ignored: then nothing is cleaned up.
+    * End p1 (pid 1) with SIGTERM: it can clean up, but what was under way stays unfinished. SIGKILL only if that is ignored: then nothing is cleaned up.
     $ locktop release /a --method terminate
     ");
 }
@@ -312,12 +316,12 @@ fn a_holder_that_waits_for_one_at_work() {
 fn a_deadlock() {
     let told = told(circle());
     insta::assert_snapshot!(told, @"
-    /a: deadlock (flock lock, held exclusively)
-    Deadlock: p1 (pid 1) has /a and waits for /b; p2 (pid 2) has /b and waits for /a.
-    Held by p1 (pid 1) through descriptor 9.
+    /a: deadlock (flock lock, exclusive)
+    p1 (pid 1) has /a and waits for /b; p2 (pid 2) has /b and waits for /a.
+    Held by p1 through descriptor 9.
     For how long could not be told.
-    p1 (pid 1) sleeps.
-    > p2 2 waits at least 1m00s in the kernel's queue, wants it exclusively, behind p1 (pid 1)
+    1 process waits for it.
+    > p2 (pid 2) has waited at least 1m00s to have it exclusively
     * End p2 (pid 2) with SIGTERM: that opens the circle. It is the youngest in it, so it is likely to lose the least.
     $ kill 2
     * So that it does not come back: let all programs take these locks in the same order.
@@ -330,15 +334,14 @@ fn an_uncertain_deadlock_of_a_process() {
     let told = told_process(circle().process(1, |process| process.threads = Some(8)), 1);
     insta::assert_snapshot!(told, @"
     p1 (pid 1) holds 1 lock and waits for 1
-    p1 (pid 1) sleeps.
-    Holds /a exclusively through descriptor 9; 1 waits for it; deadlock, since p1 (pid 1) has /a and waits for /b; p2 (pid 2) has /b and waits for /a; not certain: a time limit, or a thread or process that was not seen waiting, could open the circle.
-    Waits for at least 1m00s to have /b exclusively, at place 1 of its queue, behind p2 (pid 2).
     In a circle: p1 (pid 1) waits for /b, which p2 (pid 2) keeps; p2 (pid 2) waits for /a, which p1 (pid 1) keeps; whether a thread or process that was not seen waiting can open this circle is not certain.
-    > p2 2 waits at least 1m00s in the kernel's queue, wants it exclusively, for /a
+    It has waited at least 1m00s to have /b exclusively, at place 1 of its queue, behind p2 (pid 2).
+    It has /a exclusively through descriptor 9; 1 process waits for that.
+    > p2 (pid 2) has waited at least 1m00s to have /a exclusively
     * Look again before anybody is ended: it is not certain that this lasts.
     * End p2 (pid 2) with SIGTERM: that opens the circle. It is the youngest in it, so it is likely to lose the least.
     $ kill 2
-    * See first to /b, for which it waits.
+    * Look first at /b, for which it waits.
     $ locktop explain @flock:fe:00:102:~
     ");
 }
@@ -347,12 +350,11 @@ fn an_uncertain_deadlock_of_a_process() {
 fn a_deadlock_with_oneself() {
     let told = told(Sketch::new().lock(flock("/a").held_by(&[1]).wanted_by(1)));
     insta::assert_snapshot!(told, @"
-    /a: deadlock (flock lock, held exclusively)
-    Deadlock: p1 (pid 1) waits for /a, which it keeps itself.
-    Held by p1 (pid 1) through descriptor 9.
+    /a: deadlock (flock lock, exclusive)
+    p1 (pid 1) waits for /a, which it keeps itself.
+    Held by p1 through descriptor 9.
     For how long could not be told.
-    p1 (pid 1) sleeps.
-    > p1 1 waits at least 1m00s in the kernel's queue, wants it exclusively, behind p1 (pid 1)
+    > p1 (pid 1) has waited at least 1m00s to have it exclusively
     * End p1 (pid 1) with SIGTERM: it waits for what it keeps itself.
     $ kill 1
     * So that it does not come back: close the inherited descriptor before the program runs that takes the lock again, as flock -o does.
@@ -369,16 +371,14 @@ fn a_deadlock_of_sharers() {
             .lock(flock("/c").held_by(&[2]).wanted_by(4)),
     );
     insta::assert_snapshot!(told, @"
-    /a: deadlock (flock lock, held exclusively)
-    Deadlock: p1 (pid 1) has /a and waits for /b; p2 (pid 2) has /b and waits for /a; it is part of 2 more circles.
-    Held by p1 (pid 1) through descriptor 9.
-    Held by p3 (pid 3) through descriptor 9.
+    /a: deadlock (flock lock, exclusive)
+    p1 (pid 1) has /a and waits for /b; p2 (pid 2) has /b and waits for /a; it is part of 2 more circles.
+    Held by p1 (pid 1) and p3 (pid 3), each through descriptor 9.
     For how long could not be told.
-    p1 (pid 1) sleeps.
-    p3 (pid 3) sleeps.
+    1 process waits for it.
     In a circle: p2 (pid 2) waits for /a, which p3 (pid 3) keeps; p3 (pid 3) waits for /b, which p2 (pid 2) keeps; by themselves they never go on.
     In a circle: p1 (pid 1) waits for /b, which p4 (pid 4) keeps; p4 (pid 4) waits for /c, which p2 (pid 2) keeps; p2 (pid 2) waits for /a, which p1 (pid 1) keeps; by themselves they never go on.
-    > p2 2 waits at least 1m00s in the kernel's queue, wants it exclusively, behind p1 (pid 1) and p3 (pid 3)
+    > p2 (pid 2) has waited at least 1m00s to have it exclusively
     * End p2 (pid 2) with SIGTERM: that opens the circle.
     $ kill 2
     * End p2 (pid 2) and p4 (pid 4) together: they keep one open file, and the lock goes with the last.
@@ -400,15 +400,13 @@ fn a_deadlock_around_one() {
             }),
     );
     insta::assert_snapshot!(told, @"
-    /a: deadlock (flock lock, held shared)
-    Deadlock: p1 (pid 1) has /b and waits for /a; p2 (pid 2) has /a and waits for /b; it is part of 1 more circle.
-    Held by p2 (pid 2) through descriptor 9.
-    Held by p3 (pid 3) through descriptor 9.
+    /a: deadlock (flock lock, shared)
+    p1 (pid 1) has /b and waits for /a; p2 (pid 2) has /a and waits for /b; it is part of 1 more circle.
+    Held by p2 (pid 2) and p3 (pid 3), each through descriptor 9.
     For how long could not be told.
-    p2 (pid 2) sleeps.
-    p3 (pid 3) sleeps.
+    1 process waits for it.
     In a circle: p1 (pid 1) waits for /a, which p3 (pid 3) keeps; p3 (pid 3) waits for /b, which p1 (pid 1) keeps; by themselves they never go on.
-    > p1 1 waits at least 1m00s in the kernel's queue, wants it exclusively, behind p2 (pid 2) and p3 (pid 3)
+    > p1 (pid 1) has waited at least 1m00s to have it exclusively
     * End p1 (pid 1) with SIGTERM: that opens the circle.
     $ kill 1
     * So that it does not come back: let all programs take these locks in the same order.
@@ -433,7 +431,7 @@ fn a_long_circle_is_cut() {
 fn a_waiter_that_cannot_run_is_told() {
     let sketch = Sketch::new().lock(flock("/a").held_by(&[1]).wanted_by(2)).process(2, stopped);
     let told = told(sketch);
-    assert!(told.contains("wants it exclusively, but is stopped by a signal, behind"), "{told}");
+    assert!(told.contains("to have it exclusively, but is stopped by a signal\n"), "{told}");
 }
 
 #[test]
@@ -492,19 +490,18 @@ fn members_of_the_same_age_are_not_told_apart() {
 fn a_child_that_waits_for_what_it_inherited_is_ended_before_others() {
     let told = told(Sketch::new().lock(flock("/a").held_by(&[1, 2]).wanted_by(2)));
     insta::assert_snapshot!(told, @"
-    /a: contended (flock lock, held exclusively)
-    Contended: 1 waits; p1 (pid 1) and p2 (pid 2) keep it; p2 (pid 2), which waits, itself keeps it through descriptor 9.
-    Held by p1 (pid 1) through descriptor 9.
-    Held by p2 (pid 2) through descriptor 9.
+    /a: contended (flock lock, exclusive)
+    Held by p1 (pid 1) and p2 (pid 2), each through descriptor 9.
     For how long could not be told.
-    p1 (pid 1) sleeps.
-    p2 (pid 2) sleeps.
-    > p2 2 waits at least 1m00s in the kernel's queue, wants it exclusively, behind p1 (pid 1) and p2 (pid 2)
-    * Wait in the queue: this takes the lock for an instant when its turn comes, and returns.
+    p2 (pid 2), which waits, itself keeps it through descriptor 9.
+    1 process waits for it.
+    p1 sleeps.
+    > p2 (pid 2) has waited at least 1m00s to have it exclusively
+    * Wait your turn: this queues, takes the lock for an instant, and returns.
     $ locktop wait flock:/a
     * End p2 (pid 2) with SIGTERM: it waits for what it keeps itself, and if the others who keep it wait for its end, nothing moves before.
     $ kill 2
-    * End p1 (pid 1) and p2 (pid 2) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. The lock is free once all of them have ended. SIGKILL only if that is ignored: then nothing is cleaned up.
+    * End p1 (pid 1) and p2 (pid 2) with SIGTERM: they can clean up, but what was under way stays unfinished. The lock is free once all of them have ended. SIGKILL only if that is ignored: then nothing is cleaned up.
     $ locktop release /a --method terminate
     ");
 }
@@ -517,17 +514,17 @@ fn a_split_lock() {
             .process(1, |process| process.state = Some(State::Uninterruptible)),
     );
     insta::assert_snapshot!(told, @"
-    /a: split (flock lock, held exclusively)
-    Split: the path names another file by now, so whoever opens it does not see this lock; p1 (pid 1) keeps it through descriptor 9.
+    /a: split (flock lock, exclusive)
+    The path names another file by now, so whoever opens it does not see this lock.
     Held by p1 (pid 1) through descriptor 9.
     For how long could not be told.
-    Its file has been removed from that path, but is still locked.
-    p1 (pid 1) is in uninterruptible sleep.
-    > p2 2 waits at least 1m00s in the kernel's queue, wants it exclusively, behind p1 (pid 1)
+    1 process waits for it.
+    p1 is in uninterruptible sleep.
+    > p2 (pid 2) has waited at least 1m00s to have it exclusively
     * See who holds the file that is at the path now: the two do not keep each other out.
     $ locktop explain /a
     * Let those who keep the old file finish.
-    * End p1 (pid 1) with SIGTERM, which leaves time to clean up; what was under way stays unfinished. In uninterruptible sleep it takes the signal when that sleep ends. SIGKILL only if that is ignored: then nothing is cleaned up.
+    * End p1 (pid 1) with SIGTERM: it can clean up, but what was under way stays unfinished. In uninterruptible sleep it takes the signal when that sleep ends. SIGKILL only if that is ignored: then nothing is cleaned up.
     $ locktop release @flock:fe:00:101:~ --method terminate
     * Do not remove the file at the path: that frees nothing, and is how a lock is split.
     ");
@@ -546,12 +543,12 @@ fn a_holder_nobody_could_see() {
             .with(unprivileged),
     );
     insta::assert_snapshot!(told, @"
-    /a bytes 0-9: unknown (ofd lock, held exclusively)
-    Unknown: who keeps it could not be seen.
-    Who holds it could not be seen.
+    /a bytes 0-9: unknown (ofd lock, exclusive)
+    Who keeps it could not be seen.
     For how long could not be told.
-    Its file has been removed from that path, but is still locked.
-    > p2 2 waits at least 1m00s in the kernel's queue, wants bytes 0-9 exclusively, behind somebody unseen
+    1 process waits for it.
+    Its file has been removed from that path, but is still locked: whoever makes it anew is not kept out.
+    > p2 (pid 2) has waited at least 1m00s to have bytes 0-9 exclusively, behind somebody unseen
     * See who holds it: look with the right to read every process's descriptors.
     $ sudo locktop explain @ofd:fe:00:101:0-9
     ? 14 processes of other users could not be read (run as root)
@@ -569,11 +566,11 @@ fn a_holder_by_the_record() {
             .with(unprivileged),
     );
     insta::assert_snapshot!(told, @"
-    /a bytes 0-9: contended (posix lock, held exclusively)
-    Contended: 1 waits; the kernel names pid 1, whose descriptors could not be read.
-    By the record held by pid 1; whether it really keeps the lock could not be checked.
+    /a bytes 0-9: contended (posix lock, exclusive)
+    The kernel names pid 1, whose descriptors could not be read.
     For how long could not be told.
-    > p2 2 waits at least 1m00s in the kernel's queue, wants bytes 0-9 exclusively, behind pid 1
+    1 process waits for it.
+    > p2 (pid 2) has waited at least 1m00s to have bytes 0-9 exclusively
     * Wait: this returns when the lock is free, and takes nothing.
     $ locktop wait --range 0-9 posix:/a
     * Before anybody is ended, make sure who holds it: look with the right to read every process's descriptors.
@@ -595,12 +592,13 @@ fn a_thread_of_the_kernel_with_a_lease() {
             .process(1, |process| process.kernel_thread = true),
     );
     insta::assert_snapshot!(told, @"
-    /a: contended (flock lock, held exclusively)
-    Contended: 1 waits; p1 (pid 1) keeps it through descriptor 9 and sleeps.
-    Held by p1 (pid 1) through descriptor 9, a thread of the kernel that acts for others, such as clients of a file server.
+    /a: contended (flock lock, exclusive)
+    Held by p1 (pid 1) through descriptor 9.
     For how long could not be told.
-    p1 (pid 1) sleeps.
-    > p2 2 waits at least 1m00s in the kernel's queue, wants it exclusively, behind p1 (pid 1)
+    1 process waits for it.
+    p1 sleeps.
+    p1: a thread of the kernel that acts for others, such as clients of a file server.
+    > p2 (pid 2) has waited at least 1m00s to have it exclusively
     * Wait: the kernel takes a lease away by itself, this many seconds after somebody else opens the file.
     $ cat /proc/sys/fs/lease-break-time
     * A thread of the kernel cannot be ended: see to those for whom it acts, such as the clients of a file server.
@@ -618,24 +616,15 @@ fn many_readers_and_a_cut_queue() {
         ),
     );
     insta::assert_snapshot!(told, @"
-    /a: contended (flock lock, held shared)
-    Contended: at least 1 wait; p1 (pid 1), p2 (pid 2), p3 (pid 3) and 9 more keep it together.
-    Held by p1 (pid 1) through descriptor 9.
-    Held by p2 (pid 2) through descriptor 9.
-    Held by p3 (pid 3) through descriptor 9.
-    Held by p4 (pid 4) through descriptor 9.
-    Held by p5 (pid 5) through descriptor 9.
-    7 more hold it with them.
+    /a: contended (flock lock, shared)
+    Held by p1 (pid 1), p2 (pid 2), p3 (pid 3), p4 (pid 4), p5 (pid 5) and 7 more, each through descriptor 9.
     For how long could not be told.
-    p1 (pid 1) sleeps.
-    p2 (pid 2) sleeps.
-    p3 (pid 3) sleeps.
-    p4 (pid 4) sleeps.
-    p5 (pid 5) sleeps.
-    > p90 90 waits at least 1m00s in the kernel's queue, wants it exclusively, behind p1 (pid 1), p2 (pid 2), p3 (pid 3) and 9 more
+    At least 1 process waits for it.
+    p1, p2, p3, p4 and p5: each sleeps.
+    > p90 (pid 90) has waited at least 1m00s to have it exclusively
     > more wait: the queue was too long to be read to its end
-    * Wait in the queue: this takes the lock for an instant when its turn comes, and returns.
+    * Wait your turn: this queues, takes the lock for an instant, and returns.
     $ locktop wait flock:/a
-    * End p1 (pid 1), p2 (pid 2), p3 (pid 3), p4 (pid 4), p5 (pid 5), p6 (pid 6), p7 (pid 7), p8 (pid 8) and 4 more with SIGTERM, which leaves time to clean up; what was under way stays unfinished. The lock is free once all of them have ended. SIGKILL only if that is ignored: then nothing is cleaned up.
+    * End p1 (pid 1), p2 (pid 2), p3 (pid 3), p4 (pid 4), p5 (pid 5), p6 (pid 6), p7 (pid 7), p8 (pid 8) and 4 more with SIGTERM: they can clean up, but what was under way stays unfinished. The lock is free once all of them have ended. SIGKILL only if that is ignored: then nothing is cleaned up.
     ");
 }

@@ -54,6 +54,7 @@ pub(in crate::release) fn lock(mechanism: Mechanism, holders: Vec<Holder>) -> Lo
         recorded_pid: None,
         methods: Method::fitting(mechanism, &holders),
         holders: holders.into(),
+        records: Arc::default(),
         waiters: Vec::new(),
         behind: None,
         lease: None,
@@ -71,6 +72,7 @@ pub(in crate::release) fn snapshot() -> Snapshot {
         at: Moment { wall: Timestamp::UNIX_EPOCH, uptime: Duration::ZERO },
         cost: Duration::ZERO,
         complete: false,
+        at_once: true,
         notes: vec![Note {
             code: "hidden_locks",
             text: "locks are hidden".into(),
@@ -79,6 +81,7 @@ pub(in crate::release) fn snapshot() -> Snapshot {
         locks: Vec::new(),
         deadlocks: Vec::new(),
         awaited: BTreeMap::default(),
+        retaken: Vec::new(),
     }
 }
 

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Sighting;
-use crate::model::{Device, FileId, Naming, PathBytes, Pid};
-use crate::system::procfs::mounts::Mount;
+use crate::model::{Detail, Device, FileId, Naming, PathBytes, Pid};
+use crate::system::procfs::mounts::{Mount, Reach};
 use crate::system::{Answer, Ask, FileStat, System};
 
 /// What the kernel puts behind the path of a file whose name is gone.
@@ -122,12 +122,20 @@ struct FileSystem {
     device: Arc<str>,
     /// Its kind, and whether it is remote.
     kind: Option<(Arc<str>, bool)>,
+    /// If it is, what is mounted.
+    source: Option<Arc<str>>,
 }
 
 impl FileSystem {
     fn of(files: &Files, device: Device) -> Self {
         let kind = |mount: &Mount| (mount.filesystem.as_str().into(), mount.may_hang());
-        Self { device: device.to_string().into(), kind: files.mount_of(device).map(kind) }
+        let mount = files.mount_of(device);
+        let source = |mount: &Mount| mount.source.to_string_lossy().into();
+        Self {
+            device: device.to_string().into(),
+            kind: mount.map(kind),
+            source: mount.filter(|mount| mount.may_hang()).map(source),
+        }
     }
 }
 
@@ -201,6 +209,19 @@ fn note_file_system(files: &Files, systems: &mut HashMap<Device, FileSystem>, lo
     if let Some((kind, remote)) = &system.kind {
         details.insert("filesystem", Arc::clone(kind).into());
         details.insert("remote", (*remote).into());
+    }
+    if let Some(source) = &system.source {
+        details.insert("source", Arc::clone(source).into());
+        let mechanism = lock.facts.mechanism;
+        let reach = files.mount_of(file.device).map(|mount| mount.locks_reach(mechanism));
+        details.insert(
+            "locks_reach",
+            match reach {
+                Some(Reach::Machine) => Detail::Text("machine".into()),
+                Some(Reach::Server) => Detail::Text("server".into()),
+                Some(Reach::Unknown) | None => Detail::Unknown,
+            },
+        );
     }
 }
 

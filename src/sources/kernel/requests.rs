@@ -118,6 +118,7 @@ impl Waiter {
             range,
             waited: Span::default(),
             last_ran: None,
+            passed_by: 0,
             how: How::Kernel,
             declared: false,
         }

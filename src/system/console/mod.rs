@@ -1,7 +1,6 @@
-//! This process on its terminal: signals, job control, and whether there is input.
+//! This process on its terminal: signals, job control, and whether it is gone.
 
 use std::io;
-use std::time::Duration;
 
 #[cfg(unix)]
 mod unix;
@@ -12,16 +11,13 @@ mod windows;
 #[cfg(windows)]
 use windows as platform;
 
-pub use platform::{Keyboard, Screen};
+pub use platform::Screen;
 
 /// The signal of a terminal that is gone; it has this number everywhere.
 pub const HANGUP: i32 = 1;
 
 /// The signal of Ctrl-C; it has this number everywhere.
 pub const INTERRUPT: i32 = 2;
-
-/// Nothing happens at the end of it, so it may be any.
-const LONG: Duration = Duration::from_hours(1);
 
 /// What a signal tells a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +39,16 @@ pub enum Signal {
 /// When they cannot be caught, or no thread can be started.
 pub fn on_signal(hear: impl FnMut(Signal) -> bool + Send + 'static) -> io::Result<()> {
     platform::on_signal(hear)
+}
+
+/// Tells, from a thread, when the terminal that keys come from is gone, which the library that reads
+/// them does not notice. Where the system cannot be asked, nothing is told: there a signal or an
+/// error of the reader is the only news.
+///
+/// # Errors
+/// When there is no terminal, or no thread can be started.
+pub fn on_loss(hear: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    platform::on_loss(hear)
 }
 
 /// Dies of a signal, as if nobody had caught it.
@@ -87,9 +93,4 @@ pub fn screen() -> io::Result<Screen> {
 #[must_use]
 pub fn is_loss(error: &io::Error) -> bool {
     platform::is_loss(error)
-}
-
-/// Waits for input as the library for terminals does, which does not notice when none can come.
-fn wait_for_event() -> io::Result<()> {
-    crossterm::event::poll(LONG).map(drop)
 }

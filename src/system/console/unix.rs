@@ -11,7 +11,7 @@ use rustix::process;
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGWINCH};
 use signal_hook::iterator::Signals;
 
-use super::{Signal, wait_for_event};
+use super::Signal;
 
 pub(super) fn on_signal(mut hear: impl FnMut(Signal) -> bool + Send + 'static) -> io::Result<()> {
     let caught = [SIGWINCH, SIGTSTP, SIGCONT, SIGTERM, SIGHUP, SIGINT, SIGQUIT];
@@ -73,54 +73,42 @@ pub(super) fn is_loss(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|code| lost.iter().any(|errno| errno.raw_os_error() == code))
 }
 
-/// Where keys come from: standard input if that is a terminal, else the controlling one.
-#[derive(Debug)]
-pub struct Keyboard(Input);
+pub(super) fn on_loss(hear: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    if cfg!(target_vendor = "apple") {
+        // poll(2) may know no terminals there. A hang-up comes as a signal.
+        return Ok(());
+    }
+    let keyboard = Keyboard::open()?;
+    let listen = move || {
+        // Nothing is asked for, so that nothing but a loss is told.
+        let mut polled = [PollFd::new(&keyboard, PollFlags::empty())];
+        while poll(&mut polled, None) == Err(Errno::INTR) {}
+        hear();
+    };
+    thread::Builder::new().name("loss".into()).spawn(listen).map(drop)
+}
 
-#[derive(Debug)]
-enum Input {
+/// Where the library for terminals reads keys: standard input if that is a terminal, else the
+/// controlling one.
+enum Keyboard {
     Stdin,
     Other(File),
 }
 
 impl Keyboard {
-    /// Opens it.
-    ///
-    /// # Errors
-    /// When there is no terminal.
-    pub fn open() -> io::Result<Self> {
+    fn open() -> io::Result<Self> {
         if rustix::termios::isatty(rustix::stdio::stdin()) {
-            return Ok(Self(Input::Stdin));
+            return Ok(Self::Stdin);
         }
-        Ok(Self(Input::Other(File::options().read(true).write(true).open("/dev/tty")?)))
-    }
-
-    /// Waits for input; `false` when none can come any more.
-    ///
-    /// # Errors
-    /// When waiting fails.
-    pub fn wait(&self) -> io::Result<bool> {
-        if cfg!(target_vendor = "apple") {
-            // poll(2) may know no terminals there, but the library does. A hang-up comes as a signal.
-            wait_for_event()?;
-            return Ok(true);
-        }
-        let mut polled = [PollFd::new(self, PollFlags::IN)];
-        while let Err(error) = poll(&mut polled, None) {
-            if error != Errno::INTR {
-                return Err(error.into());
-            }
-        }
-        let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
-        Ok(!polled[0].revents().intersects(gone))
+        Ok(Self::Other(File::options().read(true).write(true).open("/dev/tty")?))
     }
 }
 
 impl AsFd for Keyboard {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        match &self.0 {
-            Input::Stdin => rustix::stdio::stdin(),
-            Input::Other(file) => file.as_fd(),
+        match self {
+            Self::Stdin => rustix::stdio::stdin(),
+            Self::Other(file) => file.as_fd(),
         }
     }
 }

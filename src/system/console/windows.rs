@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{Signal, wait_for_event};
+use super::Signal;
 
 #[expect(clippy::unnecessary_wraps, reason = "other systems may refuse")]
 pub(super) fn on_signal(_hear: impl FnMut(Signal) -> bool + Send + 'static) -> io::Result<()> {
@@ -38,25 +38,7 @@ pub(super) fn is_loss(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::BrokenPipe
 }
 
-/// Where keys come from: the console.
-#[derive(Debug)]
-pub struct Keyboard(());
-
-impl Keyboard {
-    /// Opens it.
-    ///
-    /// # Errors
-    /// Never: what is wrong with the console shows when it is read.
-    pub fn open() -> io::Result<Self> {
-        Ok(Self(()))
-    }
-
-    /// Waits for input; `false` when none can come any more.
-    ///
-    /// # Errors
-    /// When waiting fails.
-    pub fn wait(&self) -> io::Result<bool> {
-        wait_for_event()?;
-        Ok(true)
-    }
+#[expect(clippy::unnecessary_wraps, reason = "other systems may refuse")]
+pub(super) fn on_loss(_hear: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    Ok(())
 }

@@ -9,6 +9,8 @@ pub(crate) struct FdInfo {
     pub(crate) locks: Vec<Record>,
     /// Whether the file can be written to through it.
     pub(crate) is_for_writing: bool,
+    /// Whether it can be read from through it.
+    pub(crate) is_for_reading: bool,
     /// Whether it is open for nothing but to keep hold of it (`O_PATH`).
     pub(crate) is_a_hold: bool,
     /// How many descriptors are in flight over this Unix socket.
@@ -30,6 +32,8 @@ impl FdInfo {
                 let flags = str::from_utf8(flags.trim_ascii()).ok();
                 let flags = flags.and_then(|flags| u32::from_str_radix(flags, 8).ok());
                 info.is_for_writing = flags.is_some_and(|flags| matches!(flags & 3, 1 | 2));
+                let reads = |flags| matches!(flags & 3, 0 | 2) && flags & HOLD == 0;
+                info.is_for_reading = flags.is_some_and(reads);
                 info.is_a_hold = flags.is_some_and(|flags| flags & HOLD != 0);
             } else if let Some(count) = line.strip_prefix(b"scm_fds:") {
                 let count = str::from_utf8(count.trim_ascii()).ok();
@@ -53,7 +57,7 @@ mod tests {
               lock:\t1: FLOCK  ADVISORY  WRITE 3246 fe:00:382090 0 EOF\n",
         );
         assert_eq!(info.locks.len(), 1);
-        assert!(info.is_for_writing);
+        assert!(info.is_for_writing && !info.is_for_reading);
         assert_eq!((info.locks[0].kind, info.locks[0].pid), (Kind::Flock, 3246));
     }
 

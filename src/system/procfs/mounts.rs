@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::model::{Device, FileId};
+use crate::model::{Device, FileId, Mechanism};
 use crate::system::FileStat;
 
 /// One mount.
@@ -13,7 +13,20 @@ pub(crate) struct Mount {
     pub(crate) device: Device,
     pub(crate) point: PathBuf,
     pub(crate) filesystem: String,
+    /// A device, or what else is mounted: `nas:/export`.
+    pub(crate) source: PathBuf,
     pub(crate) super_options: String,
+}
+
+/// Whom a lock keeps out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Nobody on another machine: it is kept by this machine's kernel alone.
+    Machine,
+    /// Those on other machines, too: a server keeps it.
+    Server,
+    /// That cannot be told.
+    Unknown,
 }
 
 impl Mount {
@@ -32,9 +45,9 @@ impl Mount {
         let point = unescape(next()?);
         words.by_ref().find(|word| *word == b"-")?;
         let filesystem = String::from_utf8_lossy(words.next()?).into_owned();
-        let _source = words.next()?;
+        let source = unescape(words.next()?);
         let super_options = String::from_utf8_lossy(words.next().unwrap_or_default()).into_owned();
-        Some(Self { id, device, point, filesystem, super_options })
+        Some(Self { id, device, point, filesystem, source, super_options })
     }
 
     /// Whether a look-up there can wait for another machine or for another process.
@@ -60,6 +73,26 @@ impl Mount {
                     | "orangefs"
                     | "coda"
             )
+    }
+
+    /// How far locks of one kind reach there, where another machine can use the same files.
+    pub(crate) fn locks_reach(&self, mechanism: Mechanism) -> Reach {
+        let has = |wanted: &str| self.super_options.split(',').any(|option| option == wanted);
+        let is_flock = mechanism == Mechanism::Flock;
+        let is_local = match self.filesystem.as_str() {
+            "nfs" | "nfs4" => {
+                let own = if is_flock { "local_lock=flock" } else { "local_lock=posix" };
+                has("nolock") || has("local_lock=all") || has(own)
+            }
+            "cifs" | "smb3" => has("nobrl"),
+            "lustre" => has("localflock"),
+            "gfs2" | "ocfs2" => is_flock && has("localflocks"),
+            "ceph" | "afs" | "fuse.glusterfs" | "fuse.ceph" => false,
+            // Its protocol knows no locks.
+            "fuse.sshfs" => true,
+            _ => return Reach::Unknown,
+        };
+        if is_local { Reach::Machine } else { Reach::Server }
     }
 
     /// Whether `stat` reports the inode number that lock tables have.
@@ -155,8 +188,27 @@ nonsense\n\
         assert_eq!(mounts.len(), 3);
         assert_eq!(mounts[1].point, Path::new("/mnt/a b"));
         assert_eq!(mounts[1].filesystem, "fuse.sshfs");
+        assert_eq!(mounts[1].source, Path::new("host:"));
         assert!(mounts[1].may_hang() && !mounts[0].may_hang());
         assert_eq!(mounts[0].device, Device { major: 254, minor: 0 });
+    }
+
+    #[test]
+    fn how_far_locks_reach_is_in_the_options() {
+        let reach = |kind: &str, options: &str, mechanism| {
+            let line = format!("27 1 0:9 / /mnt rw - {kind} nas:/srv rw,{options}\n");
+            Mount::parse_table(line.as_bytes())[0].locks_reach(mechanism)
+        };
+        let both = |kind: &str, options: &str| {
+            [Mechanism::Flock, Mechanism::Posix].map(|mechanism| reach(kind, options, mechanism))
+        };
+        assert_eq!(both("nfs4", "vers=4.2,local_lock=none"), [Reach::Server; 2]);
+        assert_eq!(both("nfs", "nolock,local_lock=all"), [Reach::Machine; 2]);
+        assert_eq!(both("nfs", "local_lock=flock"), [Reach::Machine, Reach::Server]);
+        assert_eq!(both("nfs", "local_lock=posix"), [Reach::Server, Reach::Machine]);
+        assert_eq!(both("cifs", "nobrl"), [Reach::Machine; 2]);
+        assert_eq!(both("fuse.sshfs", "user_id=0"), [Reach::Machine; 2]);
+        assert_eq!(both("fuse.thing", "user_id=0"), [Reach::Unknown; 2]);
     }
 
     #[test]

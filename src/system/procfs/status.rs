@@ -12,6 +12,8 @@ pub(crate) struct Status {
     /// Its number in our pid namespace and in each one below that it is in. Empty on kernels that do
     /// not tell.
     pub(crate) numbers: Vec<Pid>,
+    /// The debugger that has attached to it, where that is in our pid namespace.
+    pub(crate) tracer: Option<Pid>,
 }
 
 impl Status {
@@ -24,7 +26,9 @@ impl Status {
         };
         let mut users = line(b"Uid:")?.split_ascii_whitespace().map(str::parse);
         let mut user = || users.next()?.ok();
+        let tracer = line(b"TracerPid:").and_then(|tracer| tracer.trim().parse().ok());
         Some(Self {
+            tracer: tracer.filter(|tracer| *tracer != 0),
             process: line(b"Tgid:")?.trim().parse().ok()?,
             users: [user()?, user()?, user()?, user()?],
             numbers: line(b"NSpid:")
@@ -57,6 +61,9 @@ mod tests {
         assert_eq!(status.process, 4242);
         assert_eq!(status.users, [1000, 0, 1000, 1000]);
         assert_eq!(status.inner_number(), Some(8));
+        assert_eq!(status.tracer, None);
+        let traced = b"Tgid:\t7\nTracerPid:\t99\nUid:\t0\t0\t0\t0\n";
+        assert_eq!(Status::parse(traced).unwrap().tracer, Some(99));
     }
 
     #[test]

@@ -52,6 +52,67 @@ impl LockCall {
     }
 }
 
+/// Any system call in which a thread sleeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Blocked {
+    pub(crate) number: i64,
+    pub(crate) args: [u64; 6],
+}
+
+impl Blocked {
+    /// Reads `NUMBER ARG0 … ARG5 SP PC`; `None` for a thread that runs, or sleeps in none.
+    pub(crate) fn parse(text: &[u8]) -> Option<Self> {
+        let mut words = str::from_utf8(text).ok()?.split_ascii_whitespace();
+        let number = words.next()?.parse().ok().filter(|number| *number >= 0)?;
+        let mut args = [0; 6];
+        for arg in &mut args {
+            *arg = u64::from_str_radix(words.next()?.strip_prefix("0x")?, 16).ok()?;
+        }
+        Some(Self { number, args })
+    }
+}
+
+/// What a system call can sleep for: which of its arguments tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Call {
+    /// Takes something from the descriptor in the first argument.
+    Reads,
+    /// Puts something into that descriptor.
+    Writes,
+    /// Waits on that descriptor until somebody connects.
+    Accepts,
+    /// Connects that descriptor to somebody.
+    Connects,
+    /// Does something else to that descriptor's file.
+    OnFile,
+    /// Does something to the path in that argument.
+    OnPath(usize),
+    /// `poll`: a list of descriptors, its length, milliseconds.
+    Poll,
+    /// `ppoll`: the same with a `timespec`.
+    PollUntil,
+    /// `select`, `pselect6`: a length, three sets, a limit.
+    Select,
+    /// `epoll_wait` and `epoll_pwait`: a descriptor; milliseconds in the fourth argument.
+    Epoll,
+    /// `epoll_pwait2`: the same with a `timespec`.
+    EpollUntil,
+    /// `wait4`: a child's number, or -1 and the like for several.
+    WaitForChild,
+    /// `waitid`: a kind of number, and that number.
+    WaitForId,
+    /// `vfork` and the like: until the child executes a program.
+    Vfork,
+    /// `futex`: an address, an operation, a value, a limit.
+    Futex,
+    /// `nanosleep`: a `timespec` in that argument.
+    Sleep(usize),
+    /// Waits for a signal; a limit may be in that argument.
+    Signal(Option<usize>),
+    /// Waits for a lock.
+    Lock,
+}
+
 /// Length of `struct flock` on 64-bit Linux.
 pub(crate) const STRUCT_FLOCK: usize = 32;
 
@@ -114,6 +175,17 @@ mod tests {
         for text in ["running", "-1 0x7ffd 0x7f1b", "72 0x3 0x1 0x0 0x0", "0 0x3 0x7 0x1", "", "73"]
         {
             assert_eq!(parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn any_call_in_which_a_thread_sleeps_is_read() {
+        // Captured on Linux 6.18: a shell that reads its standard input.
+        let read = "0 0x0 0x7ffe351e836f 0x1 0x8 0x2 0x1 0x7ffe351e8338 0x7f9509bb82ad\n";
+        let call = Blocked::parse(read.as_bytes()).unwrap();
+        assert_eq!((call.number, call.args), (0, [0, 0x7ffe_351e_836f, 1, 8, 2, 1]));
+        for text in ["running\n", "-1 0x7ffd 0x7f1b\n", "0 0x0", "", "0 0 0 0 0 0 0"] {
+            assert_eq!(Blocked::parse(text.as_bytes()), None, "{text}");
         }
     }
 

@@ -1,0 +1,210 @@
+//! What those are up to who hold what others wait for: whether they are at work, and if not, what
+//! they wait for themselves.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::ledger::Samples;
+use crate::model::{
+    Facts, LockFacts, LockId, Pid, Process, ProcessId, Progress, State, Taker, Wait,
+};
+use crate::system::{Found, Limits, System};
+
+/// Who ran as lately as this may be at work: a second look tells.
+const LATELY: Duration = Duration::from_secs(1);
+
+/// How long a single look waits for that second one.
+const PAUSE: Duration = Duration::from_millis(400);
+
+/// What was found out holds for so long while nobody it is about has run.
+const HOLDS: Duration = Duration::from_secs(10);
+
+/// So many holders are asked.
+const HOLDERS: usize = 64;
+
+/// What an inquiry may cost one who looks once, and one who looks again and again.
+const ONCE: Limits = Limits { processes: 256, time: Duration::from_millis(400) };
+const OFTEN: Limits = Limits { processes: 64, time: Duration::from_millis(40) };
+
+/// Whom an inquiry is about.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum About<'a> {
+    /// Those who hold what somebody waits for; asked by one who looks once.
+    Waited,
+    /// The same, by one who looks again and again.
+    WaitedAgain,
+    /// Those as well who hold one of these. If need be, they are watched for a moment.
+    These(&'a HashSet<LockId>),
+}
+
+/// Finds that out, and remembers it between looks.
+#[derive(Debug, Default)]
+pub(super) struct Inquiry {
+    samples: Samples,
+    last: Option<Answer>,
+    /// Whether somebody was at work.
+    is_restless: bool,
+}
+
+/// What was found out last.
+#[derive(Debug)]
+struct Answer {
+    /// Who was asked.
+    asked: BTreeSet<ProcessId>,
+    /// When, as time since boot.
+    at: Duration,
+    found: Found,
+}
+
+impl Inquiry {
+    /// Enters what is found out into the facts.
+    pub(super) fn enter(&mut self, facts: &mut Facts, about: About<'_>, system: &System) {
+        let holders = holders(facts, about);
+        for (pid, progress) in self.progress(facts, &holders, about, system) {
+            alter(facts, pid, |process| process.progress = Some(progress));
+        }
+        for &pid in &holders {
+            if let Some(number) = system.inner_number(pid) {
+                alter(facts, pid, |process| process.inner_pid = Some(number));
+            }
+        }
+        let sleeps = |pid: &Pid| {
+            let process = facts.processes.get(pid);
+            process.and_then(|process| {
+                let at_rest = matches!(
+                    process.state,
+                    Some(State::Sleeping | State::Uninterruptible | State::Zombie)
+                );
+                // Who has just run is asked by the next look, if there is one.
+                let waits = !matches!(about, About::WaitedAgain)
+                    || process.idle(facts.at).is_some_and(|idle| idle >= LATELY);
+                process.id().filter(|_| at_rest && waits)
+            })
+        };
+        let asked: BTreeSet<ProcessId> = holders.iter().filter_map(sleeps).collect();
+        if asked.is_empty() {
+            self.last = None;
+            return;
+        }
+        if !self.still_holds(&asked, facts, system) {
+            let limits = if matches!(about, About::WaitedAgain) { OFTEN } else { ONCE };
+            let at = system.now().uptime;
+            let found = system.inquire(asked.iter().map(|id| id.pid), limits);
+            self.last = Some(Answer { asked, at, found });
+        }
+        if let Some(answer) = &self.last {
+            enter(facts, &answer.found);
+        }
+    }
+
+    /// Whether all that the last look was told still holds, when none of those has run whom it was
+    /// about.
+    pub(super) fn stands(&self, system: &System) -> bool {
+        !self.is_restless && self.last.as_ref().is_none_or(|answer| answer.stands(system))
+    }
+
+    /// What these have done since the look before. Who looks but once, and asks for these, waits for a
+    /// moment if that can tell more.
+    fn progress(
+        &mut self,
+        facts: &Facts,
+        holders: &[Pid],
+        about: About<'_>,
+        system: &System,
+    ) -> Vec<(Pid, Progress)> {
+        let ids: Vec<ProcessId> = holders
+            .iter()
+            .filter_map(|pid| facts.processes.get(pid).and_then(|process| process.id()))
+            .collect();
+        let mut sample = || {
+            let samples = ids.iter().map(|id| (*id, system.sample(id.pid))).collect();
+            self.samples.enter(samples)
+        };
+        let mut progress: HashMap<ProcessId, Progress> = sample();
+        let may_be_at_work = |id: &ProcessId| {
+            let process = facts.processes.get(&id.pid);
+            process.is_some_and(|process| {
+                process.state == Some(State::Running)
+                    || process.idle(facts.at).is_some_and(|idle| idle < LATELY)
+            })
+        };
+        let matters = asked_for(facts, about);
+        let may_tell_more = |id: &ProcessId| matters.contains(&id.pid) && may_be_at_work(id);
+        if progress.is_empty() && ids.iter().any(may_tell_more) {
+            std::thread::sleep(PAUSE);
+            progress = sample();
+        }
+        let works = |progress: &Progress| progress.runs.is_none_or(|runs| runs > 0);
+        self.is_restless = progress.values().any(works);
+        progress.into_iter().map(|(id, progress)| (id.pid, progress)).collect()
+    }
+
+    fn still_holds(&self, asked: &BTreeSet<ProcessId>, facts: &Facts, system: &System) -> bool {
+        let Some(answer) = &self.last else { return false };
+        let slept = |id: &ProcessId| {
+            let process = facts.processes.get(&id.pid);
+            process.and_then(|process| process.ran_at).is_some_and(|ran_at| ran_at < answer.at)
+        };
+        answer.asked == *asked
+            && facts.at.uptime.saturating_sub(answer.at) < HOLDS
+            && asked.iter().all(slept)
+            && answer.stands(system)
+    }
+}
+
+impl Answer {
+    /// Whether none of those who are waited for has begun or ceased to be halted.
+    fn stands(&self, system: &System) -> bool {
+        self.found.peers.iter().all(|(pid, process)| {
+            let now = system.stat(*pid).ok();
+            now.as_ref().map(|stat| stat.start) == process.start
+                && is_at_a_stand(now.and_then(|stat| stat.state)) == is_at_a_stand(process.state)
+        })
+    }
+}
+
+fn is_at_a_stand(state: Option<State>) -> bool {
+    !matches!(state, Some(State::Running | State::Sleeping | State::Frozen))
+}
+
+/// Those whom it is about, those first who were asked for.
+fn holders(facts: &Facts, about: About<'_>) -> Vec<Pid> {
+    let is_waited_for = |lock: &&LockFacts| !lock.requests.is_empty();
+    let waited_for = facts.locks.iter().filter(is_waited_for).flat_map(holders_of);
+    let mut told = HashSet::new();
+    let all = asked_for(facts, about).into_iter().chain(waited_for);
+    all.filter(|pid| told.insert(*pid)).take(HOLDERS).collect()
+}
+
+/// Those who hold what was asked for by name.
+fn asked_for(facts: &Facts, about: About<'_>) -> Vec<Pid> {
+    let About::These(ids) = about else { return Vec::new() };
+    let locks = facts.locks.iter().filter(|lock| ids.contains(&lock.id));
+    locks.flat_map(holders_of).collect()
+}
+
+fn holders_of(lock: &LockFacts) -> impl Iterator<Item = Pid> {
+    lock.grants.iter().flat_map(|grant| {
+        let is_believed = matches!(grant.taker, Taker::Holds | Taker::Unreadable);
+        let recorded = grant.recorded_pid.filter(|_| is_believed);
+        grant.sharers.iter().map(|sharer| sharer.pid).chain(recorded)
+    })
+}
+
+fn enter(facts: &mut Facts, found: &Found) {
+    for (pid, process) in &found.peers {
+        facts.processes.entry(*pid).or_insert_with(|| Arc::clone(process));
+    }
+    let waits: BTreeMap<Pid, &Vec<Wait>> =
+        found.waits.iter().filter_map(|(pid, waits)| Some((*pid, waits.as_ref()?))).collect();
+    for (pid, waits) in waits {
+        alter(facts, pid, |process| process.waits_for = Some(waits.clone()));
+    }
+}
+
+fn alter(facts: &mut Facts, pid: Pid, alter: impl FnOnce(&mut Process)) {
+    if let Some(process) = facts.processes.get_mut(&pid) {
+        alter(Arc::make_mut(process));
+    }
+}

@@ -1,0 +1,193 @@
+//! Who has the other end of a pipe or socket: the descriptors of all processes.
+
+use std::cell::OnceCell;
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+use std::time::Instant;
+
+use super::super::procfs::fdinfo::FdInfo;
+use super::super::{System, has_ended};
+use super::sample::field;
+use crate::model::Pid;
+
+/// Which way something flows through a descriptor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    In,
+    Out,
+}
+
+/// Processes, and whether they are all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Those {
+    pub(super) pids: BTreeSet<Pid>,
+    /// Whether nobody else has it: all processes could be read.
+    pub(super) are_all: bool,
+    /// Whether time was up before all were read that may be.
+    pub(super) cut: bool,
+}
+
+/// The open descriptors of everybody, read when somebody asks first.
+#[derive(Debug)]
+pub(super) struct Ends<'a> {
+    system: &'a System,
+    pub(super) deadline: Instant,
+    index: OnceCell<Index>,
+}
+
+/// Descriptors by what their links say.
+#[derive(Debug, Default)]
+struct Index {
+    by_link: HashMap<Vec<u8>, Vec<(Pid, i32)>>,
+    unreadable: bool,
+    cut: bool,
+}
+
+/// What a server of file systems has open.
+const FUSE: &[u8] = b"/dev/fuse";
+
+impl<'a> Ends<'a> {
+    pub(super) fn new(system: &'a System, deadline: Instant) -> Self {
+        Self { system, deadline, index: OnceCell::new() }
+    }
+
+    /// Who could put something into a pipe that somebody reads, or take something out of one that
+    /// is full.
+    pub(super) fn of_pipe(&self, link: &[u8], waits: Way) -> Those {
+        self.openers(self.index(), link, |info| match waits {
+            Way::In => info.is_for_writing,
+            Way::Out => info.is_for_reading,
+        })
+    }
+
+    /// The same of a pipe with a name.
+    pub(super) fn of_named_pipe(&self, path: &Path, waits: Way) -> Those {
+        let name = path.as_os_str().as_encoded_bytes();
+        let index = Index::read(self.system, self.deadline, |link| link == name);
+        self.openers(&index, name, |info| match waits {
+            Way::In => info.is_for_writing,
+            Way::Out => info.is_for_reading,
+        })
+    }
+
+    /// Who has a socket.
+    pub(super) fn of_socket(&self, inode: u64) -> Those {
+        self.openers(self.index(), format!("socket:[{inode}]").as_bytes(), |_| true)
+    }
+
+    /// Who serves a FUSE file system. Older kernels do not tell which connection a server has: there it
+    /// is the only server, if there is only one.
+    pub(super) fn of_fuse(&self, connection: u32) -> Those {
+        let index = self.index();
+        let mut those = index.those();
+        let openers = index.by_link.get(FUSE).map(Vec::as_slice).unwrap_or_default();
+        let told: Vec<(Pid, Option<u64>)> = openers
+            .iter()
+            .filter_map(|&(pid, fd)| {
+                let mut text = Vec::new();
+                let descriptors = self.system.descriptors(pid).ok()?;
+                let text = descriptors.information(fd, &mut text).ok()?;
+                Some((pid, field(text, b"fuse_connection:")))
+            })
+            .collect();
+        if told.iter().any(|(_, number)| number.is_some()) {
+            let serve = told.iter().filter(|(_, number)| *number == Some(connection.into()));
+            those.pids = serve.map(|(pid, _)| *pid).collect();
+        } else {
+            let all: BTreeSet<Pid> = told.into_iter().map(|(pid, _)| pid).collect();
+            those.are_all = false;
+            those.pids = if all.len() == 1 { all } else { BTreeSet::new() };
+        }
+        those
+    }
+
+    fn openers(&self, index: &Index, link: &[u8], fits: impl Fn(&FdInfo) -> bool) -> Those {
+        let mut those = index.those();
+        let mut text = Vec::new();
+        for &(pid, fd) in index.by_link.get(link).into_iter().flatten() {
+            // One that was closed meanwhile has no such end.
+            let Ok(descriptors) = self.system.descriptors(pid) else { continue };
+            if descriptors.information_of(fd, &mut text).is_ok_and(|info| fits(&info)) {
+                those.pids.insert(pid);
+            }
+        }
+        those
+    }
+
+    fn index(&self) -> &Index {
+        self.index.get_or_init(|| {
+            let is_end = |link: &[u8]| link.starts_with(b"pipe:[") || link.starts_with(b"socket:[");
+            Index::read(self.system, self.deadline, |link| is_end(link) || link == FUSE)
+        })
+    }
+}
+
+impl Index {
+    fn read(system: &System, deadline: Instant, keep: impl Fn(&[u8]) -> bool) -> Self {
+        let mut index = Self::default();
+        let Ok(pids) = system.pids() else { return Self { cut: true, ..index } };
+        for pid in pids {
+            if Instant::now() >= deadline {
+                index.cut = true;
+                break;
+            }
+            index.enter(system, pid, &keep);
+        }
+        index
+    }
+
+    fn enter(&mut self, system: &System, pid: Pid, keep: impl Fn(&[u8]) -> bool) {
+        let numbers = system.descriptors(pid).and_then(|all| Ok((all.numbers()?, all)));
+        let (numbers, descriptors) = match numbers {
+            Ok(numbers) => numbers,
+            Err(error) if has_ended(&error) => return,
+            Err(_) => {
+                // A thread of the kernel has none.
+                let has_some = |pid| system.stat(pid).is_ok_and(|stat| !stat.kernel_thread);
+                self.unreadable |= has_some(pid);
+                return;
+            }
+        };
+        for fd in numbers {
+            let Ok(link) = descriptors.path(fd) else { continue };
+            let link = link.into_os_string().into_encoded_bytes();
+            if keep(&link) {
+                self.by_link.entry(link).or_default().push((pid, fd));
+            }
+        }
+    }
+
+    fn those(&self) -> Those {
+        let are_all = !self.unreadable && !self.cut;
+        Those { pids: BTreeSet::new(), are_all, cut: self.cut }
+    }
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use std::io::pipe;
+    use std::os::fd::AsRawFd as _;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_ends_of_a_pipe_are_told_apart() {
+        let system = System::new();
+        let ours = std::process::id().cast_signed();
+        let (reader, writer) = pipe().unwrap();
+        let link = system.descriptors(ours).unwrap().path(reader.as_raw_fd()).unwrap();
+        let link = link.into_os_string().into_encoded_bytes();
+        let soon = || Instant::now() + Duration::from_secs(20);
+        let ends = Ends::new(&system, soon());
+        assert!(ends.of_pipe(&link, Way::In).pids.contains(&ours));
+        assert!(ends.of_pipe(&link, Way::Out).pids.contains(&ours));
+        drop(writer);
+        let ends = Ends::new(&system, soon());
+        assert!(!ends.of_pipe(&link, Way::In).pids.contains(&ours), "nobody writes any more");
+        assert!(ends.of_pipe(&link, Way::Out).pids.contains(&ours));
+        let late = Ends::new(&system, Instant::now());
+        assert!(late.of_pipe(&link, Way::In).cut);
+    }
+}

@@ -1,0 +1,219 @@
+//! A machine on which ten things hang, each for another reason.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::cast::{Cast, Debugger, sleeps};
+use crate::support::{Actor, Need, Record, Report, Viewer, records, state, wait_until};
+
+/// So long in uninterruptible sleep is a finding.
+const LONG: Duration = Duration::from_millis(10_300);
+
+/// The files, what is found of each, and words of the reason.
+const REASONS: [(&str, &str, &[&str]); 11] = [
+    ("circle-a", "deadlock", &["circle-a and waits for", "circle-b and waits for"]),
+    ("circle-b", "deadlock", &["circle-a and waits for", "circle-b and waits for"]),
+    ("itself", "deadlock", &["which it keeps itself"]),
+    ("replaced", "split", &["the path names another file by now"]),
+    ("r/.git/gc.pid", "stale", &["no such process is alive"]),
+    ("orphan", "orphaned", &["has ended", "left behind"]),
+    ("stopped", "stuck", &["is stopped by a signal"]),
+    ("traced", "stuck", &["is stopped by a debugger"]),
+    ("frozen", "stuck", &["is frozen (its control group)"]),
+    ("disk", "stuck", &["is in uninterruptible sleep"]),
+    ("chain", "stuck", &["itself waits for", "stopped, held by", "is stopped by a signal"]),
+];
+
+/// All of them, for as long as this lasts.
+struct Ten {
+    debugger: Option<Debugger>,
+    cast: Cast,
+    /// Processes that are the user's who looks.
+    viewer: Viewer,
+    actors: Vec<Actor>,
+}
+
+impl Ten {
+    /// Sets them up, each with somebody who waits, where that is possible.
+    #[track_caller]
+    fn of(viewer: Viewer) -> Option<Self> {
+        let cast = Cast::with(&[Need::Program("git")])?;
+        let mut ten = Self { debugger: None, cast, viewer, actors: Vec::new() };
+        // Children of whoever gives his rights away have none either.
+        ten.cast.scene.stage().does("os.chmod('.stage', 0o777)");
+        // What takes longest first.
+        let disk = ten.is_in_uninterruptible_sleep();
+        ten.wait_for_each_other();
+        ten.waits_for_itself();
+        ten.is_replaced();
+        ten.is_stale();
+        ten.is_orphaned();
+        ten.is_stopped();
+        ten.is_frozen();
+        ten.is_traced();
+        wait_until("it has slept for long", || (disk.elapsed() > LONG).then_some(()));
+        Some(ten)
+    }
+
+    fn actor(&self, name: &str) -> Actor {
+        let actor = self.cast.actor(name);
+        if self.viewer == Viewer::Nobody {
+            actor.does("become_nobody()");
+        }
+        actor
+    }
+
+    fn holder(&self, name: &str, source: &str) -> Actor {
+        let actor = self.actor(name);
+        actor.does(source);
+        sleeps(&actor);
+        actor
+    }
+
+    fn waiter(&mut self, source: &str) {
+        let waiter = self.actor("waiter");
+        waiter.waits(source);
+        self.actors.push(waiter);
+    }
+
+    fn wait_for_each_other(&mut self) {
+        let [one, two] = ["one", "two"].map(|name| self.actor(name));
+        one.does("flock('circle-a', EX)");
+        two.does("flock('circle-b', EX)");
+        one.waits("flock('circle-b', EX)");
+        two.waits("flock('circle-a', EX)");
+        self.actors.extend([one, two]);
+    }
+
+    fn waits_for_itself(&mut self) {
+        let script = "exec 9>itself; flock 9; exec flock itself true";
+        let nobody = if self.viewer == Viewer::Nobody { "True" } else { "False" };
+        let source = format!("spawn('sh', '-c', {script:?}, nobody={nobody})");
+        let pid = self.cast.scene.stage().does(source).as_i64().unwrap() as i32;
+        wait_until("the script waits for itself", || {
+            let waits = |record: &Record| record.waits && record.pid == pid;
+            records(&self.cast.scene.path("itself")).iter().any(waits).then_some(())
+        });
+    }
+
+    fn is_replaced(&mut self) {
+        let [old, new] = ["old", "new"].map(|name| {
+            let holder = self.holder(name, "flock('replaced', EX)");
+            if name == "old" {
+                fs::remove_file(self.cast.scene.path("replaced")).unwrap();
+            }
+            holder
+        });
+        self.actors.extend([old, new]);
+    }
+
+    /// As a git leaves it that was killed.
+    fn is_stale(&self) {
+        let git = self.cast.actor("git");
+        let number = git.pid;
+        git.ends();
+        let stage = self.cast.scene.stage();
+        stage.does("run('env', 'PATH=' + os.environ['PATH'], 'git', 'init', '-q', 'r')");
+        let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+        fs::write(self.cast.scene.path("r/.git/gc.pid"), format!("{number} {host}")).unwrap();
+    }
+
+    fn is_orphaned(&mut self) {
+        let taker = self.actor("script");
+        taker.does("flock('orphan', EX)");
+        let heir = taker.forks();
+        sleeps(&heir);
+        taker.ends();
+        self.actors.push(heir);
+        self.waiter("flock('orphan', EX)");
+    }
+
+    /// And somebody waits for it, who has another lock.
+    fn is_stopped(&mut self) {
+        let holder = self.holder("stopped", "flock('stopped', EX)");
+        holder.stops();
+        let between = self.actor("between");
+        between.does("flock('chain', EX)");
+        between.waits("flock('stopped', EX)");
+        self.actors.extend([holder, between]);
+        self.waiter("flock('chain', EX)");
+    }
+
+    fn is_traced(&mut self) {
+        let holder = self.holder("traced", "flock('traced', EX)");
+        self.waiter("flock('traced', EX)");
+        self.debugger = Some(Debugger::of(&holder));
+        self.actors.push(holder);
+    }
+
+    fn is_frozen(&mut self) {
+        let stage = self.cast.scene.stage();
+        let group = stage.does("control_group(None, f'locktop-{os.getpid()}')");
+        let group = group.as_str().unwrap();
+        let holder = self.holder("frozen", "flock('frozen', EX)");
+        stage.does(format!("write('{group}/cgroup.procs', '{}')", holder.pid));
+        stage.does(format!("write('{group}/cgroup.freeze', '1')"));
+        let is_frozen = format!("'frozen 1' in read('{group}/cgroup.events')");
+        wait_until("it is frozen", || (stage.does(&is_frozen) == json!(true)).then_some(()));
+        self.actors.push(holder);
+        self.waiter("flock('frozen', EX)");
+    }
+
+    fn is_in_uninterruptible_sleep(&mut self) -> Instant {
+        let holder = self.actor("disk");
+        // Its child inherits no descriptor: these locks belong to the process.
+        holder.does("posix('disk')");
+        holder.begins("vfork()");
+        let pid = holder.pid;
+        wait_until("it sleeps uninterruptibly", || (state(pid) == Some('D')).then_some(()));
+        let since = Instant::now();
+        self.actors.push(holder);
+        self.waiter("posix('disk', wait=True)");
+        since
+    }
+
+    /// What `ls --problems` says of all in the folder.
+    fn problems(&self) -> Report {
+        let folder = self.cast.scene.folder().to_str().unwrap();
+        let args = ["ls", "--json", "--problems", folder];
+        Report::of(self.cast.scene.locktop(self.viewer, &args))
+    }
+
+    #[track_caller]
+    fn are_all_told(&self) {
+        let report = self.problems();
+        for (name, verdict, words) in REASONS {
+            let path = self.cast.scene.path(name);
+            let found = report.all_at(&path);
+            let problem = found.iter().find(|lock| lock["verdict"] == verdict);
+            let Some(problem) = problem else {
+                panic!("{name}: {found:#?}\n{:#}", report.document)
+            };
+            let why = problem["why"].as_str().unwrap();
+            let output = self.cast.scene.locktop(self.viewer, &["explain", path.to_str().unwrap()]);
+            let text = String::from_utf8(output.stdout).unwrap();
+            assert!(text.contains(&format!(": {verdict} (")), "{name}: {text}");
+            for word in words {
+                assert!(why.contains(word), "{name}: {word}: {why}");
+                let told = text.to_lowercase().contains(&word.to_lowercase());
+                assert!(told, "{name}: {word}: {text}");
+            }
+        }
+        // Nothing else is: the new file of the split lock is in order.
+        assert_eq!(report.locks().len(), REASONS.len(), "{:#}", report.document);
+    }
+}
+
+#[test]
+fn ten_things_hang_for_ten_reasons() {
+    let Some(ten) = Ten::of(Viewer::Ourselves) else { return };
+    ten.are_all_told();
+}
+
+#[test]
+fn the_user_whose_they_are_is_told_as_well() {
+    let Some(ten) = Ten::of(Viewer::Nobody) else { return };
+    ten.are_all_told();
+}
