@@ -25,6 +25,9 @@ use crate::system::{Resolved, System};
 use inquiry::{About, Inquiry};
 pub use select::Selection;
 
+/// Somebody who looks once waits so long for what takes a while.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// Whether a bare folder names itself or everything below it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Folders {
@@ -67,6 +70,10 @@ pub struct Inspector {
     scope: Scope,
     /// Who waits for whose end.
     awaited: awaited::Watch,
+    /// [`PATIENCE`], unless for a test.
+    patience: Duration,
+    /// Whether a path at which there is nothing is one at which something may come to be.
+    awaits: bool,
     /// What the last look showed, as long as glances can be compared with it.
     last: Option<Arc<Snapshot>>,
     glances: u64,
@@ -99,6 +106,8 @@ impl Inspector {
             inquiry: Inquiry::default(),
             scope,
             awaited: awaited::Watch::default(),
+            patience: PATIENCE,
+            awaits: false,
             last: None,
             glances: 0,
             kept: 0,
@@ -172,10 +181,13 @@ impl Inspector {
             Territory::Below { folder, elsewhere } => (folder, Some(elsewhere)),
         };
         if let Resolved::Found { path, is_folder, .. } = self.system.resolve(&path) {
-            if is_folder && elsewhere.is_some() {
-                self.scope.folders.push(path);
+            let known = if is_folder && elsewhere.is_some() {
+                &mut self.scope.folders
             } else {
-                self.scope.places.push(path);
+                &mut self.scope.places
+            };
+            if !known.contains(&path) {
+                known.push(path);
             }
         }
         for path in elsewhere.into_iter().flatten() {
@@ -192,7 +204,7 @@ impl Inspector {
         };
         let family = self.scope.habitat.as_ref().and_then(|habitat| habitat.family_at(&path));
         if let Some(family) = family {
-            self.scope.candidates.push(Candidate { path, family });
+            self.expect_candidate(Candidate { path, family });
         }
     }
 
@@ -200,7 +212,18 @@ impl Inspector {
         if let Resolved::Found { path, .. } | Resolved::Missing { path } =
             self.system.resolve_name(path)
         {
-            self.scope.candidates.push(Candidate { path, family });
+            self.expect_candidate(Candidate { path, family });
+        }
+    }
+
+    /// From now on a target at which there is nothing is no mistake: something may come to be there.
+    pub(crate) fn await_absent(&mut self) {
+        self.awaits = true;
+    }
+
+    fn expect_candidate(&mut self, candidate: Candidate) {
+        if !self.scope.candidates.contains(&candidate) {
+            self.scope.candidates.push(candidate);
         }
     }
 
@@ -209,9 +232,9 @@ impl Inspector {
     /// # Errors
     /// When the system's lock table cannot be read.
     pub fn snapshot(&mut self) -> Result<Snapshot, Error> {
-        self.scope.patient = true;
+        self.scope.patience = Some(self.patience);
         let seen = self.look();
-        self.scope.patient = false;
+        self.scope.patience = None;
         seen.map(Arc::unwrap_or_clone)
     }
 
@@ -329,9 +352,9 @@ impl Inspector {
     ) -> Result<Snapshot, Error> {
         self.last = None;
         self.scope.may_keep = false;
-        self.scope.patient = true;
+        self.scope.patience = Some(self.patience);
         let facts = self.facts(&[]);
-        self.scope.patient = false;
+        self.scope.patience = None;
         let (mut facts, _) = facts?;
         let judged = diagnose(facts.clone());
         let selections: Vec<Selection> = targets
@@ -348,7 +371,7 @@ impl Inspector {
     fn look_anew(&mut self, last: Option<&Snapshot>) -> Result<Snapshot, Error> {
         let last_locks = last.map_or(&[][..], |last| &last.locks);
         let (mut facts, kept) = self.facts(last_locks)?;
-        let about = if self.scope.patient { About::Waited } else { About::WaitedAgain };
+        let about = if self.scope.patience.is_some() { About::Waited } else { About::WaitedAgain };
         self.inquiry.enter(&mut facts, about, &self.system);
         let mut snapshot = diagnose(facts);
         if let Some(last) = last.filter(|_| !kept.is_empty()) {

@@ -4,6 +4,7 @@ mod acquire;
 mod catalogue;
 mod check;
 mod release;
+mod watch;
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ pub(crate) use acquire::{Creation, Hold, Run, Telling, Terms, Wait};
 pub(crate) use catalogue::Catalogue;
 pub(crate) use check::Check;
 pub(crate) use release::{Audit, Release};
+pub(crate) use watch::Watch;
 
 /// Who really holds a lock, for how long, who waits, and what to do about it.
 ///
@@ -87,6 +89,8 @@ pub(crate) enum Command {
     Hold(Hold),
     /// Free a lock that somebody else has, with the least harm: shows what it would do, and asks
     Release(Release),
+    /// Tell what happens to locks, a line each, until Ctrl-C
+    Watch(Watch),
     /// Say what is wrong, for monitoring: limits that are exceeded, and what needs a person
     Check(Check),
     /// Tell what was force-released, by whom, on what grounds, and what came of it
@@ -272,6 +276,7 @@ mod tests {
         insta::assert_snapshot!("help_run", answer("locktop run -h"));
         insta::assert_snapshot!("help_hold", answer("locktop hold -h"));
         insta::assert_snapshot!("help_release", answer("locktop release -h"));
+        insta::assert_snapshot!("help_watch", answer("locktop watch -h"));
         insta::assert_snapshot!("help_audit", answer("locktop audit -h"));
         insta::assert_snapshot!("help_check", answer("locktop check -h"));
         insta::assert_snapshot!("help_catalogue", answer("locktop catalogue -h"));
@@ -283,6 +288,7 @@ mod tests {
         insta::assert_snapshot!("long_help_ls", answer("locktop ls --help"));
         insta::assert_snapshot!("long_help_check", answer("locktop check --help"));
         insta::assert_snapshot!("long_help_run", answer("locktop run --help"));
+        insta::assert_snapshot!("long_help_watch", answer("locktop watch --help"));
         insta::assert_snapshot!("long_help_release", answer("locktop release --help"));
     }
 

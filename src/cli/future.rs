@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-const WORDS: [&str; 7] = ["watch", "history", "record", "metrics", "config", "completions", "man"];
+const WORDS: [&str; 6] = ["history", "record", "metrics", "config", "completions", "man"];
 
 /// The promised command that stands in a command's place, unless a file has that name: then it is a
 /// target.

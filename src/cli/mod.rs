@@ -6,6 +6,7 @@ mod audit;
 mod catalogue;
 mod cell;
 mod check;
+mod chronicle;
 mod columns;
 mod demo;
 mod duration;
@@ -29,6 +30,7 @@ mod table;
 mod tree;
 mod voice;
 mod wait;
+mod watch;
 mod wrap;
 
 use std::ffi::OsString;
@@ -80,6 +82,7 @@ fn obey(arguments: &[OsString]) -> Result<Status, Failure> {
         Some(Command::Run(run)) => run::run(&run, args.global),
         Some(Command::Hold(hold)) => hold::run(&hold, args.global),
         Some(Command::Release(release)) => release::run(&release, args.global),
+        Some(Command::Watch(watch)) => watch::run(&watch, args.global),
         Some(Command::Check(check)) => check::run(&check, args.global),
         Some(Command::Audit(audit)) => audit::run(&audit, args.global),
         Some(Command::Catalogue(catalogue)) => catalogue::run(&catalogue, args.global),

@@ -29,7 +29,7 @@ pub(crate) fn remark(global: Global, text: &str) {
 /// Says what could not be seen, a line each, unless `--quiet`.
 pub(crate) fn notes(snapshot: &Snapshot, global: Global) {
     if !global.quiet {
-        let text: String = snapshot.notes.iter().map(note).collect();
+        let text: String = snapshot.notes.iter().map(wording).collect();
         let _ = io::stderr().write_all(text.as_bytes());
     }
 }
@@ -41,7 +41,14 @@ pub(crate) fn cost(snapshot: &Snapshot, global: Global) {
     }
 }
 
-fn note(note: &Note) -> String {
+/// Says one thing that could not be seen, unless `--quiet`.
+pub(crate) fn note(note: &Note, global: Global) {
+    if !global.quiet {
+        let _ = io::stderr().write_all(wording(note).as_bytes());
+    }
+}
+
+fn wording(note: &Note) -> String {
     match &note.would_help {
         Some(help) => format!("locktop: {}; what would help: {help}\n", note.text),
         None => format!("locktop: {}\n", note.text),
@@ -75,7 +82,7 @@ mod tests {
     fn notes_say_what_would_help() {
         let snapshot = sample::snapshot();
         assert_eq!(
-            note(&snapshot.notes[0]),
+            wording(&snapshot.notes[0]),
             "locktop: 14 processes of other users could not be read; what would help: run as \
              root, or give the binary cap_sys_ptrace\n"
         );

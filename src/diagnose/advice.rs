@@ -2,8 +2,10 @@
 //!
 //! The file of a kernel lock is never to be removed: that frees nothing and lets a second holder in.
 
+mod go_on;
 mod on_disk;
 
+pub(super) use go_on::resume;
 pub(crate) use on_disk::release_of;
 
 use std::cmp::Reverse;
@@ -11,13 +13,12 @@ use std::cmp::Reverse;
 use serde::Serialize;
 
 use crate::model::{
-    Certainty, Deadlock, Lock, Mechanism, Member, Moment, Pid, Process, Range, Snapshot, State,
-    Verdict, harmless,
+    Certainty, Deadlock, Lock, Mechanism, Member, Pid, Process, Range, Snapshot, State, Verdict,
+    harmless,
 };
 
 use super::explain::People;
 use super::phrase;
-use super::stuck::halt;
 
 /// So many processes are ended by one command at most: more than that need a person's thought.
 const AT_ONCE: usize = 8;
@@ -75,6 +76,7 @@ pub(super) fn for_lock(lock: &Lock, snapshot: &Snapshot) -> Vec<Advice> {
         Verdict::Unknown if !snapshot.complete => next.push(look_as_root(lock, "See who holds it")),
         Verdict::Unknown => next.push(wait(lock)),
         Verdict::Held | Verdict::Contended | Verdict::Orphaned | Verdict::Stale => {
+            next.extend(go_on::awaited(&processes));
             next.extend(waited_for(lock, &processes, snapshot));
             next.push(wait(lock));
             next.extend(ask(&processes));
@@ -93,69 +95,6 @@ fn out_of_circles(lock: &Lock, snapshot: &Snapshot) -> Vec<Advice> {
     let mut next = open(&circles, snapshot);
     next.extend(circles.first().map(|circle| prevention(circle)));
     next
-}
-
-/// What can be done about processes that their own state keeps from going on; `target` names a lock
-/// that they have.
-pub(super) fn resume(processes: &[&Process], target: Option<&str>, at: Moment) -> Vec<Advice> {
-    let of_state = |state| {
-        let halted = processes.iter().copied().filter(|process| halt(process, at).is_some());
-        halted.filter(|process| process.state == Some(state)).collect::<Vec<_>>()
-    };
-    let mut next = Vec::new();
-    let stopped = of_state(State::Stopped);
-    if !stopped.is_empty() {
-        next.push(Advice::new(
-            format!(
-                "Let {} go on from where a signal stopped {}.",
-                names(&stopped),
-                them(&stopped)
-            ),
-            command("kill -CONT", &stopped),
-        ));
-    }
-    for process in of_state(State::Frozen) {
-        next.push(thaw(process, target));
-    }
-    for process in of_state(State::Traced) {
-        next.push(Advice::new(
-            format!(
-                "Let whoever debugs {} continue or detach it; this says who that is.",
-                phrase::name(process)
-            ),
-            process.pid.map(|pid| format!("grep TracerPid /proc/{pid}/status")),
-        ));
-    }
-    for process in of_state(State::Uninterruptible) {
-        next.push(Advice::new(
-            format!(
-                "See to what {} waits for, such as a device or a file system: until that answers, no \
-                 signal reaches it.",
-                phrase::name(process)
-            ),
-            process.pid.map(|pid| format!("sudo cat /proc/{pid}/stack")),
-        ));
-    }
-    next
-}
-
-fn thaw(process: &Process, target: Option<&str>) -> Advice {
-    let name = phrase::name(process);
-    if let Some(container) = &process.container {
-        let container = harmless(container);
-        return Advice::plain(format!(
-            "Thaw {name}: let the engine of the container {container} unpause it."
-        ));
-    }
-    let unit = process.unit.as_deref().and_then(phrase::quoted);
-    // The service manager remembers what it froze; else it takes to find out which group above it is.
-    let thaw = unit.map(|unit| format!("systemctl thaw {unit}"));
-    let thaw =
-        thaw.or_else(|| target.map(|lock| format!("locktop release {lock} --method resume")));
-    Advice::new(
-        format!("Thaw the control group of {name}, or the one above it that was frozen."),
-        thaw,
-    )
 }
 
 /// To look at the locks that the holders wait for.
@@ -431,10 +370,6 @@ fn older_half(lock: &Lock, snapshot: &Snapshot) -> Option<Advice> {
         "See who holds the older file of this path: the two do not keep each other out.",
         Some(format!("locktop explain {}", older.id)),
     ))
-}
-
-fn them(processes: &[&Process]) -> &'static str {
-    phrase::plural(processes.len(), "it", "them")
 }
 
 fn names(processes: &[&Process]) -> String {

@@ -17,6 +17,7 @@ use super::verdict::STEPS;
 use super::{chains, phrase};
 
 pub(super) use queue::{behind, waits};
+use reason::Reason;
 
 /// So many members of a circle are told one by one, the others by their number.
 const MEMBERS: usize = 20;
@@ -75,13 +76,13 @@ fn headline(lock: &Lock) -> String {
 }
 
 fn sentences(lock: &Lock, snapshot: &Snapshot, people: &People<'_>) -> Vec<String> {
-    let reason = reason::of(lock);
+    let reason = Reason::of(lock);
     // What keeps it from moving comes first, what is only remarkable after.
     let is_first = lock.verdict < Verdict::Contended || holders::are_told(lock, &reason);
     let mut sentences = holders::held(lock, &reason, is_first);
-    if !reason.is_empty() {
+    if !reason.more.is_empty() {
         let place = if is_first { 0 } else { sentences.len() };
-        sentences.insert(place, reason::sentence(&reason, people));
+        sentences.insert(place, reason::sentence(&reason.more, people));
     }
     sentences.extend(waiting(lock));
     if let Some(Detail::Text(meaning)) = lock.details.get("meaning") {

@@ -84,16 +84,18 @@ pub(crate) fn doing(process: &Process) -> Option<String> {
 
 /// `is in uninterruptible sleep in request_wait_answer: it waits for …, and has for 12s`.
 pub(super) fn asleep(process: &Process, slept: Option<&str>) -> String {
-    let words = waits::told(process).map_or_else(|| at(process), |told| format!(": it {told}"));
-    let and_has = if words.is_empty() { "" } else { ", and has" };
+    let (words, and_has) = match waits::told(process) {
+        Some(told) => (format!(": it {told}"), ", and has"),
+        None => (at(process), ""),
+    };
     let slept = slept.map_or_else(String::new, |slept| format!("{and_has} for {slept}"));
     format!("is in uninterruptible sleep{}{words}{slept}", place(process))
 }
 
-/// What the kernel function that it sleeps in tells: `: it waits for an NFS server`, or nothing.
+/// What the kernel function that it sleeps in tells: `, waiting for an NFS server`, or nothing.
 fn at(process: &Process) -> String {
     let words = process.wchan.as_deref().and_then(waits::place);
-    words.map_or_else(String::new, |words| format!(": it waits for {words}"))
+    words.map_or_else(String::new, |words| format!(", waiting for {words}"))
 }
 
 /// `the debugger gdb (pid 7)`.

@@ -62,7 +62,7 @@ fn traits(process: &Process) -> Vec<String> {
 }
 
 /// As much of a container's number as engines show of it.
-fn short(container: &str) -> &str {
+pub(super) fn short(container: &str) -> &str {
     let is_number = container.len() == 64 && container.bytes().all(|c| c.is_ascii_hexdigit());
     if is_number { &container[..12] } else { container }
 }

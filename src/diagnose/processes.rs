@@ -176,7 +176,8 @@ fn next(
     next.extend(wanted.iter().take(LOCKS).map(|(lock, _)| advice::see(lock)));
     let proven = held.iter().all(|(_, holder)| holder.certainty == Certainty::Proven);
     let in_the_way = held.iter().any(|(lock, _)| !lock.waiters.is_empty());
-    if in_the_way && next.is_empty() {
+    let is_stuck = held.iter().any(|(lock, _)| lock.verdict == Verdict::Stuck);
+    if in_the_way && next.is_empty() && !is_stuck {
         next.push(Advice::plain("Wait until it is done."));
     }
     if in_the_way && proven && !in_circles {

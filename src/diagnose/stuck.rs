@@ -7,9 +7,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
-use crate::model::{
-    Awaited, Deadlock, Facts, Member, Moment, Pid, Process, State, Wait, What, short,
-};
+use crate::model::{Deadlock, Facts, Member, Moment, Pid, Process, State, Wait, Wake, What, short};
 
 use super::graph::Graph;
 use super::{phrase, waits};
@@ -128,7 +126,7 @@ impl Stuck {
 /// Said where not everybody could be asked who has the other end.
 const UNSURE: &str = "; not certain: a process that may not be read could have that end open, too";
 
-fn awaited(facts: &Facts, pid: Pid, wait: usize, thing: usize) -> Option<&Awaited> {
+fn awaited(facts: &Facts, pid: Pid, wait: usize, thing: usize) -> Option<&Wake> {
     facts.processes.get(&pid)?.waits_for.as_ref()?.get(wait)?.any_of.get(thing)
 }
 
@@ -261,7 +259,7 @@ impl<'a> Spread<'a> {
             return;
         }
         // Told by the first thing that somebody is to bring about.
-        let by = |thing: &Awaited| thing.by.first().map(|peer| peer.pid);
+        let by = |thing: &Wake| thing.by.first().map(|peer| peer.pid);
         let thing = wait.any_of.iter().position(|thing| by(thing).is_some()).unwrap_or(0);
         let peer = wait.any_of.get(thing).and_then(by);
         self.lose_thread(pid, Cause::Awaits { wait: index, thing, peer });
@@ -280,13 +278,13 @@ impl<'a> Spread<'a> {
 
 /// Whether a thread waits, for as long as it takes, for another one of its process.
 fn is_for_another_thread(wait: &Wait) -> bool {
-    let is_private = |thing: &Awaited| thing.what == What::Thread && thing.by_all;
+    let is_private = |thing: &Wake| thing.what == What::Thread && thing.by_all;
     !wait.timed && !wait.any_of.is_empty() && wait.any_of.iter().all(is_private)
 }
 
 /// Whether nothing can end a wait, when those cannot go on.
 fn is_endless(wait: &Wait, is_stuck: impl Fn(Pid) -> bool) -> bool {
-    let never = |thing: &Awaited| {
+    let never = |thing: &Wake| {
         let can_be_told = match thing.what {
             What::Pipe | What::FullPipe => thing.by_all || !thing.by.is_empty(),
             What::Socket | What::FullSocket | What::Child | What::Process | What::FileSystem => {

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::model::{
-    Awaited, Facts, Moment, Mounted, Peer, Pid, Process, Progress, State, Wait, What, harmless,
-    short,
+    Facts, Moment, Mounted, Peer, Pid, Process, Progress, State, Wait, Wake, What, harmless, short,
 };
 
 use super::phrase;
@@ -101,7 +100,7 @@ fn chain_behind(
 }
 
 /// The thing that one wait is for: the noun behind "waits for".
-pub(super) fn thing(awaited: &Awaited) -> String {
+pub(super) fn thing(awaited: &Wake) -> String {
     noun(awaited, &|_| None)
 }
 
@@ -158,7 +157,7 @@ fn wanted(wait: &Wait, further: Further<'_>) -> String {
     if told.is_empty() { "something that cannot be told".into() } else { told.join("; or for ") }
 }
 
-fn noun(thing: &Awaited, further: Further<'_>) -> String {
+fn noun(thing: &Wake, further: Further<'_>) -> String {
     let name = thing.name.as_deref().map(|name| harmless(name).into_owned());
     let named =
         |before: &str| name.as_ref().map_or_else(String::new, |name| format!("{before}{name}"));
@@ -187,6 +186,10 @@ fn noun(thing: &Awaited, further: Further<'_>) -> String {
             [_] => format!("the end of its child{}", whom("")),
             _ => format!("the end of one of its children,{}", whom("")),
         },
+        What::Vfork => {
+            let child = if thing.by.is_empty() { " a child".into() } else { whom("its child") };
+            format!("the start of a program by{child}")
+        }
         What::Process => match &*thing.by {
             [] => "the end of another process".into(),
             _ => format!("the end of{}", whom("")),
@@ -237,7 +240,7 @@ pub(super) fn file_system(mounted: &Mounted) -> String {
 }
 
 /// ` from sort (pid 812), which is stopped by a signal`, or that nobody is there.
-fn whom(thing: &Awaited, word: &str, further: Further<'_>) -> String {
+fn whom(thing: &Wake, word: &str, further: Further<'_>) -> String {
     let name = |peer: &Peer| match &peer.command {
         Some(command) => format!("{} (pid {})", harmless(command), peer.pid),
         None => format!("pid {}", peer.pid),

@@ -23,9 +23,10 @@ const HOLDS: Duration = Duration::from_secs(10);
 /// So many holders are asked.
 const HOLDERS: usize = 64;
 
-/// What an inquiry may cost one who looks once, and one who looks again and again.
+/// What an inquiry may cost one who looks once, and one who looks again and again, though not at each
+/// look.
 const ONCE: Limits = Limits { processes: 256, time: Duration::from_millis(400) };
-const OFTEN: Limits = Limits { processes: 64, time: Duration::from_millis(40) };
+const OFTEN: Limits = Limits { processes: 64, time: Duration::from_millis(100) };
 
 /// Whom an inquiry is about.
 #[derive(Debug, Clone, Copy)]
@@ -43,7 +44,7 @@ pub(super) enum About<'a> {
 pub(super) struct Inquiry {
     samples: Samples,
     last: Option<Answer>,
-    /// Whether somebody was at work.
+    /// Whether somebody was at work, so that the next look will say something else.
     is_restless: bool,
 }
 
@@ -69,20 +70,15 @@ impl Inquiry {
                 alter(facts, pid, |process| process.inner_pid = Some(number));
             }
         }
-        let sleeps = |pid: &Pid| {
-            let process = facts.processes.get(pid);
-            process.and_then(|process| {
-                let at_rest = matches!(
-                    process.state,
-                    Some(State::Sleeping | State::Uninterruptible | State::Zombie)
-                );
-                // Who has just run is asked by the next look, if there is one.
-                let waits = !matches!(about, About::WaitedAgain)
-                    || process.idle(facts.at).is_some_and(|idle| idle >= LATELY);
-                process.id().filter(|_| at_rest && waits)
-            })
-        };
-        let asked: BTreeSet<ProcessId> = holders.iter().filter_map(sleeps).collect();
+        let processes = holders.iter().filter_map(|pid| facts.processes.get(pid));
+        let (mut asked, mut later) = (BTreeSet::new(), false);
+        for process in processes.filter(|process| is_at_rest(process)) {
+            // Who has just run is asked by the next look, if there is one.
+            let is_busy = matches!(about, About::WaitedAgain) && ran_lately(process, facts);
+            later |= is_busy;
+            asked.extend(process.id().filter(|_| !is_busy));
+        }
+        self.is_restless |= later;
         if asked.is_empty() {
             self.last = None;
             return;
@@ -125,8 +121,7 @@ impl Inquiry {
         let may_be_at_work = |id: &ProcessId| {
             let process = facts.processes.get(&id.pid);
             process.is_some_and(|process| {
-                process.state == Some(State::Running)
-                    || process.idle(facts.at).is_some_and(|idle| idle < LATELY)
+                process.state == Some(State::Running) || ran_lately(process, facts)
             })
         };
         let matters = asked_for(facts, about);
@@ -162,6 +157,16 @@ impl Answer {
                 && is_at_a_stand(now.and_then(|stat| stat.state)) == is_at_a_stand(process.state)
         })
     }
+}
+
+/// Whether it can be waiting for something.
+fn is_at_rest(process: &Process) -> bool {
+    // The first thread can have ended, and the others go on.
+    matches!(process.state, Some(State::Sleeping | State::Uninterruptible | State::Zombie))
+}
+
+fn ran_lately(process: &Process, facts: &Facts) -> bool {
+    process.idle(facts.at).is_some_and(|idle| idle < LATELY)
 }
 
 fn is_at_a_stand(state: Option<State>) -> bool {

@@ -125,10 +125,14 @@ impl Inspector {
                     habitat.is_some_and(|habitat| habitat.family_at(&absolute).is_some())
                 };
                 let is_free = || family.is_some_and(Family::makes_its_file);
-                if !snapshot.locks.iter().any(is_last_name) && !lies_on_disk() && !is_free() {
+                let may_be_absent = self.awaits
+                    || snapshot.locks.iter().any(is_last_name)
+                    || lies_on_disk()
+                    || is_free();
+                if !may_be_absent {
                     return Err(Error::usage(format!("{} does not exist", show(path))));
                 }
-                Place { path: absolute, file: None, below: false }
+                Place { path: absolute, file: None, below: self.awaits }
             }
             Resolved::Failed(error) => return Err(Error::io("look up", path, error)),
             Resolved::Hangs => {
@@ -183,6 +187,25 @@ impl Selection {
     #[must_use]
     pub fn nothing() -> Self {
         Self { picks: Vec::new(), is_nothing: true }
+    }
+
+    /// What either of the two means.
+    #[must_use]
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        self.picks.extend(other.picks);
+        self
+    }
+
+    /// The paths at which there is nothing.
+    pub fn absent(&self) -> impl Iterator<Item = &Path> {
+        let places = self.picks.iter().flat_map(|pick| match pick {
+            // What lies on disk has no number that could be known before it lies there.
+            Pick::Places { family, places } if !family.is_some_and(Family::lies_on_disk) => {
+                &places[..]
+            }
+            _ => &[],
+        });
+        places.filter(|place| place.file.is_none()).map(|place| place.path.as_path())
     }
 
     /// Whether the lock was asked for.

@@ -2,6 +2,7 @@
 
 mod machine;
 mod on_disk;
+mod reasons;
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -76,7 +76,7 @@ impl Memory {
     #[must_use]
     pub fn usual() -> Self {
         let named = env::var_os("LOCKTOP_MEMORY");
-        Self::of(named.map_or_else(|| folder(System::new().is_root()), Place::named))
+        Self::of(named.map_or_else(usual_folder, Place::named))
     }
 
     /// In that folder, which is made if it is not there.
@@ -163,13 +163,14 @@ impl Place {
 }
 
 /// The first folder there is room in.
-fn folder(is_root: bool) -> Place {
+fn usual_folder() -> Place {
+    let user = own_user();
     let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let runtime = || {
-        if is_root {
+        if user == Some(0) {
             return Some("/run".into());
         }
-        let of_session = own_user().map(|user| PathBuf::from(format!("/run/user/{user}")));
+        let of_session = user.map(|user| PathBuf::from(format!("/run/user/{user}")));
         let there = |path: &PathBuf| path.is_dir();
         absolute("XDG_RUNTIME_DIR").filter(there).or_else(|| of_session.filter(there))
     };

@@ -385,3 +385,27 @@ fn while_only_time_passes_gaps_are_still_counted() {
     assert_eq!(facts.locks[0].age.times_seen(), Some(2));
     assert_eq!(passed(&mut ledger, facts, 1).locks[0].age.times_seen(), Some(3));
 }
+
+#[test]
+fn readers_who_pass_a_writer_are_counted_while_he_waits() {
+    let mut ledger = ledger();
+    let mut look = |at, readers: &[Pid], idle| {
+        let mut table = Table::at(at).held(1, readers[0], SECOND).waits(11, idle);
+        let grants = readers.iter().map(|&pid| {
+            let mut grant = table.locks[0].grants[0].clone();
+            (grant.recorded_pid, grant.mode) = (Some(pid), Mode::Shared);
+            grant.sharers[0].pid = pid;
+            grant
+        });
+        table.locks[0].grants = grants.collect();
+        let table = readers.iter().fold(table, |table, &pid| table.process(pid, SECOND));
+        table.enter(&mut ledger).locks[0].requests[0].passed_by
+    };
+    assert_eq!(look(100, &[20, 21], SECOND), 0);
+    assert_eq!(look(110, &[20, 21], 11 * SECOND), 0);
+    assert_eq!(look(120, &[21], 21 * SECOND), 0, "one has left");
+    assert_eq!(look(130, &[21, 22], 31 * SECOND), 1);
+    assert_eq!(look(140, &[20, 23], 41 * SECOND), 3, "one has come back");
+    // He ran in between: he may have had it.
+    assert_eq!(look(150, &[24], SECOND), 0);
+}

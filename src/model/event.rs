@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
-use super::{LockId, Moment, PathBytes, Pid, Span, Verdict};
+use super::{LockId, Moment, PathBytes, Pid, Span, Verdict, harmless};
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -99,6 +100,43 @@ pub struct Event {
 impl Event {
     /// The version of the JSON document.
     pub const SCHEMA: u32 = 1;
+
+    /// What happened within so short a time has one moment for a person.
+    const INSTANT: Duration = Duration::from_millis(50);
+
+    /// Whether its moment is known well enough to be printed as one.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        self.uncertainty().is_some_and(|time| time <= Self::INSTANT)
+    }
+
+    /// How far apart the moments are between which it happened, if both are known.
+    #[must_use]
+    pub fn uncertainty(&self) -> Option<Duration> {
+        let from = self.not_before?;
+        Some(self.at.uptime.saturating_sub(from.uptime))
+    }
+
+    /// What is to be said beside what happened to which lock, and who it was: how long it took, what
+    /// has changed, and the remark. Harmless to print; empty where there is nothing.
+    #[must_use]
+    pub fn story(&self) -> String {
+        let duration = self.duration.as_ref().and_then(Span::sentence);
+        let first = match (self.kind, self.verdicts, duration) {
+            (_, Some((before, now)), None) => Some(format!("{} to {}", before.word(), now.word())),
+            (_, Some((before, now)), Some(time)) => {
+                Some(format!("{} to {}, after {time}", before.word(), now.word()))
+            }
+            (_, None, None) => None,
+            (EventKind::Granted | EventKind::GaveUp, None, Some(time)) => {
+                Some(format!("waited {time}"))
+            }
+            (_, None, Some(time)) => Some(format!("held {time}")),
+        };
+        let remark = self.remark.as_deref().map(|remark| harmless(remark).into_owned());
+        let parts: Vec<String> = first.into_iter().chain(remark).collect();
+        parts.join("; ")
+    }
 }
 
 impl Serialize for Event {

@@ -40,5 +40,5 @@ pub use process::{Parent, Pid, Process, ProcessId, State};
 pub use snapshot::{Deadlock, Host, Member, Moment, Note, Snapshot};
 pub use span::{Evidence, Span};
 pub use target::{FAMILIES, SCHEMES, Target, TargetError};
-pub use waiting::{Awaited, Mounted, Peer, Progress, Sample, Wait, What};
+pub use waiting::{Mounted, Peer, Progress, Sample, Wait, Wake, What};
 pub use words::short;

@@ -28,6 +28,8 @@ pub enum What {
     Screen,
     /// That a child ends or stops.
     Child,
+    /// That a child executes a program or ends, since until then the two share their memory.
+    Vfork,
     /// That another process ends.
     Process,
     /// Another thread, of the same process unless the memory is shared.
@@ -74,7 +76,7 @@ pub struct Mounted {
 
 /// One thing that would let a thread go on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Awaited {
+pub struct Wake {
     /// Its kind.
     pub what: What,
     /// The descriptor through which it waits.
@@ -89,7 +91,7 @@ pub struct Awaited {
     pub by_all: bool,
 }
 
-impl Awaited {
+impl Wake {
     /// A thing of which no more is known.
     #[must_use]
     pub fn of(what: What) -> Self {
@@ -103,7 +105,7 @@ pub struct Wait {
     /// The thread.
     pub tid: Pid,
     /// Each of these lets it go on.
-    pub any_of: Vec<Awaited>,
+    pub any_of: Vec<Wake>,
     /// Whether all that would let it go on is in that list.
     pub complete: bool,
     /// Whether it goes on by itself after some time.

@@ -10,10 +10,8 @@ use crate::model::Note;
 use crate::system::System;
 use crate::system::discovery::{Discovery, Quest, State, Wanted};
 
-/// Somebody who looks once waits so long for a search.
-const PATIENCE: Duration = Duration::from_secs(2);
-
-/// And whoever looks again and again: most searches are short, and a first look tells all then.
+/// Whoever looks again and again waits so long for the first search: most are short, and a first look
+/// tells all then.
 const GRACE: Duration = Duration::from_millis(10);
 
 /// What was found once is looked for again after so long at the soonest.
@@ -59,12 +57,8 @@ impl Discovered {
             self.begin(habitat, scope, system);
         }
         let Some(search) = &mut self.search else { return false };
-        let until = match (scope.patient, is_first) {
-            (true, _) => now + PATIENCE,
-            (false, true) => now + GRACE,
-            (false, false) => now,
-        };
-        if !search.discovery.gather(until) {
+        let grace = if is_first { GRACE } else { Duration::ZERO };
+        if !search.discovery.gather(now + scope.patience.unwrap_or(grace)) {
             return false;
         }
         for path in std::mem::take(&mut search.discovery.found) {

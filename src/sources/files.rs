@@ -80,7 +80,7 @@ impl Source for Files {
             }
         }
         self.known = known;
-        if let Some(note) = self.discovered.note(scope.patient) {
+        if let Some(note) = self.discovered.note(scope.patience.is_some()) {
             look.complete = false;
             look.notes.push(note);
         }

@@ -17,7 +17,6 @@ pub(crate) use kernel::Kernel;
 
 /// What a look is for.
 #[derive(Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each says something of its own")]
 pub(crate) struct Scope {
     /// Where somebody is known or said to lock: gives locks a name whose holders may not be asked.
     pub(crate) places: Vec<PathBuf>,
@@ -33,8 +32,8 @@ pub(crate) struct Scope {
     pub(crate) everywhere: bool,
     /// Files have been renamed or removed: what is known of names may not be relied on.
     pub(crate) names_in_doubt: bool,
-    /// Whether the look is to wait for what takes a while.
-    pub(crate) patient: bool,
+    /// How long the look may wait for what takes a while; nothing: not at all.
+    pub(crate) patience: Option<Duration>,
     /// Is rung when there is something more to be seen.
     pub(crate) bell: Option<Bell>,
     /// Whether what the last look told of a lock is still at hand.

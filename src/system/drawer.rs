@@ -10,14 +10,17 @@ pub(crate) use unix::Drawer;
 pub(crate) use without::Drawer;
 
 impl Drawer {
-    /// The folder; `None`: it is not there.
+    /// The folder; `None`: it is not there, or where we may not look: then nothing of ours
+    /// can be in it.
     ///
     /// # Errors
     /// `PermissionDenied` where another user owns it or can write to it; the system's.
     pub(crate) fn open(folder: &Path) -> io::Result<Option<Self>> {
-        match Self::open_folder(folder) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            found => found.map(Some),
+        let found = Self::open_folder(folder);
+        let error = found.as_ref().err().filter(|error| error.raw_os_error().is_some());
+        match error.map(io::Error::kind) {
+            Some(io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => Ok(None),
+            _ => found.map(Some),
         }
     }
 

@@ -80,6 +80,8 @@ pub struct Seen {
     pub snapshot: Arc<Snapshot>,
     /// Those of them that were asked for, or why that cannot be told.
     pub selection: Result<Selection, Error>,
+    /// Why some of the targets could not be looked up, where others could and were waited for.
+    pub refused: Vec<Error>,
     /// For how long it held up everybody's locks.
     pub stalled: Duration,
 }
@@ -101,13 +103,40 @@ impl Watcher {
         folders: Folders,
         deliver: impl FnMut(Report) + Send + 'static,
     ) -> Result<Self, Error> {
+        Self::begin(targets, folders, Absent::Refused, deliver)
+    }
+
+    /// The same for whoever wants to hear of what comes: a path at which there is nothing yet is one
+    /// at which something may come to be, and a target that cannot be looked up does not keep the
+    /// others from being told of.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn await_events(
+        targets: Vec<Target>,
+        folders: Folders,
+        deliver: impl FnMut(Report) + Send + 'static,
+    ) -> Result<Self, Error> {
+        Self::begin(targets, folders, Absent::Awaited, deliver)
+    }
+
+    fn begin(
+        targets: Vec<Target>,
+        folders: Folders,
+        absent: Absent,
+        deliver: impl FnMut(Report) + Send + 'static,
+    ) -> Result<Self, Error> {
         let mut inspector = Inspector::new()?;
+        if absent == Absent::Awaited {
+            inspector.await_absent();
+        }
         let wakes = Arc::new(Wakes::default());
         let rung = Arc::clone(&wakes);
         inspector.ring_at_news(move || rung.touch(false));
         let mut nests = Nests::new(Arc::clone(&wakes), inspector.habitat());
         let spotted = Arc::clone(&wakes);
-        let mut is_first = true;
+        let mut places_are_known = false;
+        let mut missing = 0;
         let (mut chronicle, mut acts) = (Chronicle::default(), Acts::usual());
         let look = move |wishes: Asked| {
             if wishes.names {
@@ -118,15 +147,17 @@ impl Watcher {
                 inspector.folders_came();
             }
             // Looks places up, which can take a while: not in the caller's thread.
-            if std::mem::take(&mut is_first) {
+            if !std::mem::replace(&mut places_are_known, true) {
                 inspector.expect_at(&targets, folders);
             }
             let glances = inspector.glances();
-            let seen = look(&mut inspector, &targets, folders);
+            let seen = look(&mut inspector, &targets, folders, absent);
             nests.follow(inspector.nests());
             let seen = seen?;
             // What may not be looked up is nowhere.
             let selection = seen.selection.as_ref().ok().cloned().unwrap_or(Selection::nothing());
+            let before = std::mem::replace(&mut missing, selection.absent().count());
+            places_are_known = missing >= before;
             let only_time_passed = inspector.glances() != glances;
             let mut witness = Machine { inspector: &inspector, acts: &mut acts };
             let snapshot = &seen.snapshot;
@@ -183,7 +214,19 @@ impl Drop for Watcher {
     }
 }
 
-fn look(inspector: &mut Inspector, targets: &[Target], folders: Folders) -> Result<Seen, Error> {
+/// What a target is at which there is nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Absent {
+    Refused,
+    Awaited,
+}
+
+fn look(
+    inspector: &mut Inspector,
+    targets: &[Target],
+    folders: Folders,
+    absent: Absent,
+) -> Result<Seen, Error> {
     let before = inspector.stalled();
     let glances = inspector.glances();
     let snapshot = inspector.look()?;
@@ -191,11 +234,36 @@ fn look(inspector: &mut Inspector, targets: &[Target], folders: Folders) -> Resu
         give_memory_back();
     }
     let stalled = inspector.stalled().saturating_sub(before);
-    let selection = match targets {
-        [] => Ok(Selection::all()),
-        targets => inspector.select(&snapshot, targets, folders),
+    let (selection, refused) = match (targets, absent) {
+        ([], _) => (Ok(Selection::all()), Vec::new()),
+        (targets, Absent::Refused) => (inspector.select(&snapshot, targets, folders), Vec::new()),
+        (targets, Absent::Awaited) => select_each(inspector, &snapshot, targets, folders),
     };
-    Ok(Seen { snapshot, selection, stalled })
+    Ok(Seen { snapshot, selection, refused, stalled })
+}
+
+/// What those targets mean that can be looked up, and why others cannot.
+fn select_each(
+    inspector: &mut Inspector,
+    snapshot: &Snapshot,
+    targets: &[Target],
+    folders: Folders,
+) -> (Result<Selection, Error>, Vec<Error>) {
+    let mut refused = Vec::new();
+    let mut all: Option<Selection> = None;
+    for target in targets {
+        match inspector.select(snapshot, std::slice::from_ref(target), folders) {
+            Ok(one) => all = Some(all.map_or(one.clone(), |all| all.and(one))),
+            Err(error) => refused.push(error),
+        }
+    }
+    match (all, refused.pop()) {
+        (None, Some(last)) => (Err(refused.into_iter().next().unwrap_or(last)), Vec::new()),
+        (all, last) => {
+            refused.extend(last);
+            (Ok(all.unwrap_or(Selection::nothing())), refused)
+        }
+    }
 }
 
 fn run(

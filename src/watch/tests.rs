@@ -61,6 +61,7 @@ fn seen() -> Seen {
     Seen {
         snapshot: Arc::new(snapshot(Vec::new())),
         selection: Ok(Selection::all()),
+        refused: Vec::new(),
         stalled: Duration::ZERO,
     }
 }

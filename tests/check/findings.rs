@@ -219,7 +219,7 @@ fn what_cannot_be_seen_is_part_of_every_answer() {
     assert_eq!(found.status, 1, "{found:?}");
     let [line] = &found.printed.lines().collect::<Vec<_>>()[..] else { panic!("{found:?}") };
     assert!(line.starts_with("waiters: "), "{line}");
-    assert!(line.contains("of other users could not be read)"), "{line}");
+    assert!(line.contains("of other users could not be read"), "{line}");
     let quiet = as_nobody(&["--max-waiters", "1"]);
     assert_eq!((quiet.status, &*quiet.printed), (0, ""), "{quiet:?}");
     assert!(quiet.said.contains("could not be read"), "{quiet:?}");

@@ -165,6 +165,21 @@ fn what_was_not_there_at_the_run_before_is_newer() {
 }
 
 #[test]
+fn whoever_waits_is_told_since_when() {
+    let Some(scene) = Scene::with(&[]) else { return };
+    // It cannot be older than its file, which alone would tell too much.
+    fs::write(scene.path("l"), "").unwrap();
+    passes(SECOND);
+    let _heir = left_to_an_heir(&scene, "l");
+    let born = births();
+    check(&scene, &["l"]);
+    passes(SECOND);
+    let run = locktop(&scene, Viewer::Ourselves, &["wait", "--timeout", "0.5", "l"]);
+    assert_eq!(run.status, 1, "{run:?}");
+    assert!(run.said.contains(" had it for between ") || !numbers_stand(born), "{run:?}");
+}
+
+#[test]
 fn whoever_lists_or_explains_uses_it_and_writes_nothing() {
     let Some(scene) = Scene::with(&[]) else { return };
     let _heir = left_to_an_heir(&scene, "l");
@@ -279,6 +294,21 @@ fn what_another_user_has_planted_is_not_believed() {
     let file = scene.path("run/locktop/first-seen");
     let found = fs::metadata(&file).unwrap();
     assert_eq!((found.uid(), found.mode() & 0o777), (65534, 0o600));
+}
+
+#[test]
+fn where_we_may_not_look_there_is_nothing_of_ours() {
+    let Some(scene) = Scene::with(&[Need::Root]) else { return };
+    let root = scene.actor();
+    root.does("os.mkdir('private', 0o700); flock('l', EX)");
+    let environment = [&*format!("LOCKTOP_MEMORY={}", target(&scene, "private/memory"))];
+    let listed = with(&scene, Viewer::Nobody, &environment, &["ls", "--json", "l"]);
+    assert_eq!(listed.status, 0, "{listed:?}");
+    assert!(!listed.printed.contains("memory_"), "{listed:?}");
+    let args = [&["check"], &QUIET[..]].concat();
+    let run = with(&scene, Viewer::Nobody, &environment, &args);
+    assert_eq!((run.status, &*run.printed), (0, ""), "{run:?}");
+    assert!(run.said.contains("cannot be remembered for the next run"), "{run:?}");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::theatre::{Theatre, has_ended, lives};
 
 const DOWN: &str = "\x1b[B";
 const ESCAPE: &str = "\x1b";
+const HOME: &str = "\x1b[H";
 
 /// A theatre with a folder in which nothing is locked but what a test locks.
 fn theatre() -> Option<Theatre> {
@@ -155,7 +156,8 @@ fn a_lock_is_taken_from_a_living_holder_only_with_the_word() {
     terminal.press("\r");
     terminal.hides("type 'unlock'");
     next.is_blocked();
-    assert_eq!(theatre.stages(), ["declined"]);
+    // Nobody waits for that before he goes on.
+    wait_until("the no is written down", || (theatre.stages() == ["declined"]).then_some(()));
     terminal.takes_method("unlock");
     terminal.shows("type 'unlock'");
     terminal.press("unlock\r");
@@ -447,6 +449,9 @@ fn what_was_left_behind_is_removed_and_the_rest_only_by_the_word() {
     std::fs::write(path("mystery"), "").unwrap();
     let mystery = format!("lockfile:{}", path("mystery").display());
     let mut terminal = Terminal::spawn(command(&theatre, &[&mystery]));
+    terminal.shows("2 locks");
+    // The one that was named is there before the one that had to be searched for, and stays chosen.
+    terminal.press(HOME);
     terminal.shows("▸ stale");
     terminal.shows("unknown");
     terminal.takes_method("remove");

@@ -1,11 +1,11 @@
 //! A scene whose people have names, and what is said of them.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::env;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::ptrace;
 use nix::sys::wait::waitpid;
@@ -20,6 +20,8 @@ use crate::support::{Actor, Need, Scene, Viewer, wait_until};
 pub(crate) struct Cast {
     pub(crate) scene: Scene,
     words: RefCell<Words>,
+    /// When somebody did something last.
+    acted: Cell<Instant>,
 }
 
 impl Cast {
@@ -32,7 +34,7 @@ impl Cast {
             return None;
         }
         scene.leaves_services();
-        let cast = Self { scene, words: RefCell::default() };
+        let cast = Self { scene, words: RefCell::default(), acted: Cell::new(Instant::now()) };
         let stage = cast.scene.stage();
         // One CPU for all: the kernel's table then has the newest lock first.
         stage.does("os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})");
@@ -69,6 +71,7 @@ impl Cast {
         let actor = self.actor(name);
         actor.does(source);
         sleeps(&actor);
+        self.acted.set(Instant::now());
         actor
     }
 
@@ -77,6 +80,7 @@ impl Cast {
     pub(crate) fn waiter(&self, name: &str, source: &str) -> Actor {
         let actor = self.actor(name);
         actor.waits(source);
+        self.acted.set(Instant::now());
         actor
     }
 
@@ -90,11 +94,29 @@ impl Cast {
         let told = line.char_indices().nth(200).map(|(end, _)| format!("{}…", &line[..end]));
         self.words.borrow_mut().text(told.unwrap_or(line), "PLAY");
         self.is(actor.pid, &name.to_uppercase());
+        self.acted.set(Instant::now());
     }
 
     /// The process is told by this word instead of its number.
     pub(crate) fn is(&self, pid: i32, word: &str) {
         self.words.borrow_mut().number(pid, word);
+    }
+
+    /// What a test of this program does itself is told as if a debugger did it.
+    pub(crate) fn is_ourselves(&self) {
+        let name = fs::read_to_string("/proc/self/comm").unwrap();
+        self.reads(name.trim(), "debugger");
+        self.is(std::process::id() as i32, "DEBUGGER");
+    }
+
+    /// The only child of a process.
+    #[track_caller]
+    pub(crate) fn child_is(&self, parent: i32, word: &str) {
+        let child = wait_until("it has a child", || {
+            let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"));
+            children.ok()?.trim().parse().ok()
+        });
+        self.is(child, word);
     }
 
     /// Anything else that is told by a word.
@@ -116,6 +138,7 @@ impl Cast {
     /// What is said of a target.
     #[track_caller]
     pub(crate) fn told_of(&self, target: &str) -> String {
+        self.rests();
         let text = self.scene.explain(target);
         self.redact(&text)
     }
@@ -123,6 +146,7 @@ impl Cast {
     /// What is said to somebody who has no rights over the processes.
     #[track_caller]
     pub(crate) fn told_to_nobody(&self, name: &str) -> String {
+        self.rests();
         let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
         let through = [&nobody[..], &["env", "HOME=/nonexistent"]].concat();
         let output = self.scene.locktop_through(&through, &["explain", &self.path(name)]);
@@ -133,6 +157,14 @@ impl Cast {
         let (before, after) = text.split_once(others).expect("who could not be seen is told");
         let before = before.trim_end_matches(|c: char| c.is_ascii_digit());
         format!("{before}MANY{others}{after}")
+    }
+
+    /// Waits until nobody has done anything for long enough that it is told of all who do nothing.
+    #[track_caller]
+    fn rests(&self) {
+        wait_until("all have rested", || {
+            (self.acted.get().elapsed() > Duration::from_millis(1500)).then_some(())
+        });
     }
 
     fn redact(&self, text: &str) -> String {

@@ -54,15 +54,14 @@ fn a_holder_in_a_debugger() {
     let holder = cast.holder("backup", "flock('l', EX)");
     let _waiter = cast.waiter("report", "flock('l', EX)");
     let _debugger = Debugger::of(&holder);
-    cast.is(std::process::id() as i32, "DEBUGGER");
+    cast.is_ourselves();
     insta::assert_snapshot!(cast.told("l"), @"
     DIR/l: stuck (flock lock, exclusive)
-    backup (pid BACKUP) is stopped by a debugger. Held by backup through descriptor 3, for TIME. 1 process waits for it. backup: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
+    backup (pid BACKUP) is stopped by the debugger debugger (pid DEBUGGER). Held by backup through descriptor 3, for TIME. 1 process waits for it. backup: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
     Queue:
       report (pid REPORT, root) has waited TIME to have it exclusively
     What can be done, least harm first:
-      - Let whoever debugs backup (pid BACKUP) continue or detach it; this says who that is.
-          grep TracerPid /proc/BACKUP/status
+      - Let the debugger debugger (pid DEBUGGER) continue backup (pid BACKUP) or detach from it.
       - End backup (pid BACKUP) with SIGTERM: it can clean up, but what was under way stays unfinished. SIGKILL only if that is ignored: then nothing is cleaned up.
           locktop release DIR/l --method terminate
       - Do not remove the lock's file: that frees nothing, and lets a second holder in beside the first.
@@ -114,9 +113,10 @@ fn a_holder_that_no_signal_reaches() {
         (start.elapsed() > Duration::from_millis(10_300)).then_some(())
     });
     cast.reads(&place(holder.pid).unwrap(), "VFORK");
+    cast.child_is(holder.pid, "CHILD");
     insta::assert_snapshot!(cast.told("l"), @"
     DIR/l: stuck (posix lock, exclusive)
-    backup (pid BACKUP) is in uninterruptible sleep in VFORK for TIME. Held by backup through descriptor 3, for TIME. 1 process waits for it. backup: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
+    backup (pid BACKUP) is in uninterruptible sleep in VFORK: it waits for the end of its child backup (pid CHILD), and has for TIME. Held by backup (pid BACKUP) through descriptor 3, for TIME. 1 process waits for it. backup (pid BACKUP): run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
     Queue:
       report (pid REPORT, root) has waited TIME to have it exclusively
     What can be done, least harm first:

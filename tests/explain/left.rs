@@ -16,7 +16,7 @@ fn an_orphan() {
     cast.becomes("l", "orphaned");
     insta::assert_snapshot!(cast.told("l"), @"
     DIR/l: orphaned (flock lock, exclusive)
-    Whoever took it (pid SCRIPT) has ended; rsync (pid RSYNC), left behind, keeps it through descriptor 3. Held for TIME. 1 process waits for it. rsync sleeps in hrtimer_nanosleep, last ran TIME ago. rsync: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
+    Whoever took it (pid SCRIPT) has ended; rsync (pid RSYNC), left behind, keeps it through descriptor 3. Held for TIME. 1 process waits for it. rsync waits for a timer, last ran TIME ago. rsync: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
     Queue:
       report (pid REPORT, root) has waited TIME to have it exclusively
     What can be done, least harm first:
@@ -44,7 +44,7 @@ fn a_child_that_inherited_keeps_it() {
     taker.does("os.close(f)");
     insta::assert_snapshot!(cast.told("l"), @"
     DIR/l: held (flock lock, exclusive)
-    Held by rsync (pid RSYNC) through descriptor 3, for TIME. The kernel names pid SCRIPT, but that process does not keep it. rsync sleeps in hrtimer_nanosleep, last ran TIME ago. rsync: run by root, in the folder DIR, a child of script (pid SCRIPT), as: PLAY.
+    Held by rsync (pid RSYNC) through descriptor 3, for TIME. The kernel names pid SCRIPT, but that process does not keep it. rsync waits for a timer, last ran TIME ago. rsync: run by root, in the folder DIR, a child of script (pid SCRIPT), as: PLAY.
     What can be done, least harm first:
       - Nothing needs to be done: nobody waits for it.
     ");
@@ -62,7 +62,7 @@ fn parent_and_child_keep_it() {
     let _waiter = cast.waiter("report", "flock('l', EX)");
     insta::assert_snapshot!(cast.told("l"), @"
     DIR/l: contended (flock lock, exclusive)
-    Held by script (pid SCRIPT) and rsync (pid RSYNC), each through descriptor 3, for TIME. 1 process waits for it. script and rsync: each sleeps in hrtimer_nanosleep, last ran TIME ago. Both: run by root, in the folder DIR, as: PLAY. script: a child of theatre (pid THEATRE). rsync: a child of script (pid SCRIPT).
+    Held by script (pid SCRIPT) and rsync (pid RSYNC), each through descriptor 3, for TIME. 1 process waits for it. script and rsync: each waits for a timer, last ran TIME ago. Both: run by root, in the folder DIR, as: PLAY. script: a child of theatre (pid THEATRE). rsync: a child of script (pid SCRIPT).
     Queue:
       report (pid REPORT, root) has waited TIME to have it exclusively
     What can be done, least harm first:
@@ -82,7 +82,7 @@ fn a_file_was_replaced_while_it_was_locked() {
     let _new = cast.holder("new", "flock('l', EX)");
     insta::assert_snapshot!(cast.told("l"), @"
     DIR/l: split (flock lock, exclusive)
-    The path names another file by now, so whoever opens it does not see this lock; the file that is there now is locked too: @(l). Held by old (pid OLD) through descriptor 3, for TIME. 1 process waits for it. old sleeps in hrtimer_nanosleep, last ran TIME ago. old: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
+    The path names another file by now, so whoever opens it does not see this lock; the file that is there now is locked too: @(l). Held by old (pid OLD) through descriptor 3, for TIME. 1 process waits for it. old waits for a timer, last ran TIME ago. old: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
     Queue:
       late (pid LATE, root) has waited TIME to have it exclusively
     What can be done, least harm first:
@@ -94,7 +94,7 @@ fn a_file_was_replaced_while_it_was_locked() {
       - Do not remove the file at the path: that frees nothing, and is how a lock is split.
 
     DIR/l: held (flock lock, exclusive)
-    Held by new (pid NEW) through descriptor 3, for TIME. An older file of this path is still locked, and its holder is not kept out: @(the old l). new sleeps in hrtimer_nanosleep, last ran TIME ago. new: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
+    Held by new (pid NEW) through descriptor 3, for TIME. An older file of this path is still locked, and its holder is not kept out: @(the old l). new waits for a timer, last ran TIME ago. new: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
     What can be done, least harm first:
       - See who holds the older file of this path: the two do not keep each other out.
           locktop explain @(the old l)
@@ -112,7 +112,7 @@ fn a_file_was_deleted_while_it_was_locked() {
     assert_eq!(records(&cast.scene.path("l")), [], "no path leads to it: {}", old.pid);
     insta::assert_snapshot!(cast.told_of(lock["id"].as_str().unwrap()), @"
     DIR/l: contended (flock lock, exclusive)
-    Held by old (pid OLD) through descriptor 3, for TIME. 1 process waits for it. Its file has been removed from that path, but is still locked: whoever makes it anew is not kept out. old sleeps in hrtimer_nanosleep, last ran TIME ago. old: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
+    Held by old (pid OLD) through descriptor 3, for TIME. 1 process waits for it. Its file has been removed from that path, but is still locked: whoever makes it anew is not kept out. old has done nothing for more than TIME: it waits for a timer. old: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
     Queue:
       late (pid LATE, root) has waited TIME to have it exclusively
     What can be done, least harm first:

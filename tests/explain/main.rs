@@ -15,4 +15,5 @@ mod on_disk;
 mod others;
 mod queues;
 mod redact;
+mod sleeping;
 mod ten;

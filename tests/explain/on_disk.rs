@@ -60,7 +60,7 @@ fn git_is_at_work() {
     cast.is(editor, "EDITOR");
     insta::assert_snapshot!(cast.told("r/.git/index.lock"), @"
     DIR/r/.git/index.lock (git index): held (lockfile, a file)
-    Probably held by git (pid GIT), for TIME. It does not say whose it is, but git (pid GIT), which makes such locks, was at work there before it was made. git sleeps in do_wait, last ran TIME ago. git: run by root, in the folder DIR/r, a child of theatre (pid THEATRE), as: git commit -q -a.
+    Probably held by git (pid GIT), for TIME. It does not say whose it is, but git (pid GIT), which makes such locks, was at work there before it was made. git waits for the end of its child editor (pid EDITOR), last ran TIME ago. git: run by root, in the folder DIR/r, a child of theatre (pid THEATRE), as: git commit -q -a.
     What can be done, least harm first:
       - Wait: this returns when it is free, and takes nothing.
           locktop wait lockfile:DIR/r/.git/index.lock

@@ -8,7 +8,7 @@ fn held_alone() {
     let _holder = cast.holder("backup", "flock('l', EX)");
     insta::assert_snapshot!(cast.told("l"), @"
     DIR/l: held (flock lock, exclusive)
-    Held by backup (pid BACKUP) through descriptor 3, for TIME. backup sleeps in hrtimer_nanosleep, last ran TIME ago. backup: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
+    Held by backup (pid BACKUP) through descriptor 3, for TIME. backup waits for a timer, last ran TIME ago. backup: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
     What can be done, least harm first:
       - Nothing needs to be done: nobody waits for it.
     ");
@@ -21,7 +21,7 @@ fn one_waits() {
     let _waiter = cast.waiter("report", "flock('l', EX)");
     insta::assert_snapshot!(cast.told("l"), @"
     DIR/l: contended (flock lock, exclusive)
-    Held by backup (pid BACKUP) through descriptor 3, for TIME. 1 process waits for it. backup sleeps in hrtimer_nanosleep, last ran TIME ago. backup: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
+    Held by backup (pid BACKUP) through descriptor 3, for TIME. 1 process waits for it. backup has done nothing for more than TIME: it waits for a timer. backup: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
     Queue:
       report (pid REPORT, root) has waited TIME to have it exclusively
     What can be done, least harm first:
@@ -39,7 +39,7 @@ fn three_wait_one_behind_the_other() {
     let _waiters = ["first", "second", "third"].map(|name| cast.waiter(name, "flock('l', EX)"));
     insta::assert_snapshot!(cast.told("l"), @"
     DIR/l: contended (flock lock, exclusive)
-    Held by backup (pid BACKUP) through descriptor 3, for TIME. 3 processes wait for it, the longest for TIME. backup sleeps in hrtimer_nanosleep, last ran TIME ago. backup: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
+    Held by backup (pid BACKUP) through descriptor 3, for TIME. 3 processes wait for it, the longest for TIME. backup has done nothing for more than TIME: it waits for a timer. backup: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
     Queue:
       first (pid FIRST, root) has waited TIME to have it exclusively
         second (pid SECOND, root) has waited TIME to have it exclusively
@@ -59,7 +59,7 @@ fn a_writer_waits_for_readers() {
     let _writer = cast.waiter("writer", "flock('l', EX)");
     insta::assert_snapshot!(cast.told("l"), @"
     DIR/l: contended (flock lock, shared)
-    Held by search (pid SEARCH) and tail (pid TAIL), each through descriptor 3, for TIME. 1 process waits for it. search and tail: each sleeps in hrtimer_nanosleep, last ran TIME ago. Both: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
+    Held by search (pid SEARCH) and tail (pid TAIL), each through descriptor 3, for TIME. 1 process waits for it. search and tail: each waits for a timer, last ran TIME ago. Both: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
     Queue:
       writer (pid WRITER, root) has waited TIME to have it exclusively
     What can be done, least harm first:
@@ -83,7 +83,7 @@ fn a_chain_of_three_locks_has_a_root() {
     let _last = cast.waiter("last", "flock('c', EX)");
     insta::assert_snapshot!(cast.told("c"), @"
     DIR/c: contended (flock lock, exclusive)
-    Held by third (pid THIRD) through descriptor 3, for TIME. 1 process waits for it. third itself waits for DIR/b. third: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
+    Held by third (pid THIRD) through descriptor 3, for TIME. 1 process waits for it. third has done nothing for more than TIME: it itself waits for DIR/b. third: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
     Queue:
       last (pid LAST, root) has waited TIME to have it exclusively
     What can be done, least harm first:
@@ -96,7 +96,7 @@ fn a_chain_of_three_locks_has_a_root() {
     ");
     insta::assert_snapshot!(cast.told("a"), @"
     DIR/a: contended (flock lock, exclusive)
-    Held by root-cause (pid ROOT-CAUSE) through descriptor 3, for TIME. 1 process waits for it. root-cause sleeps in hrtimer_nanosleep, last ran TIME ago. root-cause: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
+    Held by root-cause (pid ROOT-CAUSE) through descriptor 3, for TIME. 1 process waits for it. root-cause has done nothing for more than TIME: it waits for a timer. root-cause: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
     Queue:
       second (pid SECOND, root) has waited TIME to have it exclusively
     What can be done, least harm first:

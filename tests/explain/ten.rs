@@ -1,4 +1,4 @@
-//! A machine on which ten things hang, each for another reason.
+//! A machine on which ten things hang, and two more, each for another reason.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use crate::support::{Actor, Need, Record, Report, Viewer, records, state, wait_u
 const LONG: Duration = Duration::from_millis(10_300);
 
 /// The files, what is found of each, and words of the reason.
-const REASONS: [(&str, &str, &[&str]); 11] = [
+const REASONS: [(&str, &str, &[&str]); 13] = [
     ("circle-a", "deadlock", &["circle-a and waits for", "circle-b and waits for"]),
     ("circle-b", "deadlock", &["circle-a and waits for", "circle-b and waits for"]),
     ("itself", "deadlock", &["which it keeps itself"]),
@@ -20,9 +20,11 @@ const REASONS: [(&str, &str, &[&str]); 11] = [
     ("r/.git/gc.pid", "stale", &["no such process is alive"]),
     ("orphan", "orphaned", &["has ended", "left behind"]),
     ("stopped", "stuck", &["is stopped by a signal"]),
-    ("traced", "stuck", &["is stopped by a debugger"]),
+    ("traced", "stuck", &["is stopped by the debugger"]),
     ("frozen", "stuck", &["is frozen (its control group)"]),
     ("disk", "stuck", &["is in uninterruptible sleep"]),
+    ("pipe", "stuck", &["waits for input through a pipe from peer", "is stopped by a signal"]),
+    ("child", "stuck", &["waits for the end of its child", "is stopped by a signal"]),
     ("chain", "stuck", &["itself waits for", "stopped, held by", "is stopped by a signal"]),
 ];
 
@@ -52,6 +54,8 @@ impl Ten {
         ten.is_orphaned();
         ten.is_stopped();
         ten.is_frozen();
+        ten.waits_for_a_pipe();
+        ten.waits_for_a_child();
         ten.is_traced();
         wait_until("it has slept for long", || (disk.elapsed() > LONG).then_some(()));
         Some(ten)
@@ -146,6 +150,30 @@ impl Ten {
         self.waiter("flock('traced', EX)");
         self.debugger = Some(Debugger::of(&holder));
         self.actors.push(holder);
+    }
+
+    fn waits_for_a_pipe(&mut self) {
+        let reader = self.actor("reader");
+        reader.does("source, sink = os.pipe()");
+        let writer = reader.forks();
+        writer.does("os.close(source); write('/proc/self/comm', 'peer')");
+        sleeps(&writer);
+        reader.does("os.close(sink); flock('pipe', EX)");
+        reader.begins("os.read(source, 1)");
+        writer.stops();
+        self.actors.extend([reader, writer]);
+        self.waiter("flock('pipe', EX)");
+    }
+
+    fn waits_for_a_child(&mut self) {
+        let parent = self.actor("parent");
+        let child = parent.forks();
+        sleeps(&child);
+        parent.does("flock('child', EX)");
+        parent.begins(format!("os.waitpid({}, 0)", child.pid));
+        child.stops();
+        self.actors.extend([parent, child]);
+        self.waiter("flock('child', EX)");
     }
 
     fn is_frozen(&mut self) {

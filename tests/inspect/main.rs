@@ -18,6 +18,7 @@ mod holders;
 mod looks;
 mod namespaces;
 mod orphans;
+mod reasons;
 mod stuck;
 mod targets;
 mod waiters;

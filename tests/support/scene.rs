@@ -179,7 +179,7 @@ impl Scene {
     }
 
     /// The binary where everybody may run it, whatever the rights of the build folder are.
-    fn copy_of_binary(&self) -> PathBuf {
+    pub fn copy_of_binary(&self) -> PathBuf {
         let copy = self.path(".locktop");
         if !copy.exists() {
             // Not by ourselves: a program that another test starts meanwhile would inherit the copy

@@ -59,14 +59,19 @@ impl Screen {
         self.parser.screen_mut().set_size(SIZE.rows, cols);
     }
 
+    /// What is on the screen by now.
+    pub fn shows(&mut self) -> String {
+        while let Ok(piece) = self.written.recv_timeout(Duration::from_millis(1)) {
+            self.parser.process(&piece);
+        }
+        self.parser.screen().contents()
+    }
+
     /// Waits until the words are on the screen; all that is there then.
     #[track_caller]
     pub fn wait_for(&mut self, words: &str) -> String {
         wait_until(&format!("the screen shows {words}"), || {
-            while let Ok(piece) = self.written.recv_timeout(Duration::from_millis(1)) {
-                self.parser.process(&piece);
-            }
-            let shown = self.parser.screen().contents();
+            let shown = self.shows();
             shown.contains(words).then_some(shown)
         })
     }

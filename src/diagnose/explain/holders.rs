@@ -1,5 +1,6 @@
 //! Those who have a lock: since when, what they do, and who they are.
 
+use super::reason::Reason;
 use crate::diagnose::{phrase, portrait};
 use crate::model::{
     Certainty, Holder, Lock, Process, Snapshot, Span, State, Verdict, harmless, short,
@@ -13,11 +14,11 @@ fn told(lock: &Lock) -> &[Holder] {
 }
 
 /// Whether the reason leaves nothing to say of them but since when.
-pub(super) fn are_told(lock: &Lock, reason: &str) -> bool {
+pub(super) fn are_told(lock: &Lock, reason: &Reason) -> bool {
     let is_told = |holder: &Holder| {
         let keeps = format!("keeps it{}", phrase::through(&holder.fds));
-        reason.contains(&phrase::name(&holder.process))
-            && (holder.certainty == Certainty::Recorded || reason.contains(&keeps))
+        reason.more.contains(&phrase::name(&holder.process))
+            && (holder.certainty == Certainty::Recorded || reason.more.contains(&keeps))
     };
     match &*lock.holders {
         [] => true,
@@ -27,7 +28,7 @@ pub(super) fn are_told(lock: &Lock, reason: &str) -> bool {
 }
 
 /// `Held by rsync (pid 3244) through descriptor 9, for at least 41m00s.`
-pub(super) fn held(lock: &Lock, reason: &str, reason_is_first: bool) -> Vec<String> {
+pub(super) fn held(lock: &Lock, reason: &Reason, reason_is_first: bool) -> Vec<String> {
     let there = lock.on_disk.as_ref().map(|there| there.content.form().word());
     let since = match (there, lock.age.sentence()) {
         (Some(form), Some(span)) => format!("The {form} has been there for {span}."),
@@ -41,7 +42,7 @@ pub(super) fn held(lock: &Lock, reason: &str, reason_is_first: bool) -> Vec<Stri
         let nobody = match lock.verdict {
             Verdict::Stale => None,
             _ if there.is_some() => Some("Whether anybody has it could not be told."),
-            _ if reason.contains("be seen") => None,
+            _ if reason.more.contains("be seen") => None,
             _ => Some("Who holds it could not be seen."),
         };
         return nobody.map(String::from).into_iter().chain([since]).collect();
@@ -49,7 +50,7 @@ pub(super) fn held(lock: &Lock, reason: &str, reason_is_first: bool) -> Vec<Stri
     if are_told(lock, reason) {
         return vec![since];
     }
-    let before = if reason_is_first { reason } else { "" };
+    let before = if reason_is_first { &*reason.more } else { "" };
     let by = |certainty| lock.holders.iter().filter(move |by| by.certainty == certainty);
     let kinds = [
         ("Held by", Certainty::Proven),
@@ -70,7 +71,7 @@ pub(super) fn held(lock: &Lock, reason: &str, reason_is_first: bool) -> Vec<Stri
         (_, Some(age)) => sentences.push(format!("Held {age}")),
         (_, None) => sentences.push("For how long could not be told".into()),
     }
-    if by(Certainty::Recorded).next().is_some() && reason.is_empty() {
+    if by(Certainty::Recorded).next().is_some() && reason.more.is_empty() {
         sentences.push("Whether that is so could not be checked".into());
     }
     sentences.into_iter().map(|sentence| sentence + ".").collect()
@@ -78,15 +79,15 @@ pub(super) fn held(lock: &Lock, reason: &str, reason_is_first: bool) -> Vec<Stri
 
 /// How a holder is called once its number was told: by its command alone, unless that of another of
 /// them, or of somebody in the reason, is the same.
-fn short_name(process: &Process, lock: &Lock, reason: &str) -> String {
+fn short_name(process: &Process, lock: &Lock, before: &str) -> String {
     let name = phrase::name(process);
     let Some(command) = &process.command else { return name };
     let same = |other: &Process| other.pid != process.pid && other.command == process.command;
     let of_several = lock.holders.iter().any(|by| same(&by.process))
         || lock.waiters.iter().any(|by| same(&by.process));
     let command = harmless(command);
-    let mentions = reason.matches(&*format!("{command} (pid ")).count();
-    if of_several || mentions > reason.matches(&*name).count() {
+    let mentions = before.matches(&*format!("{command} (pid ")).count();
+    if of_several || mentions > before.matches(&*name).count() {
         name
     } else {
         command.into_owned()
@@ -125,7 +126,10 @@ fn age(age: &Span) -> Option<String> {
 
 /// `rsync sleeps in do_select, last ran 2.0s ago.`, unless the reason says so, or that it waits for
 /// a lock. Those who do the same are told together.
-pub(super) fn doing(lock: &Lock, snapshot: &Snapshot, reason: &str) -> Vec<String> {
+pub(super) fn doing(lock: &Lock, snapshot: &Snapshot, reason: &Reason) -> Vec<String> {
+    if let (Some(activity), [only]) = (&reason.activity, &*lock.holders) {
+        return vec![format!("{} {activity}.", short_name(&only.process, lock, &reason.more))];
+    }
     let waiters = || snapshot.locks.iter().flat_map(|lock| &lock.waiters);
     let waits = |process: &Process| {
         process.state == Some(State::Sleeping)
@@ -134,7 +138,7 @@ pub(super) fn doing(lock: &Lock, snapshot: &Snapshot, reason: &str) -> Vec<Strin
     let mut groups: Vec<(String, Vec<&Process>)> = Vec::new();
     for process in told(lock).iter().map(|holder| &*holder.process) {
         let Some(doing) = phrase::doing(process) else { continue };
-        if waits(process) || reason.contains(&format!("{} {doing}", phrase::name(process))) {
+        if waits(process) || reason.more.contains(&format!("{} {doing}", phrase::name(process))) {
             continue;
         }
         match groups.iter_mut().find(|(other, _)| *other == doing) {
@@ -143,8 +147,10 @@ pub(super) fn doing(lock: &Lock, snapshot: &Snapshot, reason: &str) -> Vec<Strin
         }
     }
     let sentence = |(doing, group): (String, Vec<&Process>)| {
-        let names =
-            phrase::list(group.iter().map(|process| short_name(process, lock, reason)), HOLDERS);
+        let names = phrase::list(
+            group.iter().map(|process| short_name(process, lock, &reason.more)),
+            HOLDERS,
+        );
         let latest = group.iter().filter_map(|process| process.idle(snapshot.at)).min();
         let ran = latest.map_or_else(String::new, |ran| format!(", last ran {} ago", short(ran)));
         match &group[..] {
@@ -159,22 +165,26 @@ pub(super) fn doing(lock: &Lock, snapshot: &Snapshot, reason: &str) -> Vec<Strin
 pub(super) fn that_wait<'a, L: Iterator<Item = &'a Lock>>(
     lock: &Lock,
     others: impl Fn() -> L,
-    reason: &str,
+    reason: &Reason,
 ) -> Vec<String> {
+    if reason.activity.as_ref().is_some_and(|activity| activity.contains("itself waits for ")) {
+        return Vec::new();
+    }
     let waits = |process: &Process| {
         let pid = process.pid?;
         let wants = |lock: &&Lock| lock.waiters.iter().any(|by| by.process.pid == Some(pid));
         let labels: Vec<_> = others().filter(wants).map(Lock::label).collect();
         let labels = phrase::list(labels.into_iter(), 3);
-        let is_told = reason.contains(&format!("{} itself waits", phrase::name(process)));
-        (!labels.is_empty() && !is_told)
-            .then(|| format!("{} itself waits for {labels}.", short_name(process, lock, reason)))
+        let is_told = reason.more.contains(&format!("{} itself waits", phrase::name(process)));
+        (!labels.is_empty() && !is_told).then(|| {
+            format!("{} itself waits for {labels}.", short_name(process, lock, &reason.more))
+        })
     };
     told(lock).iter().filter_map(|holder| waits(&holder.process)).collect()
 }
 
 /// `rsync: run by backup, in the folder /srv, a child of systemd (pid 1), as: rsync -a /srv nas:.`
-pub(super) fn themselves(lock: &Lock, reason: &str) -> Vec<String> {
+pub(super) fn themselves(lock: &Lock, reason: &Reason) -> Vec<String> {
     let holders: Vec<&Process> = told(lock).iter().map(|holder| &*holder.process).collect();
-    portrait::of_all(&holders, |process| short_name(process, lock, reason))
+    portrait::of_all(&holders, |process| short_name(process, lock, &reason.more))
 }

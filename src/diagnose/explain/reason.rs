@@ -1,20 +1,49 @@
 //! What the judgement says of a lock, without what is said of every lock.
 
 use crate::diagnose::phrase;
-use crate::model::{Lock, Process};
+use crate::model::{Holder, Lock, Process};
 
 use super::People;
 
 /// So many holders the judgement tells by name.
 const NAMED: usize = 3;
 
-/// The clauses of the reason that say more than who has the lock and how many wait. Harmless to
-/// print.
-pub(super) fn of(lock: &Lock) -> String {
-    let why = lock.why.as_deref().unwrap_or_default();
-    let plain = plain(lock);
-    let says_more = |clause: &&str| !plain.iter().any(|plain| plain == clause);
-    why.split("; ").filter(says_more).collect::<Vec<_>>().join("; ")
+/// The reason, taken apart. Harmless to print.
+#[derive(Debug, Default)]
+pub(super) struct Reason {
+    /// The clauses that say more than who has the lock and how many wait.
+    pub(super) more: String,
+    /// What the only holder is up to: `has done nothing for more than 12m: it waits for a timer`.
+    pub(super) activity: Option<String>,
+}
+
+impl Reason {
+    pub(super) fn of(lock: &Lock) -> Self {
+        let plain = plain(lock);
+        let active: Vec<_> = lock.holders.iter().take(1).map(|by| keeps(by) + " and ").collect();
+        let mut reason = Self::default();
+        let mut more: Vec<&str> = Vec::new();
+        // Whether the clause before was about what the holder is up to.
+        let mut goes_on = false;
+        for clause in lock.why.as_deref().unwrap_or_default().split("; ") {
+            let activity = active.iter().find_map(|keeps| clause.strip_prefix(keeps.as_str()));
+            if let Some(activity) = activity {
+                reason.activity = Some(activity.to_owned());
+                goes_on = true;
+            } else if let Some(told) = &mut reason.activity
+                && goes_on
+                && clause.starts_with("or for ")
+            {
+                told.push_str("; ");
+                told.push_str(clause);
+            } else {
+                goes_on = false;
+                more.extend((!plain.iter().any(|plain| plain == clause)).then_some(clause));
+            }
+        }
+        reason.more = more.join("; ");
+        reason
+    }
 }
 
 /// As a sentence; names of processes are written as they write themselves.
@@ -46,15 +75,16 @@ fn plain(lock: &Lock) -> Vec<String> {
         format!("{listed} keep it"),
         format!("{} keep it together", names(&processes)),
     ];
-    for holder in lock.holders.iter().take(NAMED) {
-        // `rsync (pid 3244) keeps it through descriptor 9`.
-        let keeps =
-            format!("{} keeps it{}", phrase::name(&holder.process), phrase::through(&holder.fds));
-        clauses.extend(phrase::doing(&holder.process).map(|doing| format!("{keeps} and {doing}")));
+    for keeps in lock.holders.iter().take(NAMED).map(keeps) {
         clauses.push(format!("probably {keeps}"));
         clauses.push(keeps);
     }
     clauses
+}
+
+/// `rsync (pid 3244) keeps it through descriptor 9`.
+fn keeps(holder: &Holder) -> String {
+    format!("{} keeps it{}", phrase::name(&holder.process), phrase::through(&holder.fds))
 }
 
 fn names(processes: &[&Process]) -> String {

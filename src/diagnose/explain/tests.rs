@@ -255,7 +255,7 @@ fn a_holder_that_no_signal_reaches() {
     }));
     insta::assert_snapshot!(told, @"
     /a: stuck (flock lock, exclusive)
-    p1 (pid 1) is in uninterruptible sleep in nfs_wait for 1h06m.
+    p1 (pid 1) is in uninterruptible sleep in nfs_wait, waiting for an NFS server for 1h06m.
     Held by p1 through descriptor 9.
     For how long could not be told.
     * See to what p1 (pid 1) waits for, such as a device or a file system: until that answers, no signal reaches it.

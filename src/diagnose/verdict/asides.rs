@@ -7,7 +7,7 @@ use crate::model::{
     harmless,
 };
 
-use super::super::phrase;
+use super::super::{phrase, portrait};
 use super::keeping::{ESCROW, keeps};
 use super::{Judge, NAMED};
 
@@ -171,6 +171,10 @@ const START_TICK: SignedDuration = SignedDuration::from_millis(20);
 /// Where a process runs, if not where everybody does.
 fn container(process: &Process) -> Option<String> {
     let named = process.container.as_deref();
-    let named = named.map(|container| format!("the container {}", harmless(container)));
+    let named =
+        named.map(|container| format!("the container {}", harmless(portrait::short(container))));
     named.or_else(|| process.inner_pid.map(|_| "a pid namespace of its own".into()))
 }
+
+#[cfg(test)]
+mod tests;

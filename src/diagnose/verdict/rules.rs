@@ -139,7 +139,7 @@ impl Judge<'_> {
         let mut sharers = lock.grants.iter().flat_map(|grant| &grant.sharers);
         let only = sharers.next().filter(|_| sharers.next().is_none());
         let doing = only
-            .filter(|only| only.certainty != Certainty::Recorded)
+            .filter(|only| only.certainty != Certainty::Recorded && !only.is_escrow)
             .and_then(|only| self.activity(only.pid))
             .map_or_else(String::new, |doing| format!(" and {doing}"));
         Some(format!("{waiting}; {}{doing}", self.keeping(lock)))

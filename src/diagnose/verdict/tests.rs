@@ -242,7 +242,7 @@ fn holders_that_are_halted_are_stuck() {
     assert_eq!(asleep(9), None);
     assert_eq!(
         asleep(12).unwrap(),
-        "p5 (pid 5) is in uninterruptible sleep in nfs_wait: it waits for an NFS server, and has for 12s"
+        "p5 (pid 5) is in uninterruptible sleep in nfs_wait, waiting for an NFS server for 12s"
     );
 }
 

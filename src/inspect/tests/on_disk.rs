@@ -104,8 +104,8 @@ struct Slow(Mutex<Receiver<()>>);
 
 impl Habitat for Slow {
     fn family_at(&self, path: &Path) -> Option<&'static str> {
-        // For good, once nobody holds up anything any more.
-        let _ = self.0.lock().unwrap().recv();
+        // For good, once nobody holds up anything any more; and for whoever waits for it.
+        let _ = self.0.lock().unwrap().recv_timeout(SOON);
         path.ends_with("l").then_some("lockfile")
     }
 
@@ -117,6 +117,7 @@ impl Habitat for Slow {
 #[test]
 fn whoever_looks_again_and_again_waits_for_no_search() {
     let mut machine = Machine::new();
+    machine.inspector.patience = 10 * SOON;
     let path = make(&machine, "l", "");
     let (go_on, gate) = channel();
     machine.inspector.scope.habitat = Some(Arc::new(Slow(Mutex::new(gate))));

@@ -180,9 +180,10 @@ struct Sighting {
 /// that not everybody has been asked at this look.
 fn settle(system: &System, worth: &Worth, table: &mut Table, scan: &mut Scan, remembered: bool) {
     scan.forget_released(table);
-    // Whoever took a lock is likely to keep it, and asking them holds up nobody else's locks.
+    // Whoever took a lock is likely to keep it, also where a child of theirs does, and asking them
+    // holds up nobody else's locks: who has waited for it until now has not been asked.
     let granted = table.entries.iter().map(|entry| &entry.granted);
-    let unseen = granted.filter(|record| record.pid > 0 && !scan.keeps(record));
+    let unseen = granted.filter(|record| record.pid > 0 && !scan.is_kept_by_taker(record));
     let takers: HashSet<Pid> = unseen.map(|record| record.pid).collect();
     scan.forget(|pid| takers.contains(&pid));
     scan.read_all(system, worth, takers.into_iter());

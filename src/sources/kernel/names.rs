@@ -23,10 +23,7 @@ pub(super) struct Names {
     pub(super) incomplete: bool,
 }
 
-/// Somebody who looks once waits so long.
-const PATIENCE: Duration = Duration::from_secs(2);
-
-/// And whoever looks again and again.
+/// Whoever looks again and again waits so long.
 const GRACE: Duration = Duration::from_millis(10);
 
 impl Names {
@@ -71,7 +68,7 @@ impl Names {
             return;
         }
         let now = Instant::now();
-        let mut until = now + if scope.patient { PATIENCE } else { Duration::ZERO };
+        let mut until = now + scope.patience.unwrap_or_default();
         if self.search.is_none() && !nameless.is_subset(&self.searched) {
             let inodes = nameless.iter().map(|file| file.inode).collect();
             match system.search(scope.folders.clone(), inodes, scope.bell.clone()) {

@@ -232,6 +232,11 @@ impl Scan {
             && other.unreadable.iter().all(|pid| alive.binary_search(pid).is_ok())
     }
 
+    /// Whether the one who took a lock was seen to have it open.
+    pub(super) fn is_kept_by_taker(&self, record: &Record) -> bool {
+        self.keepers(record).iter().any(|keeper| keeper.pid == record.pid)
+    }
+
     /// Whether somebody was seen to keep it.
     pub(super) fn keeps(&self, record: &Record) -> bool {
         self.keepers.contains_key(record)

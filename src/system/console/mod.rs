@@ -89,6 +89,13 @@ pub fn screen() -> io::Result<Screen> {
     platform::screen()
 }
 
+/// Whether somebody can still read what is written to standard output: the other end of a pipe is
+/// open, and a terminal is there.
+#[must_use]
+pub fn is_read() -> bool {
+    platform::is_read()
+}
+
 /// Whether the error means that the terminal is gone.
 #[must_use]
 pub fn is_loss(error: &io::Error) -> bool {

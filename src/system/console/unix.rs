@@ -68,6 +68,15 @@ pub(super) fn screen() -> io::Result<Screen> {
     Ok(File::from(rustix::io::dup(rustix::stdio::stdout())?))
 }
 
+pub(super) fn is_read() -> bool {
+    let stdout = rustix::stdio::stdout();
+    let mut polled = [PollFd::new(&stdout, PollFlags::empty())];
+    let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+    // Where the system does not say, writing will show.
+    let asked = poll(&mut polled, Some(&now)).is_ok();
+    !asked || !polled[0].revents().intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL)
+}
+
 pub(super) fn is_loss(error: &io::Error) -> bool {
     let lost = [Errno::IO, Errno::NXIO, Errno::PIPE];
     error.raw_os_error().is_some_and(|code| lost.iter().any(|errno| errno.raw_os_error() == code))

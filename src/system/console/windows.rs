@@ -34,6 +34,11 @@ pub(super) fn screen() -> io::Result<Screen> {
     Err(io::Error::new(io::ErrorKind::Unsupported, "this console knows no control sequences"))
 }
 
+/// A pipe that nobody reads shows when it is written to.
+pub(super) fn is_read() -> bool {
+    true
+}
+
 pub(super) fn is_loss(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::BrokenPipe
 }

@@ -33,6 +33,7 @@ pub(super) struct Ends<'a> {
     system: &'a System,
     pub(super) deadline: Instant,
     index: OnceCell<Index>,
+    in_flight: OnceCell<bool>,
 }
 
 /// Descriptors by what their links say.
@@ -48,7 +49,7 @@ const FUSE: &[u8] = b"/dev/fuse";
 
 impl<'a> Ends<'a> {
     pub(super) fn new(system: &'a System, deadline: Instant) -> Self {
-        Self { system, deadline, index: OnceCell::new() }
+        Self { system, deadline, index: OnceCell::new(), in_flight: OnceCell::new() }
     }
 
     /// Who could put something into a pipe that somebody reads, or take something out of one that
@@ -99,6 +100,22 @@ impl<'a> Ends<'a> {
             those.pids = if all.len() == 1 { all } else { BTreeSet::new() };
         }
         those
+    }
+
+    /// Whether any descriptors are on their way from process to process over a Unix socket, or may be.
+    pub(super) fn are_any_in_flight(&self) -> bool {
+        *self.in_flight.get_or_init(|| {
+            let index = self.index();
+            let is_socket = |(link, _): &(&Vec<u8>, _)| link.starts_with(b"socket:[");
+            let sockets = index.by_link.iter().filter(is_socket);
+            let mut text = Vec::new();
+            let mut carries = |&(pid, fd): &(Pid, i32)| {
+                let descriptors = self.system.descriptors(pid).ok();
+                let info = descriptors.and_then(|of| of.information_of(fd, &mut text).ok());
+                info.is_some_and(|info| info.in_flight > 0) || Instant::now() >= self.deadline
+            };
+            index.cut || sockets.flat_map(|(_, openers)| openers.first()).any(&mut carries)
+        })
     }
 
     fn openers(&self, index: &Index, link: &[u8], fits: impl Fn(&FdInfo) -> bool) -> Those {

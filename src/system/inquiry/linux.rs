@@ -62,7 +62,7 @@ pub(super) fn call(number: i64) -> Option<Call> {
         libc::SYS_epoll_pwait2 => Call::EpollUntil,
         libc::SYS_wait4 => Call::WaitForChild,
         libc::SYS_waitid => Call::WaitForId,
-        libc::SYS_clone => Call::Vfork,
+        libc::SYS_clone | libc::SYS_clone3 => Call::Vfork,
         libc::SYS_futex => Call::Futex,
         libc::SYS_nanosleep => Call::Sleep(0),
         libc::SYS_clock_nanosleep => Call::Sleep(2),

@@ -12,7 +12,7 @@ use super::super::{System, read_record};
 use super::ends::{Ends, Those, Way};
 use super::sample::field;
 use super::{addresses, platform};
-use crate::model::{Awaited, Mounted, PathBytes, Peer, Pid, Wait, What, short};
+use crate::model::{Mounted, PathBytes, Peer, Pid, Wait, Wake, What, short};
 
 /// So many threads of a process are asked.
 const THREADS: usize = 64;
@@ -64,11 +64,11 @@ impl<'a> Asking<'a> {
         let timespec = |at: u64| self.timespec(tid, at);
         // A negative number of milliseconds is no limit.
         let is_limit = |arg: u64| !(arg as i32).is_negative();
-        let one = |thing: Awaited| Wait { tid, any_of: vec![thing], complete: true, timed: false };
+        let one = |thing: Wake| Wait { tid, any_of: vec![thing], complete: true, timed: false };
         Some(match platform::call(number)? {
             Call::Reads => self.through(tid, fd, Way::In),
             Call::Writes => self.through(tid, fd, Way::Out),
-            Call::Accepts => one(Awaited { fd: Some(fd), ..self.listening(tid, fd) }),
+            Call::Accepts => one(Wake { fd: Some(fd), ..self.listening(tid, fd) }),
             // Times out by itself.
             Call::Connects => Wait { timed: true, ..self.through(tid, fd, Way::Out) },
             Call::OnFile => one(self.on_file(tid, fd)),
@@ -90,22 +90,22 @@ impl<'a> Asking<'a> {
                 3 => one(self.file(tid, args[1] as i32, Way::In)),
                 _ => one(self.child(tid, -1)),
             },
-            Call::Vfork => one(self.child(tid, -1)),
+            Call::Vfork => one(Wake { what: What::Vfork, ..self.child(tid, -1) }),
             Call::Futex => {
                 const PRIVATE: u64 = 128;
                 // Memory that is shared can be another process's, too.
                 let by_all = args[1] & PRIVATE != 0;
-                Wait { timed: args[3] != 0, ..one(Awaited { by_all, ..Awaited::of(What::Thread) }) }
+                Wait { timed: args[3] != 0, ..one(Wake { by_all, ..Wake::of(What::Thread) }) }
             }
             Call::Sleep(arg) => {
                 let name = timespec(args[arg]).filter(|_| args[1] & 1 == 0 || arg == 0).map(short);
-                Wait { timed: true, ..one(Awaited { name, ..Awaited::of(What::Timer) }) }
+                Wait { timed: true, ..one(Wake { name, ..Wake::of(What::Timer) }) }
             }
             Call::Signal(limit) => {
                 let timed = limit.is_some_and(|arg| args[arg] != 0);
-                Wait { timed, ..one(Awaited::of(What::Signal)) }
+                Wait { timed, ..one(Wake::of(What::Signal)) }
             }
-            Call::Lock => one(Awaited { fd: Some(fd), ..Awaited::of(What::Lock) }),
+            Call::Lock => one(Wake { fd: Some(fd), ..Wake::of(What::Lock) }),
         })
     }
 
@@ -119,12 +119,12 @@ impl<'a> Asking<'a> {
     }
 
     /// What a thread waits for that reads from a descriptor, or writes to it.
-    fn file(&self, tid: Pid, fd: i32, way: Way) -> Awaited {
-        let thing = self.named(tid, fd, way).unwrap_or_else(|| Awaited::of(What::File));
-        Awaited { fd: Some(fd), ..thing }
+    fn file(&self, tid: Pid, fd: i32, way: Way) -> Wake {
+        let thing = self.named(tid, fd, way).unwrap_or_else(|| Wake::of(What::File));
+        Wake { fd: Some(fd), ..thing }
     }
 
-    fn named(&self, tid: Pid, fd: i32, way: Way) -> Option<Awaited> {
+    fn named(&self, tid: Pid, fd: i32, way: Way) -> Option<Wake> {
         let link = std::fs::read_link(self.system.thread_path(self.pid, tid, &format!("fd/{fd}")));
         let path = link.ok()?;
         let link = path.as_os_str().as_encoded_bytes();
@@ -136,14 +136,14 @@ impl<'a> Asking<'a> {
         }
         if let Some(kind) = link.strip_prefix(b"anon_inode:") {
             return Some(match kind.trim_ascii() {
-                b"[eventfd]" => Awaited::of(What::Call),
-                b"[signalfd]" => Awaited::of(What::Signal),
-                b"[timerfd]" => Awaited::of(What::Timer),
+                b"[eventfd]" => Wake::of(What::Call),
+                b"[signalfd]" => Wake::of(What::Signal),
+                b"[timerfd]" => Wake::of(What::Timer),
                 b"[pidfd]" => self.process_behind(tid, fd),
-                b"inotify" | b"[fanotify]" => Awaited::of(What::Changes),
-                _ => Awaited {
+                b"inotify" | b"[fanotify]" => Wake::of(What::Changes),
+                _ => Wake {
                     name: Some(String::from_utf8_lossy(kind).into_owned()),
-                    ..Awaited::of(What::File)
+                    ..Wake::of(What::File)
                 },
             });
         }
@@ -161,45 +161,47 @@ impl<'a> Asking<'a> {
                 }
                 _ => (What::File, shown()),
             };
-            return Some(Awaited { name, ..Awaited::of(what) });
+            return Some(Wake { name, ..Wake::of(what) });
         }
         if !path.is_absolute() {
-            return Some(Awaited { name: shown(), ..Awaited::of(What::File) });
+            return Some(Wake { name: shown(), ..Wake::of(What::File) });
         }
         if self.system.descriptor(self.pid, tid, fd).is_ok_and(|stat| stat.is_fifo) {
             let pipe = self.pipe(self.ends.of_named_pipe(&path, way), way);
-            return Some(Awaited { name: shown(), ..pipe });
+            return Some(Wake { name: shown(), ..pipe });
         }
-        Some(Awaited { name: shown(), ..self.on_mount(&path) })
+        Some(Wake { name: shown(), ..self.on_mount(&path) })
     }
 
-    fn pipe(&self, mut others: Those, way: Way) -> Awaited {
+    fn pipe(&self, mut others: Those, way: Way) -> Wake {
         // Whoever sleeps in its only thread does nothing to the other end.
         if self.stat.threads == 1 {
             others.pids.remove(&self.pid);
         }
+        // Nobody has it, unless it is on its way to somebody.
+        others.are_all &= !others.pids.is_empty() || !self.ends.are_any_in_flight();
         let what = if way == Way::In { What::Pipe } else { What::FullPipe };
-        done_by(Awaited::of(what), others)
+        done_by(Wake::of(what), others)
     }
 
-    fn socket(&self, inode: u64, way: Way) -> Awaited {
-        let thing = Awaited::of(if way == Way::In { What::Socket } else { What::FullSocket });
+    fn socket(&self, inode: u64, way: Way) -> Wake {
+        let thing = Wake::of(if way == Way::In { What::Socket } else { What::FullSocket });
         let unix = u32::try_from(inode).ok().map(platform::unix_socket);
         if let Some(Ok(Some(socket))) = unix {
             let Some(peer) = socket.peer else { return thing };
             let far = platform::unix_socket(peer).ok().flatten();
             let name = far.and_then(|far| far.name).or(socket.name).map(printable);
-            return done_by(Awaited { name, ..thing }, self.ends.of_socket(peer.into()));
+            return done_by(Wake { name, ..thing }, self.ends.of_socket(peer.into()));
         }
         let Some(found) = self.connection(inode) else { return thing };
         let name = found.remote.map(|remote| remote.to_string());
         match found.peer {
-            Some(peer) => done_by(Awaited { name, ..thing }, self.ends.of_socket(peer)),
-            None => Awaited { name, ..thing },
+            Some(peer) => done_by(Wake { name, ..thing }, self.ends.of_socket(peer)),
+            None => Wake { name, ..thing },
         }
     }
 
-    fn listening(&self, tid: Pid, fd: i32) -> Awaited {
+    fn listening(&self, tid: Pid, fd: i32) -> Wake {
         let link = std::fs::read_link(self.system.thread_path(self.pid, tid, &format!("fd/{fd}")));
         let inode =
             link.ok().and_then(|link| number_in(link.as_os_str().as_encoded_bytes(), b"socket:["));
@@ -208,7 +210,7 @@ impl<'a> Asking<'a> {
             let bound = unix.and_then(|unix| unix.name).map(printable);
             bound.or_else(|| Some(self.connection(inode)?.local.to_string()))
         });
-        Awaited { name, ..Awaited::of(What::Connection) }
+        Wake { name, ..Wake::of(What::Connection) }
     }
 
     /// The connection of a socket, in the process's own network namespace.
@@ -225,26 +227,26 @@ impl<'a> Asking<'a> {
     }
 
     /// The process that a descriptor stands for.
-    fn process_behind(&self, tid: Pid, fd: i32) -> Awaited {
+    fn process_behind(&self, tid: Pid, fd: i32) -> Wake {
         let path = self.system.thread_path(self.pid, tid, &format!("fdinfo/{fd}"));
         let pid = read_record(&path).ok().and_then(|text| field(&text, b"Pid:"));
         let by = pid.and_then(|pid| Pid::try_from(pid).ok()).map(Peer::unknown);
-        Awaited { by_all: by.is_some(), by: by.into_iter().collect(), ..Awaited::of(What::Process) }
+        Wake { by_all: by.is_some(), by: by.into_iter().collect(), ..Wake::of(What::Process) }
     }
 
     /// The child of that number, or any of all.
-    fn child(&self, tid: Pid, number: Pid) -> Awaited {
-        let thing = Awaited::of(What::Child);
+    fn child(&self, tid: Pid, number: Pid) -> Wake {
+        let thing = Wake::of(What::Child);
         // Numbers of another pid namespace are not ours.
         if number > 0 && self.system.inner_number(self.pid).is_none() {
-            return Awaited { by: vec![Peer::unknown(number)], by_all: true, ..thing };
+            return Wake { by: vec![Peer::unknown(number)], by_all: true, ..thing };
         }
         let tids = if self.stat.threads == 1 { vec![tid] } else { self.threads() };
         let children: Option<Vec<Vec<Pid>>> =
             tids.into_iter().map(|tid| self.system.children(self.pid, tid).ok()).collect();
         let by_all = children.is_some();
         let by: Vec<Pid> = children.unwrap_or_default().concat();
-        Awaited {
+        Wake {
             by_all: by_all && !by.is_empty(),
             by: by.into_iter().map(Peer::unknown).collect(),
             ..thing
@@ -255,36 +257,32 @@ impl<'a> Asking<'a> {
         self.system.tids(self.pid).unwrap_or_default()
     }
 
-    fn on_file(&self, tid: Pid, fd: i32) -> Awaited {
+    fn on_file(&self, tid: Pid, fd: i32) -> Wake {
         let thing = self.file(tid, fd, Way::In);
-        if thing.mounted.is_some() {
-            thing
-        } else {
-            Awaited { fd: Some(fd), ..Awaited::of(What::File) }
-        }
+        if thing.mounted.is_some() { thing } else { Wake { fd: Some(fd), ..Wake::of(What::File) } }
     }
 
     /// What a thread waits for that does something to a path; `None` where that cannot be read.
-    fn on_path(&self, tid: Pid, at: u64) -> Option<Awaited> {
+    fn on_path(&self, tid: Pid, at: u64) -> Option<Wake> {
         let mut bytes = self.memory(tid, at, PATH)?;
         bytes.truncate(bytes.iter().position(|byte| *byte == 0)?);
         let named = super::super::path_from_bytes(bytes);
         let folder = std::fs::read_link(self.system.path(self.pid, "cwd")).unwrap_or_default();
         let path: PathBuf = folder.join(named);
         let name = Some(PathBytes::new(path.clone()).display());
-        Some(Awaited { name, ..self.on_mount(&path) })
+        Some(Wake { name, ..self.on_mount(&path) })
     }
 
     /// The file system that a path of the process lies on.
-    fn on_mount(&self, path: &Path) -> Awaited {
+    fn on_mount(&self, path: &Path) -> Wake {
         let mounts = self.mounts.get_or_init(|| self.system.mounts(Some(self.pid)));
-        let Some(mount) = Mount::of_path(mounts, path) else { return Awaited::of(What::File) };
+        let Some(mount) = Mount::of_path(mounts, path) else { return Wake::of(What::File) };
         let mounted = Some(Mounted {
             filesystem: mount.filesystem.clone(),
             source: PathBytes::new(mount.source.clone()).display(),
             point: PathBytes::new(mount.point.clone()).display(),
         });
-        let thing = Awaited { mounted, ..Awaited::of(What::FileSystem) };
+        let thing = Wake { mounted, ..Wake::of(What::FileSystem) };
         let is_fuse = mount.filesystem == "fuse" || mount.filesystem.starts_with("fuse.");
         if is_fuse { done_by(thing, self.ends.of_fuse(mount.device.minor)) } else { thing }
     }
@@ -294,7 +292,7 @@ impl<'a> Asking<'a> {
         const IN: u16 = 1 | 2;
         const OUT: u16 = 4;
         if count == 0 {
-            return self.any(tid, vec![Awaited::of(What::Timer)], true);
+            return self.any(tid, vec![Wake::of(What::Timer)], true);
         }
         let told = (count as usize).min(DESCRIPTORS);
         let Some(bytes) = self.memory_exactly(tid, at, told * 8) else {
@@ -336,7 +334,7 @@ impl<'a> Asking<'a> {
         let things = things.chain(write.iter().map(|fd| (*fd, Way::Out))).take(DESCRIPTORS);
         let mut things: Vec<_> = things.map(|(fd, way)| self.file(tid, fd, way)).collect();
         if things.is_empty() {
-            things.push(Awaited::of(What::Timer));
+            things.push(Wake::of(What::Timer));
         }
         self.any(tid, things, complete)
     }
@@ -368,7 +366,7 @@ impl<'a> Asking<'a> {
         self.any(tid, things, complete)
     }
 
-    fn any(&self, tid: Pid, any_of: Vec<Awaited>, complete: bool) -> Wait {
+    fn any(&self, tid: Pid, any_of: Vec<Wake>, complete: bool) -> Wait {
         Wait { tid, any_of, complete: complete && !self.is_late(), timed: false }
     }
 
@@ -422,9 +420,9 @@ impl Watched {
 }
 
 /// What the others can bring about, whose processes those are.
-fn done_by(thing: Awaited, those: Those) -> Awaited {
+fn done_by(thing: Wake, those: Those) -> Wake {
     let by = those.pids.into_iter().map(Peer::unknown).collect();
-    Awaited { by, by_all: those.are_all, ..thing }
+    Wake { by, by_all: those.are_all, ..thing }
 }
 
 /// `socket:[123]`: the number.

@@ -36,6 +36,7 @@ impl Desk {
         let seen = Seen {
             snapshot: Arc::new(snapshot),
             selection: Ok(Selection::all()),
+            refused: Vec::new(),
             stalled: Duration::ZERO,
         };
         self.state.receive(Report {

@@ -32,6 +32,7 @@ impl Desk {
         let seen = Seen {
             snapshot: Arc::new(snapshot),
             selection: Ok(Selection::all()),
+            refused: Vec::new(),
             stalled: Duration::ZERO,
         };
         desk.state.receive(Report {
@@ -261,8 +262,12 @@ fn a_lock_that_ended_is_grey_and_says_so() {
     let mut desk = Desk::new(samples::busy_machine());
     let mut next = samples::busy_machine();
     next.locks.retain(|lock| !lock.label().contains("postgres"));
-    let seen =
-        Seen { snapshot: Arc::new(next), selection: Ok(Selection::all()), stalled: Duration::ZERO };
+    let seen = Seen {
+        snapshot: Arc::new(next),
+        selection: Ok(Selection::all()),
+        refused: Vec::new(),
+        stalled: Duration::ZERO,
+    };
     desk.state.receive(Report {
         outcome: Ok(seen),
         at: desk.now,
