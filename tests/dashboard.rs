@@ -2,6 +2,9 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[cfg(target_os = "linux")]
+#[path = "dashboard/graph.rs"]
+mod graph;
 #[path = "dashboard/input.rs"]
 mod input;
 #[cfg(target_os = "linux")]

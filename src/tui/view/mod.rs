@@ -2,6 +2,7 @@
 
 mod bar;
 mod detail;
+mod graph;
 mod header;
 mod list;
 mod mine;
@@ -96,11 +97,12 @@ impl Painter<'_> {
         }
     }
 
-    /// What is ours, the table, the tree or the list.
+    /// What is ours, the table, the tree, the graph or the list.
     fn draw_upper(&mut self, area: Rect) {
         match self.state.view {
             _ if self.state.mine.shown => self.draw_mine(area),
             View::Tree => self.draw_tree(area),
+            View::Graph => self.draw_graph(area),
             View::Table if area.width < FRAMED.0 => self.draw_list(area),
             View::Table => self.draw_table(area),
         }

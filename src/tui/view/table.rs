@@ -26,12 +26,16 @@ impl Painter<'_> {
             _ if state.mine.shown => "Mine",
             View::Table => "Locks",
             View::Tree => "Who waits for whom",
+            View::Graph => "Who waits for whom: graph",
         };
         let left = self.pen.title(area, title);
         if state.mine.shown {
             return;
         }
-        let mut said = vec![self.order()];
+        let mut said = match state.view {
+            View::Table | View::Tree => vec![self.order()],
+            View::Graph => Vec::new(),
+        };
         if state.problems {
             said.push("only problems".into());
         }
@@ -40,6 +44,9 @@ impl Painter<'_> {
         }
         if !state.filter.is_empty() {
             said.push(format!("/{}", locktop::model::harmless(state.filter.text())));
+        }
+        if said.is_empty() {
+            return;
         }
         let separator = self.pen.theme.glyphs.horizontal;
         let said = said.join(&format!(" {separator}{separator} "));
@@ -130,7 +137,7 @@ impl Painter<'_> {
             (Some(_), _) if state.rows.total() > 0 && state.problems => {
                 "nothing needs a person; ! shows everything".into()
             }
-            (Some(_), _) if state.view == View::Tree && state.rows.len() > 0 => {
+            (Some(_), _) if state.view != View::Table && state.rows.len() > 0 => {
                 "nobody waits for anybody".into()
             }
             (Some(_), _) => "no lock can be seen".to_owned(),
