@@ -214,12 +214,12 @@ impl<'a> Painter<'a> {
             return Some(format!("and {more} more"));
         }
         let waiter = lock.waiters.get(number)?;
-        let waited = waiter.waited.after(self.later()).short(self.pen.theme.is_ascii());
+        let time = waiter.waited.after(self.later()).short(self.pen.theme.is_ascii());
         let holds = match block.waiters.get(number).map(Vec::as_slice) {
             None | Some([]) => String::new(),
             Some(numbers) => format!(" ({})", list(numbers)),
         };
-        let rest = format!("{holds} {waited}");
+        let rest = format!("{holds} {time}");
         Some(format!("{}{rest}", self.person_in(&waiter.process, room, &rest)))
     }
 
