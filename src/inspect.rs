@@ -4,6 +4,7 @@ mod awaited;
 mod declared;
 mod inquiry;
 mod select;
+mod tracing;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use std::time::Duration;
 use crate::diagnose::{self, diagnose};
 use crate::error::Error;
 use crate::families::{self, Families, Family, Territory};
-use crate::ledger::{Ledger, Memory};
+use crate::ledger::{Ledger, Memory, Testimony};
 use crate::model::{
     Facts, FileId, Lock, LockFacts, LockId, Look, Mechanism, Note, PathBytes, Pid, Process,
     Snapshot, Target,
@@ -24,6 +25,8 @@ use crate::system::on_disk::Found;
 use crate::system::{Resolved, System};
 use inquiry::{About, Inquiry};
 pub use select::Selection;
+pub use tracing::Traced;
+use tracing::Tracks;
 
 /// Somebody who looks once waits so long for what takes a while.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -67,6 +70,8 @@ pub struct Inspector {
     sources: Vec<Box<dyn Source>>,
     ledger: Ledger,
     inquiry: Inquiry,
+    /// The locks of whose holders somebody wants to know more.
+    wonder: HashSet<LockId>,
     scope: Scope,
     /// Who waits for whose end.
     awaited: awaited::Watch,
@@ -78,6 +83,7 @@ pub struct Inspector {
     last: Option<Arc<Snapshot>>,
     glances: u64,
     kept: u64,
+    tracks: Tracks,
 }
 
 impl Inspector {
@@ -104,6 +110,7 @@ impl Inspector {
             sources: vec![Box::<Kernel>::default(), Box::<Files>::default()],
             ledger,
             inquiry: Inquiry::default(),
+            wonder: HashSet::new(),
             scope,
             awaited: awaited::Watch::default(),
             patience: PATIENCE,
@@ -111,6 +118,7 @@ impl Inspector {
             last: None,
             glances: 0,
             kept: 0,
+            tracks: Tracks::default(),
         })
     }
 
@@ -118,6 +126,7 @@ impl Inspector {
     /// kernel tells only numbers, a lock there gets its name back.
     pub fn expect_at(&mut self, targets: &[Target], folders: Folders) {
         self.last = None;
+        self.tracks.expect_named();
         let is_anywhere = |target: &Target| matches!(target, Target::Id(_) | Target::Pid(_));
         self.scope.everywhere = targets.is_empty() || targets.iter().any(is_anywhere);
         for target in targets {
@@ -184,11 +193,15 @@ impl Inspector {
             let known = if is_folder && elsewhere.is_some() {
                 &mut self.scope.folders
             } else {
+                self.tracks.expect_at(&path);
                 &mut self.scope.places
             };
             if !known.contains(&path) {
                 known.push(path);
             }
+        } else {
+            // What comes there has no number yet.
+            self.tracks.expect_anything();
         }
         for path in elsewhere.into_iter().flatten() {
             self.expect_place(Territory::At(path));
@@ -227,7 +240,8 @@ impl Inspector {
         }
     }
 
-    /// Looks once.
+    /// Looks once. What the holders wait for is not asked: see
+    /// [`snapshot_about`](Self::snapshot_about).
     ///
     /// # Errors
     /// When the system's lock table cannot be read.
@@ -245,7 +259,10 @@ impl Inspector {
     /// # Errors
     /// As [`snapshot`](Self::snapshot).
     pub fn look(&mut self) -> Result<Arc<Snapshot>, Error> {
-        let last = self.last.take().filter(|_| !self.families.are_restless());
+        self.aim_trace();
+        let is_restless =
+            self.families.are_restless() || self.inquiry.is_curious() || self.tracks.are_restless();
+        let last = self.last.take().filter(|_| !is_restless);
         self.scope.may_keep = last.is_some();
         let same = last.as_ref().map(|last| self.glance(last)).transpose()?.flatten();
         let seen = match same {
@@ -254,6 +271,7 @@ impl Inspector {
         };
         drop(last);
         let seen = Arc::new(seen);
+        self.tracks.follow(&seen);
         self.scope.names_in_doubt = false;
         // Whoever looks only once need not share it.
         let can_be_kept = self.sources.iter().all(|source| source.can_be_kept());
@@ -276,6 +294,15 @@ impl Inspector {
     /// Lets the next look read the names of all files again, for less than looking anew.
     pub(crate) fn doubt_names(&mut self) {
         self.scope.names_in_doubt = true;
+    }
+
+    /// Has the next looks find out what those are up to who hold a lock, even if nobody waits for it.
+    pub(crate) fn wonder_about(&mut self, lock: Option<LockId>) {
+        let wonder: HashSet<LockId> = lock.into_iter().collect();
+        if wonder != self.wonder {
+            self.wonder = wonder;
+            self.last = None;
+        }
     }
 
     /// Has it called, from any thread, when there is something to be seen that no look has told yet.
@@ -337,10 +364,10 @@ impl Inspector {
         Ok(Some(snapshot))
     }
 
-    /// Looks once, as [`snapshot`](Self::snapshot) does, and finds out in addition what the holders
-    /// of the locks are up to that the targets name: whether they are at work, and what they wait for.
-    /// Of those whose locks somebody waits for every look tells that; this one tells it of the others,
-    /// and watches holders that have just run for a moment, which is less than half a second.
+    /// Looks once, and finds out in addition what those are up to who hold what somebody waits for:
+    /// whether they are at work, and if not, what they wait for themselves, so that a lock can turn out
+    /// to be stuck for that. The same of those who hold the locks that the targets name; these are
+    /// watched for a moment if they have just run, for less than half a second.
     ///
     /// # Errors
     /// As [`snapshot`](Self::snapshot). What a target cannot name is left to
@@ -356,14 +383,18 @@ impl Inspector {
         let facts = self.facts(&[]);
         self.scope.patience = None;
         let (mut facts, _) = facts?;
-        let judged = diagnose(facts.clone());
-        let selections: Vec<Selection> = targets
-            .iter()
-            .filter_map(|target| self.select(&judged, std::slice::from_ref(target), folders).ok())
-            .collect();
-        let is_meant = |lock: &&Lock| selections.iter().any(|meant| meant.contains(lock));
-        let these = judged.locks.iter().filter(is_meant).map(|lock| lock.id.clone()).collect();
-        self.inquiry.enter(&mut facts, About::These(&these), &self.system);
+        let mut these = HashSet::new();
+        if !targets.is_empty() {
+            let judged = diagnose(facts.clone());
+            for target in targets {
+                let meant = self.select(&judged, std::slice::from_ref(target), folders);
+                let meant = meant.unwrap_or(Selection::nothing());
+                let locks = judged.locks.iter().filter(|lock| meant.contains(lock));
+                these.extend(locks.map(|lock| lock.id.clone()));
+            }
+        }
+        let about = About { these: &these, again: false };
+        self.inquiry.enter(&mut facts, about, &self.system);
         Ok(diagnose(facts))
     }
 
@@ -371,8 +402,11 @@ impl Inspector {
     fn look_anew(&mut self, last: Option<&Snapshot>) -> Result<Snapshot, Error> {
         let last_locks = last.map_or(&[][..], |last| &last.locks);
         let (mut facts, kept) = self.facts(last_locks)?;
-        let about = if self.scope.patience.is_some() { About::Waited } else { About::WaitedAgain };
-        self.inquiry.enter(&mut facts, about, &self.system);
+        // Whoever looks but once says so if that is wanted.
+        if self.scope.patience.is_none() {
+            let about = About { these: &self.wonder, again: true };
+            self.inquiry.enter(&mut facts, about, &self.system);
+        }
         let mut snapshot = diagnose(facts);
         if let Some(last) = last.filter(|_| !kept.is_empty()) {
             self.kept += kept.len() as u64;
@@ -407,7 +441,8 @@ impl Inspector {
         let kept_locks = last.iter().filter(|lock| kept.contains(&lock.id));
         self.list_each_once(&mut looks, kept_locks.filter_map(|lock| lock.file).collect());
         self.enter_declared(&mut looks);
-        let mut facts = self.ledger.enter(self.system.now(), looks);
+        let testimony = self.testimony(&mut looks);
+        let mut facts = self.ledger.enter(self.system.now(), looks, &testimony);
         self.awaited = awaited::Watch::begin(&mut facts, &self.system);
         Ok((facts, kept))
     }
@@ -426,6 +461,12 @@ impl Inspector {
                 !is_on_disk(lock) || lock.file.is_none_or(|file| locked.insert(file)) || is_named
             });
         }
+    }
+
+    /// What is known besides what looks show.
+    fn testimony(&mut self, looks: &mut [Look]) -> Testimony {
+        self.tracks.at_once = looks.iter().all(|look| look.absence_is_proof);
+        self.tracks.testify(looks, &self.system)
     }
 
     /// What is known of a process now; `None`: it has ended.

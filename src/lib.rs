@@ -15,7 +15,7 @@ pub mod watch;
 pub use acquire::{Acquire, Guard};
 pub use error::Error;
 pub use families::catalogue;
-pub use inspect::{Folders, Inspector, Selection};
+pub use inspect::{Folders, Inspector, Selection, Traced};
 pub use ledger::Memory;
 pub use model::{Snapshot, Target, TargetError};
 #[doc(hidden)]

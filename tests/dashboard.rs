@@ -2,6 +2,8 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "dashboard/events.rs"]
+mod events;
 #[cfg(target_os = "linux")]
 #[path = "dashboard/graph.rs"]
 mod graph;

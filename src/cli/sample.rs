@@ -153,6 +153,7 @@ pub(crate) fn waiter(position: u32, depth: u32, pid: Pid, command: &str, seconds
         },
         how: How::Kernel,
         tries: None,
+        pause: None,
         blocked_by: Arc::new([]),
         endless: true,
         depth,

@@ -195,6 +195,8 @@ impl LockSketch {
             passed_by: 0,
             how: How::Kernel,
             declared: false,
+            tries: None,
+            pause: None,
         });
         self
     }

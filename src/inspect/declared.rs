@@ -91,5 +91,7 @@ fn request(declared: &Declared, at: Moment) -> Request {
         passed_by: 0,
         how: How::Polling,
         declared: true,
+        tries: None,
+        pause: None,
     }
 }

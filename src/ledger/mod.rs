@@ -9,19 +9,21 @@ mod memory;
 mod readers;
 mod samples;
 mod saved;
+mod testimony;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    AsSeen, Evidence, Facts, FileId, Host, Kept, Lock, LockFacts, LockId, Look, Mechanism, Mode,
-    Moment, Pid, Process, ProcessId, Snapshot, Span,
+    AsSeen, Evidence, Facts, FileId, Host, How, Kept, Lock, LockFacts, LockId, Look, Mechanism,
+    Mode, Moment, Pid, Process, ProcessId, Snapshot, Span,
 };
 use continuity::{Continuity, Gap, Glimpse, Spot, spot};
 pub use memory::Memory;
 use readers::Readers;
 pub(crate) use samples::Samples;
+pub(crate) use testimony::{Since, Testimony};
 
 /// Remembers what looks said.
 #[derive(Debug)]
@@ -81,7 +83,13 @@ impl Ledger {
     }
 
     /// Enters a look of every source, all made just now, and returns all that is known.
-    pub(crate) fn enter(&mut self, at: Moment, mut looks: Vec<Look>) -> Facts {
+    /// `testimony`: what was told of the same locks meanwhile.
+    pub(crate) fn enter(
+        &mut self,
+        at: Moment,
+        mut looks: Vec<Look>,
+        testimony: &Testimony,
+    ) -> Facts {
         let at = looks.iter().map(|look| look.at).max().unwrap_or(at);
         let began = looks.iter().map(|look| look.at.uptime.saturating_sub(look.cost)).min();
         let kept: Vec<Kept> =
@@ -91,8 +99,8 @@ impl Ledger {
         for lock in &mut facts.locks {
             lock.as_seen = as_seen(lock, &facts.processes);
         }
-        self.narrow_ages(&mut facts, &kept);
-        self.narrow_waits(&mut facts);
+        self.narrow_ages(&mut facts, &kept, testimony);
+        self.narrow_waits(&mut facts, testimony);
         let since_last = self.since_last(&facts);
         self.readers.count(&mut facts, since_last);
         self.last = Some(this);
@@ -141,7 +149,7 @@ impl Ledger {
         }
     }
 
-    fn narrow_ages(&mut self, facts: &mut Facts, kept: &[Kept]) {
+    fn narrow_ages(&mut self, facts: &mut Facts, kept: &[Kept], testimony: &Testimony) {
         let glimpses: Vec<Glimpse> =
             facts.locks.iter().map(|lock| Glimpse::of(lock, facts)).collect();
         let continuity = Continuity {
@@ -189,13 +197,27 @@ impl Ledger {
             let before = self.held.remove(&lock.id);
             let absent = self.last.as_ref().is_some_and(|last| last.absence_is_proof)
                 && spot(lock).is_some_and(|spot| !taken_before.contains(&spot));
+            let told = testimony.held.get(&lock.id).copied();
+            let gap = if self.is_unbroken(told) { Gap::None } else { gap };
+            if let Some(told) = told {
+                told.narrow(&mut lock.age, facts.at);
+            }
             let mut tenure = self.continue_tenure(before, gap, facts.at, &lock.age, absent);
+            if let Some(Since { by, not_before: Some(not_before) }) = told {
+                let first_seen = tenure.first_seen;
+                tenure = Tenure::new(by.min(tenure.since), Some(not_before), first_seen);
+            }
             tenure.narrow(&mut lock.age, facts.at);
             tenure.glimpse = Some(glimpse);
             held.insert(lock.id.clone(), tenure);
         }
         self.held = held;
         self.any_interrupted = self.held.values().any(|tenure| tenure.interrupted);
+    }
+
+    /// Whether it was told to be held since before the last look, which showed it too.
+    fn is_unbroken(&self, told: Option<Since>) -> bool {
+        told.zip(self.last.as_ref()).is_some_and(|(told, last)| told.by <= last.began)
     }
 
     /// Where locks were at the last look, if any is new: one that goes by another name now, or has
@@ -207,7 +229,7 @@ impl Ledger {
         self.held.values().filter_map(|tenure| tenure.glimpse.as_ref()?.spot).collect()
     }
 
-    fn narrow_waits(&mut self, facts: &mut Facts) {
+    fn narrow_waits(&mut self, facts: &mut Facts, testimony: &Testimony) {
         let since_last = self.since_last(facts);
         let processes = &facts.processes;
         let mut waiting = HashMap::new();
@@ -219,6 +241,11 @@ impl Ledger {
                 let process = request.pid.and_then(|pid| processes.get(&pid)?.id());
                 let (Some(process), Some(tid)) = (process, request.tid) else { continue };
                 let key = (lock.table_file, process, tid);
+                let told = lock.table_file.and_then(|file| testimony.waiting.get(&(file, tid)));
+                if let Some(since) = told {
+                    let since = Since { by: *since, not_before: Some(*since) };
+                    since.narrow(&mut request.waited, facts.at);
+                }
                 let before = self.waiting.remove(&key);
                 let slept =
                     request.last_ran.zip(since_last).is_some_and(|(ran, since)| ran >= since);
@@ -265,8 +292,10 @@ impl Ledger {
 
 impl LastLook {
     fn of(facts: &Facts, began: Duration) -> Self {
-        let is_nameless =
-            |lock: &&LockFacts| lock.requests.iter().any(|request| request.tid.is_none());
+        let is_nameless = |lock: &&LockFacts| {
+            let mut queued = lock.requests.iter().filter(|request| request.how != How::Polling);
+            queued.any(|request| request.tid.is_none())
+        };
         let nameless = facts.locks.iter().filter(is_nameless);
         Self {
             began,

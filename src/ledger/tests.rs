@@ -96,6 +96,8 @@ impl Table {
             passed_by: 0,
             how: How::Kernel,
             declared: false,
+            tries: None,
+            pause: None,
         };
         request.waited.at_least(idle, Evidence::Scheduler);
         self.locks[0].requests.push(request);
@@ -116,7 +118,7 @@ impl Table {
             kept: self.kept,
             processes: self.processes,
         };
-        ledger.enter(at, vec![look])
+        ledger.enter(at, vec![look], &Testimony::default())
     }
 }
 

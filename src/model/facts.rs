@@ -253,4 +253,8 @@ pub struct Request {
     pub how: How,
     /// Whether its process says of itself that it waits until it gets this.
     pub declared: bool,
+    /// Where it polls: how often it has tried,
+    pub tries: Option<u64>,
+    /// and the mean time from one try to the next.
+    pub pause: Option<Duration>,
 }

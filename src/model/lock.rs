@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
@@ -275,6 +276,9 @@ pub struct Waiter {
     pub how: How,
     /// How often it has tried, where it polls.
     pub tries: Option<u64>,
+    /// The mean time from one try to the next, where it polls.
+    #[serde(skip)]
+    pub pause: Option<Duration>,
     /// Everything that has to go first; one list for all who want the same.
     pub blocked_by: Arc<[Blocker]>,
     /// Whether nothing speaks against its waiting without end: it was told rather than inferred, and no

@@ -16,6 +16,7 @@ mod process;
 mod snapshot;
 mod span;
 mod target;
+mod tracing;
 mod waiting;
 mod words;
 
@@ -40,5 +41,6 @@ pub use process::{Parent, Pid, Process, ProcessId, State};
 pub use snapshot::{Deadlock, Host, Member, Moment, Note, Snapshot};
 pub use span::{Evidence, Span};
 pub use target::{FAMILIES, SCHEMES, Target, TargetError};
+pub use tracing::Tracing;
 pub use waiting::{Mounted, Peer, Progress, Sample, Wait, Wake, What};
 pub use words::short;

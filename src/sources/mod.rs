@@ -3,6 +3,7 @@
 mod discovered;
 mod files;
 mod kernel;
+pub(crate) mod trace;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -36,7 +36,7 @@ impl Bell {
         Self(Arc::new(ring))
     }
 
-    pub(super) fn ring(&self) {
+    pub(crate) fn ring(&self) {
         (self.0)();
     }
 }

@@ -48,6 +48,12 @@ pub(super) fn cpu_time() -> Option<Duration> {
     Some(Duration::new(spent.tv_sec.cast_unsigned(), spent.tv_nsec as u32))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "other systems may not tell")]
+pub(super) fn thread_time() -> Option<Duration> {
+    let spent = clock_gettime(ClockId::ThreadCPUTime);
+    Some(Duration::new(spent.tv_sec.cast_unsigned(), spent.tv_nsec as u32))
+}
+
 /// Gives the memory back that was freed: much of what a look takes is free when it is over, and the
 /// GNU allocator keeps it.
 #[expect(unsafe_code, reason = "no wrapper exists")]

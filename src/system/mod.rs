@@ -34,6 +34,7 @@ mod pulse;
 mod relatives;
 pub(crate) mod rights;
 mod scheduler;
+pub(crate) mod trace;
 pub(crate) mod wait_mark;
 
 #[cfg(target_os = "linux")]
@@ -102,6 +103,11 @@ pub(crate) fn cpu_time() -> Option<Duration> {
     platform::cpu_time()
 }
 
+/// The same of the calling thread.
+pub(crate) fn thread_time() -> Option<Duration> {
+    platform::thread_time()
+}
+
 /// Gives the memory back to the system that was freed, where the allocator does not.
 pub(crate) fn give_memory_back() {
     platform::give_memory_back();
@@ -160,6 +166,11 @@ impl System {
         }
     }
 
+    /// The same system, for another thread.
+    pub(crate) fn again(&self) -> Self {
+        Self::with_proc(&self.proc)
+    }
+
     /// The machine's name, and what identifies this run of its kernel.
     pub(crate) fn host(&self) -> Host {
         let boot_id = std::fs::read_to_string(self.proc.join("sys/kernel/random/boot_id"));
@@ -180,6 +191,15 @@ impl System {
         // PROC_PID_INIT_INO of the kernel's include/uapi/linux/nsfs.h.
         std::fs::read_link(self.proc.join("self/ns/pid"))
             .is_ok_and(|link| link == Path::new("pid:[4026531836]"))
+    }
+
+    /// Whether our clock since boot is the machine's: a time namespace can have another.
+    pub(crate) fn has_clock_of_machine(&self) -> bool {
+        let offsets = std::fs::read_to_string(self.proc.join("self/timens_offsets"));
+        // A kernel without time namespaces has no such file.
+        offsets.map_or(true, |text| {
+            text.lines().all(|line| line.split_whitespace().skip(1).all(|offset| offset == "0"))
+        })
     }
 
     /// All processes, by number.
@@ -231,6 +251,12 @@ impl System {
     /// The same of one of its threads.
     pub(crate) fn thread_stat(&self, pid: Pid, tid: Pid) -> io::Result<Stat> {
         parse_stat(&read_record(&self.thread_path(pid, tid, "stat"))?)
+    }
+
+    /// The process that a thread belongs to.
+    pub(crate) fn process_of(&self, tid: Pid) -> Option<Pid> {
+        let text = read_record(&self.path(tid, "status")).ok()?;
+        Some(procfs::status::Status::parse(&text)?.process)
     }
 
     /// The kernel function in which a thread sleeps; `None` where it does not or may not be known.
@@ -294,7 +320,7 @@ impl System {
         }
     }
 
-    fn is_this_machine(&self) -> bool {
+    pub(crate) fn is_this_machine(&self) -> bool {
         self.proc == Path::new("/proc")
     }
 

@@ -23,6 +23,10 @@ pub(super) fn cpu_time() -> Option<Duration> {
     None
 }
 
+pub(super) fn thread_time() -> Option<Duration> {
+    None
+}
+
 pub(super) fn give_memory_back() {}
 
 pub(super) fn ticks_per_second() -> u64 {

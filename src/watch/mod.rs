@@ -38,7 +38,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::Error;
 use crate::inspect::{Folders, Inspector, Selection};
-use crate::model::{Event, Note, Snapshot, Target};
+use crate::model::{Event, LockId, Note, Snapshot, Target};
 use crate::system::{cpu_time, give_memory_back};
 use acts::Acts;
 use events::Chronicle;
@@ -143,6 +143,7 @@ impl Watcher {
                 inspector.doubt_names();
             }
             inspector.spotted(&spotted.take_spotted());
+            inspector.wonder_about(spotted.chosen());
             if wishes.grown {
                 inspector.folders_came();
             }
@@ -192,6 +193,12 @@ impl Watcher {
     /// Looks as soon as the look that is under way, if any, has ended.
     pub fn look_now(&self) {
         self.wakes.change(|wishes| wishes.asked.now = true);
+    }
+
+    /// Has the next looks find out what the holders of this lock are up to, even if nobody waits for
+    /// it: whether they are at work, and what they wait for.
+    pub fn wonder_about(&self, lock: Option<LockId>) {
+        self.wakes.lock().chosen = lock;
     }
 
     /// Stops looking until [`resume`](Self::resume); a look that is under way is still reported.
@@ -324,6 +331,8 @@ struct Wishes {
     asked: Asked,
     /// Where something has come or gone.
     spotted: Vec<PathBuf>,
+    /// The lock of whose holders somebody wants to know more.
+    chosen: Option<LockId>,
     paused: bool,
     stop: bool,
 }
@@ -357,6 +366,10 @@ impl Wakes {
 
     fn take_spotted(&self) -> Vec<PathBuf> {
         std::mem::take(&mut self.lock().spotted)
+    }
+
+    fn chosen(&self) -> Option<LockId> {
+        self.lock().chosen.clone()
     }
 
     fn change(&self, change: impl FnOnce(&mut Wishes)) {

@@ -20,7 +20,7 @@ mod screen;
 
 pub use actor::Actor;
 pub use kernel::{Record, blocked_threads, records, state, wait_until};
-pub use need::{Need, all_met};
+pub use need::{Need, all_met, tracefs};
 pub use playground::{Playground, send, somebody_is_in_charge};
 pub use report::{Report, pids};
 pub use scene::{Scene, Shell, Viewer};

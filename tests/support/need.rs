@@ -2,8 +2,10 @@
 
 use std::env;
 use std::fs;
-use std::io::Write as _;
-use std::path::Path;
+use std::io::{self, Write as _};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// The capability that mounts and namespaces take.
 const SYS_ADMIN: u64 = 1 << 21;
@@ -19,6 +21,8 @@ pub enum Need {
     File(&'static str),
     /// A file system that the kernel can mount.
     FileSystem(&'static str),
+    /// That the kernel's tracepoints of locks can be used: root, in the first pid namespace.
+    Tracing,
 }
 
 impl Need {
@@ -30,6 +34,13 @@ impl Need {
             Self::File(path) => (!Path::new(path).exists()).then(|| path.into()),
             Self::FileSystem(name) => {
                 (!is_file_system(name)).then(|| format!("the file system {name}"))
+            }
+            Self::Tracing => {
+                let events = tracefs().map(|folder| folder.join("events/filelock"));
+                let there = events.as_ref().is_ok_and(|events| events.exists());
+                let first = fs::read_link("/proc/self/ns/pid")
+                    .is_ok_and(|link| link == Path::new("pid:[4026531836]"));
+                (!there || !first).then(|| "the kernel's tracepoints of locks".into())
             }
         }
     }
@@ -47,7 +58,7 @@ pub fn all_met(needs: &[Need]) -> bool {
     assert!(env::var_os("CI").is_none_or(|ci| ci != "true"), "this test needs {missing}");
     let name = std::thread::current().name().unwrap_or("a test").to_owned();
     // Not `eprintln!`, which the test harness would hide.
-    let _ = writeln!(std::io::stderr(), "{name}: skipped: needs {missing}");
+    let _ = writeln!(io::stderr(), "{name}: skipped: needs {missing}");
     false
 }
 
@@ -58,6 +69,24 @@ pub fn program(name: &str) -> Option<String> {
         .chain(["/usr/sbin", "/sbin"])
         .map(|folder| format!("{folder}/{name}"))
         .find(|file| Path::new(file).is_file())
+}
+
+/// The kernel's tracing folder, mounted for this process alone.
+pub fn tracefs() -> io::Result<PathBuf> {
+    use std::os::fd::AsRawFd as _;
+
+    use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
+    use rustix::mount::{fsconfig_create, fsmount, fsopen};
+    static MOUNT: OnceLock<io::Result<OwnedFd>> = OnceLock::new();
+    let mount = MOUNT.get_or_init(|| {
+        let context = fsopen("tracefs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        fsconfig_create(&context)?;
+        Ok(fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?)
+    });
+    match mount {
+        Ok(mount) => Ok(PathBuf::from(format!("/proc/self/fd/{}", mount.as_raw_fd()))),
+        Err(error) => Err(error.kind().into()),
+    }
 }
 
 fn is_root() -> bool {

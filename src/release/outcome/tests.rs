@@ -124,6 +124,7 @@ fn the_end_of_a_waiter_reads_well() {
         waited: Span::default(),
         how: How::Kernel,
         tries: None,
+        pause: None,
         blocked_by: Arc::new([]),
         endless: false,
         depth: 1,

@@ -121,6 +121,8 @@ impl Waiter {
             passed_by: 0,
             how: How::Kernel,
             declared: false,
+            tries: None,
+            pause: None,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod bar;
 mod detail;
+mod events;
 mod graph;
 mod header;
 mod list;
@@ -100,6 +101,7 @@ impl Painter<'_> {
     /// What is ours, the table, the tree, the graph or the list.
     fn draw_upper(&mut self, area: Rect) {
         match self.state.view {
+            _ if self.state.log.shown => self.draw_events(area),
             _ if self.state.mine.shown => self.draw_mine(area),
             View::Tree => self.draw_tree(area),
             View::Graph => self.draw_graph(area),

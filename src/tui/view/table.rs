@@ -23,6 +23,7 @@ impl Painter<'_> {
     pub(super) fn draw_list_title(&mut self, area: Rect) {
         let state = self.state;
         let title = match state.view {
+            _ if state.log.shown => "Events",
             _ if state.mine.shown => "Mine",
             View::Table => "Locks",
             View::Tree => "Who waits for whom",
@@ -32,14 +33,16 @@ impl Painter<'_> {
         if state.mine.shown {
             return;
         }
-        let mut said = match state.view {
-            View::Table | View::Tree => vec![self.order()],
-            View::Graph => Vec::new(),
+        let order = match state.view {
+            _ if state.log.shown => Some("newest first".into()),
+            View::Table | View::Tree => Some(self.order()),
+            View::Graph => None,
         };
-        if state.problems {
+        let mut said: Vec<String> = order.into_iter().collect();
+        if state.problems && !state.log.shown {
             said.push("only problems".into());
         }
-        if !state.marks.is_empty() {
+        if !state.marks.is_empty() && !state.log.shown {
             said.push(format!("{} marked", state.marks.len()));
         }
         if !state.filter.is_empty() {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::*;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Testimony};
 use crate::model::{
     AsSeen, Certainty, Details, Device, EventKind, Evidence, Grant, Host, How, LockFacts, Look,
     Mode, Naming, Range, Request, Sharer, Span, State, Taker,
@@ -214,7 +214,7 @@ impl World {
             declared: Vec::new(),
             processes: self.processes(),
         };
-        let facts = self.ledger.enter(self.moment(), vec![look]);
+        let facts = self.ledger.enter(self.moment(), vec![look], &Testimony::default());
         let snapshot = Arc::new(crate::diagnose::diagnose(facts));
         let mut chronicle = std::mem::take(&mut self.chronicle);
         let selection = self.selection.clone();
@@ -283,6 +283,8 @@ impl World {
             waited: self.idle(pid),
             last_ran: Some(self.now.saturating_sub(self.people[&pid].ran_at)),
             passed_by: 0,
+            tries: None,
+            pause: None,
             how: How::Kernel,
             declared: false,
         };
