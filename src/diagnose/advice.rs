@@ -9,13 +9,12 @@ pub(super) use go_on::resume;
 pub(crate) use on_disk::release_of;
 
 use std::cmp::Reverse;
-use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
 use crate::model::{
-    Certainty, Deadlock, Lock, LockId, Mechanism, Member, Pid, Process, Range, Snapshot, State,
-    Verdict, harmless,
+    Certainty, Deadlock, Lock, Mechanism, Member, Pid, Process, Range, Snapshot, State, Verdict,
+    harmless,
 };
 
 use super::explain::{self, Link, People};
@@ -46,7 +45,9 @@ impl Advice {
 /// What can be done about a lock.
 pub(super) fn for_lock(lock: &Lock, snapshot: &Snapshot) -> Vec<Advice> {
     if lock.mechanism == Mechanism::Exists {
-        return on_disk::advice(lock, snapshot);
+        let mut next = out_of_circles(lock, snapshot);
+        next.extend(on_disk::advice(lock, snapshot));
+        return next;
     }
     let mut next = Vec::new();
     let processes = processes_of(lock);
@@ -58,10 +59,7 @@ pub(super) fn for_lock(lock: &Lock, snapshot: &Snapshot) -> Vec<Advice> {
             next.push(Advice::plain("Nothing needs to be done: nobody waits for it."));
         }
         Verdict::Deadlock => {
-            let is_in = |circle: &&Deadlock| circle.locks.contains(&lock.id);
-            let circles: Vec<_> = snapshot.deadlocks.iter().filter(is_in).collect();
-            next.extend(open(&circles, snapshot));
-            next.extend(circles.first().map(|circle| prevention(circle)));
+            next.extend(out_of_circles(lock, snapshot));
         }
         Verdict::Split => {
             next.push(both_halves(lock));
@@ -87,6 +85,15 @@ pub(super) fn for_lock(lock: &Lock, snapshot: &Snapshot) -> Vec<Advice> {
         }
     }
     next.extend(on_disk::breaking(lock).or_else(|| hands_off(lock)));
+    next
+}
+
+/// How to open the circles that a lock is in, and to keep them from coming back.
+fn out_of_circles(lock: &Lock, snapshot: &Snapshot) -> Vec<Advice> {
+    let is_in = |circle: &&Deadlock| circle.locks.contains(&lock.id);
+    let circles: Vec<_> = snapshot.deadlocks.iter().filter(is_in).collect();
+    let mut next = open(&circles, snapshot);
+    next.extend(circles.first().map(|circle| prevention(circle)));
     next
 }
 
@@ -257,7 +264,9 @@ pub(super) fn end_all(processes: &[&Process]) -> Advice {
 
 /// To open these circles, each by ending as few as possible.
 pub(super) fn open(circles: &[&Deadlock], snapshot: &Snapshot) -> Vec<Advice> {
-    let mut ways: Vec<_> = circles.iter().filter_map(|circle| cheapest(circle, snapshot)).collect();
+    let people = People::of(snapshot);
+    let mut ways: Vec<_> =
+        circles.iter().filter_map(|circle| cheapest(circle, snapshot, &people)).collect();
     ways.sort_by_key(|(victims, _)| victims.len());
     let mut next = Vec::new();
     if circles.iter().any(|circle| !circle.certain) {
@@ -274,18 +283,19 @@ pub(super) fn open(circles: &[&Deadlock], snapshot: &Snapshot) -> Vec<Advice> {
 }
 
 /// To end the member of a circle that is likely to lose the least, and who that is.
-fn cheapest<'a>(circle: &Deadlock, snapshot: &'a Snapshot) -> Option<(Vec<&'a Process>, Advice)> {
+fn cheapest<'a>(
+    circle: &Deadlock,
+    snapshot: &Snapshot,
+    people: &People<'a>,
+) -> Option<(Vec<&'a Process>, Advice)> {
     let circles_of = |pid| {
         let is_in = |circle: &&Deadlock| circle.members.iter().any(|member| member.pid == pid);
         snapshot.deadlocks.iter().filter(is_in).count()
     };
-    let ids: HashSet<_> = circle.locks.iter().collect();
-    let locks = snapshot.locks.iter().filter(|lock| ids.contains(&lock.id));
-    let locks: HashMap<_, _> = locks.map(|lock| (&lock.id, lock)).collect();
     let mut ways: Vec<_> = circle
         .members
         .iter()
-        .map(|member| (circles_of(member.pid), sharers(member, &locks)))
+        .map(|member| (circles_of(member.pid), keepers(member, people)))
         .filter(|(_, victims)| !victims.is_empty() && !victims.iter().any(|by| by.kernel_thread))
         .collect();
     // Few to end, for many circles; then the youngest, which has done the least.
@@ -314,13 +324,10 @@ fn cheapest<'a>(circle: &Deadlock, snapshot: &'a Snapshot) -> Option<(Vec<&'a Pr
     Some((victims.clone(), advice))
 }
 
-/// Everyone who keeps what a member of a circle keeps, through the same open file.
-fn sharers<'a>(member: &Member, locks: &HashMap<&LockId, &'a Lock>) -> Vec<&'a Process> {
-    let Some(lock) = locks.get(&member.holds) else { return Vec::new() };
-    let mut grants = lock.holders.iter().filter(|holder| holder.process.pid == Some(member.pid));
-    let Some(grant) = grants.next().map(|holder| holder.grant) else { return Vec::new() };
-    let sharers = lock.holders.iter().filter(|holder| holder.grant == grant);
-    sharers.map(|holder| &*holder.process).collect()
+/// Those whose end lets go of what a member of a circle keeps; nobody where one of them is unknown.
+fn keepers<'a>(member: &Member, people: &People<'a>) -> Vec<&'a Process> {
+    let keepers: Option<_> = member.keepers.iter().map(|&pid| people.get(pid)).collect();
+    keepers.unwrap_or_default()
 }
 
 fn prevention(circle: &Deadlock) -> Advice {

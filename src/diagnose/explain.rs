@@ -14,8 +14,8 @@ use crate::model::{
 };
 
 use super::advice::{self, Advice};
-use super::phrase;
 use super::verdict::STEPS;
+use super::{chains, phrase};
 
 pub(super) use chain::{Link, behind as chain_behind};
 pub(super) use queue::{behind, waits};
@@ -113,6 +113,7 @@ fn sentences(lock: &Lock, snapshot: &Snapshot, people: &People<'_>) -> Vec<Strin
     if circles.len() > CIRCLES {
         sentences.push(format!("It is part of {} more circles.", circles.len() - CIRCLES));
     }
+    sentences.extend(chains::told(lock, &circles));
     sentences.extend(holders::doing(lock, snapshot, &reason));
     sentences.extend(chain::told(lock, snapshot, people));
     sentences.extend(holders::themselves(lock, &reason));
@@ -144,8 +145,9 @@ fn waiting(lock: &Lock) -> Option<String> {
 pub(super) fn told_circle(circle: &Deadlock, snapshot: &Snapshot, people: &People<'_>) -> String {
     let steps = circle.members.iter().enumerate().take(MEMBERS).map(|(number, member)| {
         let next = &circle.members[(number + 1) % circle.members.len()];
-        let next = if next.pid == member.pid { "it".into() } else { people.name(next.pid) };
-        let wants = label(snapshot, &member.wants);
+        let next = if next.waits() == member.pid { "it".into() } else { people.name(next.pid) };
+        let asker = member.through.map(|asker| people.name(asker));
+        let wants = phrase::through_a_child(asker.as_deref()) + &label(snapshot, &member.wants);
         format!("{} waits for {wants}, which {next} keeps", people.name(member.pid))
     });
     let mut steps = steps.collect::<Vec<_>>().join("; ");

@@ -23,7 +23,10 @@ pub fn explain_process(pid: Pid, snapshot: &Snapshot) -> Explanation {
     let wanted: Vec<_> = snapshot.locks.iter().flat_map(|lock| wanted_by(pid, lock)).collect();
 
     let process = people.get(pid);
-    let is_in = |circle: &&Deadlock| circle.members.iter().any(|member| member.pid == pid);
+    let is_in = |circle: &&Deadlock| {
+        let mut members = circle.members.iter();
+        members.any(|member| member.pid == pid || member.waits() == pid)
+    };
     let circles: Vec<_> = snapshot.deadlocks.iter().filter(is_in).collect();
     let mut sentences = several(&circles, |circle| explain::told_circle(circle, snapshot, &people));
     sentences.extend(troubles(&held));
