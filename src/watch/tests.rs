@@ -62,6 +62,7 @@ fn seen() -> Seen {
         selection: Ok(Selection::all()),
         refused: Vec::new(),
         stalled: Duration::ZERO,
+        tracing: Box::default(),
     }
 }
 
