@@ -120,6 +120,9 @@ impl Ledger {
         self.any_interrupted = self.held.values().any(|tenure| tenure.interrupted);
         for lock in &mut snapshot.locks {
             self.age(lock, passed, at);
+            if let Some(behind) = &mut lock.behind {
+                behind.pass(passed);
+            }
             for waiter in &mut lock.waiters {
                 waiter.waited.pass(passed);
                 let key = waiter.process.id().zip(waiter.tid);
@@ -158,8 +161,10 @@ impl Ledger {
             .locks
             .iter()
             .zip(&glimpses)
-            .map(|(lock, now)| {
-                before(lock).map_or(Gap::Possible, |before| continuity.judge(before, now))
+            .map(|(lock, now)| match before(lock) {
+                _ if self.is_unbroken(testimony.held.get(&lock.id)) => Gap::None,
+                Some(before) => continuity.judge(before, now),
+                None => Gap::Possible,
             })
             .collect();
         let places = kept.iter().filter_map(|kept| {
@@ -195,7 +200,6 @@ impl Ledger {
             let absent = self.last.as_ref().is_some_and(|last| last.absence_is_proof)
                 && spot(lock).is_some_and(|spot| !taken_before.contains(&spot));
             let told = testimony.held.get(&lock.id).copied();
-            let gap = if self.is_unbroken(told) { Gap::None } else { gap };
             if let Some(told) = told {
                 told.narrow(&mut lock.age, facts.at);
             }
@@ -213,7 +217,7 @@ impl Ledger {
     }
 
     /// Whether it was told to be held since before the last look, which showed it too.
-    fn is_unbroken(&self, told: Option<Since>) -> bool {
+    fn is_unbroken(&self, told: Option<&Since>) -> bool {
         told.zip(self.last.as_ref()).is_some_and(|(told, last)| told.by <= last.began)
     }
 
@@ -350,6 +354,7 @@ fn join(host: Host, at: Moment, looks: Vec<Look>) -> Facts {
         locks: Vec::new(),
         retaken: Vec::new(),
         processes: BTreeMap::new(),
+        awaited: BTreeMap::new(),
     };
     for look in looks {
         facts.cost += look.cost;

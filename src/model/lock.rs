@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::{Details, FileId, Grant, Method, OnDisk, PathBytes, Pid, Process, Range, Span};
+use super::{Behind, Details, FileId, Grant, Method, OnDisk, PathBytes, Pid, Process, Range, Span};
 
 /// What makes a lock exclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -122,6 +122,17 @@ impl LockId {
     /// The kind of lock, and the bytes of which file.
     fn parts(&self) -> Option<(&str, &str)> {
         self.0.strip_prefix('@')?.split_once(':')
+    }
+
+    /// The word for what kind of lock it is.
+    pub(crate) fn family(&self) -> &str {
+        self.parts().map_or("", |(family, _)| family)
+    }
+
+    /// Whether it is of bytes of that file.
+    pub(crate) fn is_in(&self, file: FileId) -> bool {
+        let place = self.parts().and_then(|(_, place)| place.strip_prefix(&file.to_string()));
+        place.is_some_and(|rest| rest.starts_with(':'))
     }
 
     /// Whether the two are of the same bytes of the same file, whatever kinds of lock they name.
@@ -293,6 +304,26 @@ pub struct Waiter {
     pub place: u32,
 }
 
+impl Waiter {
+    /// How it tries, if it stands in no queue: `tries every 1.0s, 214 times so far`.
+    #[must_use]
+    pub fn trying(&self) -> Option<String> {
+        if self.how != How::Polling {
+            return None;
+        }
+        Some(match (self.pause, self.tries) {
+            (Some(pause), Some(tries)) if pause < Duration::from_secs(1) => {
+                format!("tries every {}ms, {tries} times so far", pause.as_millis())
+            }
+            (Some(pause), Some(tries)) => {
+                format!("tries every {}, {tries} times so far", super::short(pause))
+            }
+            (None, Some(tries)) => format!("has tried {tries} times"),
+            (_, None) => "tries again and again".into(),
+        })
+    }
+}
+
 /// The life of a lock that runs out by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Lease {
@@ -401,6 +432,9 @@ pub struct Lock {
     pub records: Arc<[Record]>,
     /// Who wants it, in the order in which their turn comes.
     pub waiters: Vec<Waiter>,
+    /// All who wait behind it, directly or not; `None` where nobody waits for it, and where the chains
+    /// are too many to be followed.
+    pub behind: Option<Behind>,
     /// For locks that run out.
     pub lease: Option<Lease>,
     /// The number that orders grants, for locks that have one.

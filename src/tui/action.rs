@@ -31,6 +31,8 @@ pub(super) enum Action {
     ScrollDetail(Step),
     /// Change between the table and who waits for whom.
     Tree,
+    /// Change between the table and what the chosen lock has to do with others.
+    Graph,
     /// Show only what needs a person, or everything.
     Problems,
     /// Wait for the chosen lock, or take it.
@@ -53,6 +55,8 @@ pub(super) enum Action {
     ChooseMine(Number),
     /// Show what has happened, or the list again.
     Events,
+    /// Begin to trace locks, or end that.
+    Trace,
     /// Choose an event by its number.
     ChooseEvent(u64),
     /// Choose the lock of the chosen event in the list.
@@ -161,6 +165,7 @@ impl Action {
             Self::ScrollDetail(Step::Lines(_)) => "explanation: scroll down",
             Self::ScrollDetail(step) => Self::Move(*step).what(),
             Self::Tree => "who waits for whom, and back",
+            Self::Graph => "boxes and lines around the selected lock, and back",
             Self::Problems => "only what needs a person; again: everything",
             Self::Ask(Purpose::Wait) => "wait until the selected lock is free, and ring",
             Self::Ask(Purpose::Take) => "take the selected lock when free, ring, and hold it",
@@ -169,6 +174,7 @@ impl Action {
             Self::Mine => "what you wait for, hold and free, and back",
             Self::Events => "what has happened, newest first, and back",
             Self::GoTo => "its lock in the list",
+            Self::Trace => "trace, for exact times (root), or stop it",
             Self::Mark => "mark; what is marked is freed together",
             Self::Release => "ways to free the lock, or the marked ones",
             Self::LookAgain => "look anew",

@@ -24,6 +24,7 @@ fn snapshot(locks: Vec<LockFacts>) -> Snapshot {
         locks,
         retaken: Vec::new(),
         processes: BTreeMap::new(),
+        awaited: BTreeMap::new(),
     })
 }
 
@@ -62,6 +63,7 @@ fn seen() -> Seen {
         selection: Ok(Selection::all()),
         refused: Vec::new(),
         stalled: Duration::ZERO,
+        tracing: Box::default(),
     }
 }
 
