@@ -9,6 +9,7 @@ mod pairs;
 mod parties;
 mod telling;
 mod waits;
+mod window;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -22,7 +23,6 @@ use crate::model::{
     Snapshot, Waiter,
 };
 use pairs::Pairs;
-use parties::Exchange;
 use telling::{Telling, Turn};
 use waits::{Turnover, Wait};
 
@@ -128,7 +128,19 @@ struct Before<'a> {
     /// When that look began, and when it ended, as time since boot.
     began: Duration,
     at: Duration,
-    wanted: bool,
+}
+
+impl Missing {
+    fn before(&self) -> Before<'_> {
+        Before { lock: &self.lock, began: self.began, at: self.at }
+    }
+}
+
+impl MissedWait {
+    fn wait(&self) -> Wait<'_> {
+        let Self { lock, waiter, began, at, wanted } = self;
+        Wait { lock, waiter, began: *began, at: *at, wanted: *wanted, missed: true }
+    }
 }
 
 /// What locks are on, as far as they keep each other out.
@@ -210,79 +222,48 @@ impl Chronicle {
         let pairs = Pairs::of(&last.snapshot, now);
         let seen_before = |lock: &Lock| last.selection.contains(lock);
         let wanted = |lock: &Lock| selection.contains(lock);
-        let before = |lock| Before {
-            lock,
-            began: began(&last.snapshot),
-            at: last.snapshot.at.uptime,
-            wanted: false,
-        };
+        let (began, at) = (began(&last.snapshot), last.snapshot.at.uptime);
+        let before = |lock| Before { lock, began, at };
 
         let mut turns: Vec<Turn<'_>> = Vec::new();
         for (old, new) in pairs.changed {
-            let is_wanted = seen_before(old) || wanted(new);
-            let before = Before { wanted: is_wanted, ..before(old) };
-            let exchange = Exchange::between(old, new, now.retaken.contains(&new.id));
-            turns.push(Turn { before: Some(before), now: Some(new), exchange, wanted: is_wanted });
+            turns.push(Turn::between(before(old), new, now, seen_before(old) || wanted(new)));
         }
-        let mut come_back = Vec::new();
         for new in pairs.come {
-            let is_wanted = wanted(new);
-            let Some(old) = missing.get(&new.id) else {
-                let exchange = Exchange::arrival(new);
-                turns.push(Turn { before: None, now: Some(new), exchange, wanted: is_wanted });
-                continue;
-            };
-            come_back.push(&new.id);
-            let is_wanted = is_wanted || old.wanted;
-            let before =
-                Before { lock: &old.lock, began: old.began, at: old.at, wanted: is_wanted };
-            let exchange = Exchange::between(&old.lock, new, now.retaken.contains(&new.id));
-            turns.push(Turn { before: Some(before), now: Some(new), exchange, wanted: is_wanted });
-        }
-        let seen_last = pairs
-            .gone
-            .into_iter()
-            .map(|old| (Before { wanted: seen_before(old), ..before(old) }, false));
-        let seen_earlier =
-            missing.values().filter(|old| !come_back.contains(&&old.lock.id)).map(|old| {
-                let Missing { lock, began, at, wanted } = old;
-                (Before { lock, began: *began, at: *at, wanted: *wanted }, true)
+            turns.push(match missing.get(&new.id) {
+                Some(old) => Turn::between(old.before(), new, now, old.wanted || wanted(new)),
+                None => Turn::arrival(new, wanted(new)),
             });
+        }
+        let there: HashSet<&LockId> = turns.iter().filter_map(|turn| Some(&turn.now?.id)).collect();
+        let seen_last = pairs.gone.into_iter().map(|old| (before(old), seen_before(old), false));
+        let seen_earlier = missing
+            .values()
+            .filter(|old| !there.contains(&old.lock.id))
+            .map(|old| (old.before(), old.wanted, true));
         let mut departed = Vec::new();
-        for (old, is_missing) in seen_last.chain(seen_earlier) {
-            match is_gone(old.lock, now, is_missing, witness) {
-                Some(true) => {
-                    departed.push(&old.lock.id);
-                    let exchange = Exchange::departure(old.lock);
-                    turns.push(Turn { before: Some(old), now: None, exchange, wanted: old.wanted });
-                }
-                Some(false) => departed.push(&old.lock.id),
+        for (old, is_wanted, is_missing) in seen_last.chain(seen_earlier) {
+            let Before { lock, began, at } = old;
+            let is_gone = is_gone(lock, now, is_missing, witness).or_else(|| {
                 // Its bytes are locked with others by now.
-                None if parties::is_within_others(old.lock, now) => departed.push(&old.lock.id),
-                None => {
-                    let Before { lock, began, at, wanted } = old;
-                    let missing = Missing { lock: lock.clone(), began, at, wanted };
-                    self.missing.insert(lock.id.clone(), missing);
-                }
+                parties::is_within_others(lock, now).then_some(false)
+            });
+            if let Some(is_gone) = is_gone {
+                departed.push(&lock.id);
+                turns.extend(is_gone.then(|| Turn::departure(old, is_wanted)));
+            } else {
+                let missing = Missing { lock: lock.clone(), began, at, wanted: is_wanted };
+                self.missing.insert(lock.id.clone(), missing);
             }
         }
 
         let waits_before =
-            waits(&last.snapshot, &seen_before).chain(missed.iter().map(|wait| Wait {
-                lock: &wait.lock,
-                waiter: &wait.waiter,
-                began: wait.began,
-                at: wait.at,
-                wanted: wait.wanted,
-                missed: true,
-            }));
+            waits(&last.snapshot, &seen_before).chain(missed.iter().map(MissedWait::wait));
         let turnover = Turnover::between(waits_before.collect(), waits(now, &wanted).collect());
 
-        for turn in &turns {
-            let locks = turn.before.as_ref().map(|before| before.lock).into_iter().chain(turn.now);
-            let shared = locks.filter(|lock| lock.records.len() > 1).map(|lock| lock.id.clone());
-            self.shared.extend(shared);
-        }
+        let locks = turns.iter().flat_map(Turn::locks);
+        let shared = locks.filter(|lock| lock.records.len() > 1).map(|lock| lock.id.clone());
+        self.shared.extend(shared);
         let mut telling = Telling::new(last, now, self.first, &self.shared, witness);
         telling.of_locks(&turns, &turnover, &mut self.missed);
         telling.of_verdicts(&turns, &mut self.judged);

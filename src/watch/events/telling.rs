@@ -1,17 +1,18 @@
 //! What two looks prove, as events: who, between which moments, after how long.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
 
 use super::parties::{Came, Exchange, Left, Party, bytes_within, cover, is_of_bytes};
 use super::waits::{Turnover, Wait};
+use super::window::{Who, Window, lasted};
 use super::{Act, Before, Last, Life, MissedWait, Place, Since, Witness};
+use crate::diagnose::phrase::{self, manner};
 use crate::model::{
     Event, EventKind, Evidence, FileId, Lock, LockId, Mechanism, Method, Mode, Moment, OnDisk, Pid,
-    Process, Snapshot, Span,
+    Snapshot, Span,
 };
 
 /// A lock that is not as it was.
@@ -23,19 +24,33 @@ pub(super) struct Turn<'a> {
     pub(super) wanted: bool,
 }
 
-/// Between which moments something happened, as time since boot, and how that is known.
-#[derive(Debug, Clone)]
-struct Window {
-    from: Option<Duration>,
-    to: Duration,
-    evidence: Vec<Evidence>,
-}
+impl<'a> Turn<'a> {
+    /// A lock that both looks show.
+    pub(super) fn between(
+        before: Before<'a>,
+        now: &'a Lock,
+        look: &Snapshot,
+        wanted: bool,
+    ) -> Self {
+        let exchange = Exchange::between(before.lock, now, look.retaken.contains(&now.id));
+        Self { before: Some(before), now: Some(now), exchange, wanted }
+    }
 
-/// Whom an event is about.
-#[derive(Debug, Default)]
-struct Who {
-    pid: Option<Pid>,
-    command: Option<Arc<str>>,
+    /// One that the earlier look did not show.
+    pub(super) fn arrival(now: &'a Lock, wanted: bool) -> Self {
+        Self { before: None, now: Some(now), exchange: Exchange::arrival(now), wanted }
+    }
+
+    /// One that is not held any more.
+    pub(super) fn departure(before: Before<'a>, wanted: bool) -> Self {
+        let exchange = Exchange::departure(before.lock);
+        Self { before: Some(before), now: None, exchange, wanted }
+    }
+
+    /// The lock as it was and as it is.
+    pub(super) fn locks(&self) -> impl Iterator<Item = &'a Lock> + use<'a> {
+        self.before.map(|before| before.lock).into_iter().chain(self.now)
+    }
 }
 
 /// Somebody who has a lock now, and when that began.
@@ -121,7 +136,7 @@ impl<'a, 'w> Telling<'a, 'w> {
             let Some(lock) = turn.now else { continue };
             for came in &turn.exchange.came {
                 let Some(window) = self.began(turn, lock, came) else { continue };
-                let mut remark = came.had.map(|had| format!("it had it {} before", adverb(had)));
+                let mut remark = came.had.map(|had| format!("it had it {} before", manner(had)));
                 if came.may_be_handed_on {
                     remark = Some("unless the one before has handed its open file on".into());
                 }
@@ -216,7 +231,7 @@ impl<'a, 'w> Telling<'a, 'w> {
             .party
             .spokesman()
             .filter(|_| waiter.id().is_some_and(|waiter| !came.party.has(waiter)));
-        let remark = keeper.map(|keeper| format!("{} keeps it", name(keeper)));
+        let remark = keeper.map(|keeper| format!("{} keeps it", phrase::name(keeper)));
         let event = self.event(EventKind::Granted, lock, Who::of(waiter), window);
         self.told.push(Event {
             duration: Some(duration),
@@ -460,44 +475,6 @@ impl Arrival<'_, '_> {
     }
 }
 
-impl Window {
-    /// Something that has lasted so long began in between.
-    fn narrow(&mut self, lasted: &Span, now: Duration) {
-        let is_bound =
-            |evidence: &&Evidence| !matches!(evidence, Evidence::Seen(_) | Evidence::Observed);
-        let to = now.saturating_sub(lasted.min);
-        let from = lasted.max.map(|max| now.saturating_sub(max));
-        if to < self.to || from > self.from {
-            self.evidence.extend(lasted.evidence.iter().filter(is_bound));
-        }
-        self.to = self.to.min(to);
-        self.from = self.from.max(from);
-    }
-}
-
-impl Who {
-    fn of(process: &Process) -> Self {
-        Self { pid: process.pid, command: process.command.as_deref().map(Arc::from) }
-    }
-
-    fn of_party(party: &Party<'_>) -> Self {
-        let command = party.spokesman().and_then(|process| process.command.as_deref());
-        Self { pid: party.pid(), command: command.map(Arc::from) }
-    }
-}
-
-/// How long something lasted that a look showed, which began and ended then, and that was over by
-/// `to` at the latest: it may have ended while that look was under way.
-fn lasted(seen: &Span, began: Duration, at: Duration, to: Duration) -> Span {
-    let mut span = Span {
-        min: seen.min.saturating_sub(at.saturating_sub(began)),
-        max: seen.max.map(|max| max + to.saturating_sub(at)),
-        evidence: seen.evidence.clone(),
-    };
-    span.note(Evidence::Observed);
-    span
-}
-
 impl Act {
     /// Whether it took the lock from a party.
     fn befell(&self, party: &Party<'_>) -> bool {
@@ -506,17 +483,4 @@ impl Act {
         !matches!(self.method, Method::Resume | Method::EndWaiter)
             && (self.victims.is_empty() || pids.any(is_victim))
     }
-}
-
-fn adverb(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Shared => "shared",
-        Mode::Exclusive => "exclusively",
-    }
-}
-
-/// Harmless to print.
-fn name(process: &Process) -> String {
-    let command = process.command.as_deref().map_or("?".into(), crate::model::harmless);
-    process.pid.map_or_else(|| command.to_string(), |pid| format!("{command} ({pid})"))
 }
