@@ -36,11 +36,21 @@ pub(crate) struct Args {
     /// Only these locks: PATH, FAMILY:PATH, pid:N or @ID; a folder is all below it
     #[arg(value_name = "TARGET")]
     pub(crate) targets: Vec<OsString>,
+    #[command(flatten)]
+    pub(crate) board: Board,
+    #[command(flatten)]
+    pub(crate) global: Global,
+}
+
+/// What the dashboard may do.
+#[derive(Debug, Default, Clone, Copy, clap::Args)]
+pub(crate) struct Board {
     /// In the dashboard, wait for no lock, take none and free none
     #[arg(long)]
     pub(crate) read_only: bool,
-    #[command(flatten)]
-    pub(crate) global: Global,
+    /// In the dashboard, have the kernel tell what happens at its instant; needs root
+    #[arg(long)]
+    pub(crate) trace: bool,
 }
 
 /// A line whose command is `run`, and nothing else: to define all the commands takes longer than to
@@ -70,7 +80,7 @@ impl Args {
     /// A line whose command is that.
     pub(crate) fn of_run(run: Run, global: Global) -> Self {
         let command = Some(Command::Run(run));
-        Self { command, targets: Vec::new(), read_only: false, global }
+        Self { command, targets: Vec::new(), board: Board::default(), global }
     }
 }
 
@@ -313,7 +323,7 @@ mod tests {
         };
         assert_eq!(ls.columns, [Column::Id, Column::Pid]);
         assert_eq!(ls.targets, ["/a", "-b"]);
-        assert!(parse("locktop --read-only /a").unwrap().read_only);
+        assert!(parse("locktop --read-only /a").unwrap().board.read_only);
         for line in ["ls --json --tree", "ls --json -o id", "ls --tree -o id", "explain a b"] {
             assert!(parse(&format!("locktop {line}")).is_err(), "{line}");
         }

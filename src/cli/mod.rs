@@ -41,7 +41,7 @@ use clap::Parser as _;
 use locktop::model::harmless;
 
 use crate::tui;
-use args::{Args, Command, Ls};
+use args::{Args, Board, Command, Ls};
 use failure::{Failure, Status};
 
 /// Parses, does what was asked, and tells the exit status.
@@ -71,11 +71,14 @@ fn obey(arguments: &[OsString]) -> Result<Status, Failure> {
     };
     match args.command {
         Some(Command::Demo) => {
-            demo::run(|folder| show(vec![folder.into()], args.read_only, args.global))
+            demo::run(|folder| show(vec![folder.into()], args.board, args.global))
         }
-        Some(_) if args.read_only => {
+        Some(_) if args.board.read_only => {
             Err(Failure::usage("--read-only is for the dashboard: leave it out, or the command"))
         }
+        Some(_) if args.board.trace => Err(Failure::usage(
+            "--trace before a command is for the dashboard: 'watch' takes it behind its name",
+        )),
         Some(Command::Ls(ls)) => ls::run(&ls, args.global),
         Some(Command::Explain(explain)) => explain::run(&explain, args.global),
         Some(Command::Wait(wait)) => wait::run(&wait, args.global),
@@ -88,7 +91,7 @@ fn obey(arguments: &[OsString]) -> Result<Status, Failure> {
         Some(Command::Catalogue(catalogue)) => catalogue::run(&catalogue, args.global),
         Some(Command::DemoJanitor { folder }) => demo::keep_house(&folder),
         Some(Command::DemoActor { name, role, files }) => demo::act(&name, role, &files),
-        None => show(args.targets, args.read_only, args.global),
+        None => show(args.targets, args.board, args.global),
     }
 }
 
@@ -99,23 +102,20 @@ fn is_plugin(arguments: &[OsString], word: Option<usize>) -> bool {
 }
 
 /// The dashboard, where there is a terminal for it; else as `ls`.
-fn show(targets: Vec<OsString>, read_only: bool, global: args::Global) -> Result<Status, Failure> {
+fn show(targets: Vec<OsString>, board: Board, global: args::Global) -> Result<Status, Failure> {
     if std::io::stdout().is_terminal() {
-        dashboard(&targets, read_only, global)
+        dashboard(&targets, board, global)
     } else {
         ls::run(&Ls::of(targets), global)
     }
 }
 
 /// Shows the locks until somebody leaves.
-fn dashboard(
-    targets: &[OsString],
-    read_only: bool,
-    global: args::Global,
-) -> Result<Status, Failure> {
+fn dashboard(targets: &[OsString], board: Board, global: args::Global) -> Result<Status, Failure> {
     let targets = pick::parse(targets)?;
     let colour = page::Page::stdout(global).colour;
-    tui::run(tui::Options { targets, colour, ascii: global.ascii, read_only })?;
+    let Board { read_only, trace } = board;
+    tui::run(tui::Options { targets, colour, ascii: global.ascii, read_only, trace })?;
     Ok(Status::Done)
 }
 

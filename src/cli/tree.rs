@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use locktop::Snapshot;
-use locktop::model::{How, Lock, LockId, Mode, Pid, Range, Waiter, harmless};
+use locktop::model::{Lock, LockId, Mode, Pid, Range, Waiter, harmless};
 use unicode_width::UnicodeWidthStr as _;
 
 use super::cell::Cut;
@@ -98,11 +98,7 @@ fn wait_of(waiter: &Waiter, glyphs: &Glyphs) -> String {
     let range = waiter.range.filter(|range| *range != Range::WHOLE);
     let range = range.map(|range| format!(" for [{range}]"));
     let mode = if waiter.mode == Mode::Shared { ", shared" } else { "" };
-    let how = match (waiter.how, waiter.tries) {
-        (How::Polling, Some(tries)) => format!(", tried {tries} times"),
-        (How::Polling, None) => ", by trying again".into(),
-        (How::Kernel | How::Engine, _) => String::new(),
-    };
+    let how = waiter.trying().map(|trying| format!(", {trying}")).unwrap_or_default();
     format!(
         "{position}{} waits{}{}{mode}{how}",
         who(waiter),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use locktop::command::{self, Heard, Signals};
 use locktop::console;
-use locktop::model::{Event, Note, harmless_bytes, short};
+use locktop::model::{Event, Note, Tracing, harmless_bytes, short};
 use locktop::watch::{Report, Seen, Watcher};
 use locktop::{Error, Folders, Selection, Snapshot};
 
@@ -30,6 +30,9 @@ pub(crate) fn run(watch: &Watch, global: Global) -> Result<Status, Failure> {
             command::nudge();
         }
     })?;
+    if watch.trace {
+        watcher.trace(true);
+    }
     let ended = wait(&signals, &failed);
     drop(watcher);
     ended
@@ -59,11 +62,20 @@ struct Teller {
     lines: Lines,
     is_first: bool,
     said: HashSet<String>,
+    /// How many events are known to have been lost.
+    lost: u64,
 }
 
 impl Teller {
     fn new(json: bool, global: Global) -> Self {
-        Self { json, global, lines: Lines::default(), is_first: true, said: HashSet::new() }
+        Self {
+            json,
+            global,
+            lines: Lines::default(),
+            is_first: true,
+            said: HashSet::new(),
+            lost: 0,
+        }
     }
 
     fn hear(&mut self, report: Report) -> Result<(), Failure> {
@@ -102,6 +114,7 @@ impl Teller {
             Ok(_) => {}
             Err(error) => self.trouble(error)?,
         }
+        self.trace(&seen.tracing);
         for note in seen.snapshot.notes.iter().chain(note) {
             self.note(note);
         }
@@ -115,6 +128,27 @@ impl Teller {
         }
         self.say_once(&error.to_string());
         Ok(())
+    }
+
+    /// Whether locks are traced, and what was missed.
+    fn trace(&mut self, tracing: &Tracing) {
+        if let Some(note) = &tracing.declined {
+            self.note(note);
+        }
+        if tracing.is_on() {
+            let text = "locks are traced: from now on times are exact, and nothing is missed";
+            if self.said.insert(text.to_owned()) {
+                stderr::remark(self.global, text);
+            }
+        }
+        if tracing.lost > self.lost {
+            let lost = tracing.lost - std::mem::replace(&mut self.lost, tracing.lost);
+            let text = format!(
+                "{lost} events came too fast to be traced: what happened meanwhile is told as far as \
+                 looks prove it"
+            );
+            stderr::remark(self.global, &text);
+        }
     }
 
     fn say_once(&mut self, text: &str) {

@@ -17,7 +17,7 @@ use crate::model::{
     harmless,
 };
 
-use super::explain::People;
+use super::explain::{self, Link, People};
 use super::phrase;
 
 /// So many processes are ended by one command at most: more than that need a person's thought.
@@ -97,20 +97,47 @@ fn out_of_circles(lock: &Lock, snapshot: &Snapshot) -> Vec<Advice> {
     next
 }
 
-/// To look at the locks that the holders wait for.
+/// To see to those for whom the holders of a lock wait.
 fn waited_for(held: &Lock, processes: &[&Process], snapshot: &Snapshot) -> Vec<Advice> {
-    let waits = |lock: &Lock| {
-        let mut waiters = lock.waiters.iter().filter_map(|waiter| waiter.process.pid);
-        waiters.any(|pid| processes.iter().any(|process| process.pid == Some(pid)))
+    let ahead = |process: &&Process| ahead(process, Some(held), snapshot);
+    let mut next: Vec<_> = processes.iter().take(AT_ONCE).flat_map(ahead).collect();
+    next.dedup();
+    next
+}
+
+/// To look first at the end of the chain of those for whom a process waits, and to let go on whoever
+/// is there.
+pub(super) fn ahead(process: &Process, held: Option<&Lock>, snapshot: &Snapshot) -> Vec<Advice> {
+    let waits = |lock: &&Lock| {
+        process.pid.is_some()
+            && held.is_none_or(|held| held.id != lock.id)
+            && lock.waiters.iter().any(|waiter| waiter.process.pid == process.pid)
     };
-    let locks =
-        snapshot.locks.iter().filter(|lock| lock.id != held.id && waits(lock)).take(AT_ONCE);
-    locks.map(see).collect()
+    let wanted: Vec<&Lock> = snapshot.locks.iter().filter(waits).take(AT_ONCE).collect();
+    let [only] = wanted[..] else { return wanted.into_iter().map(see).collect() };
+    let people = People::of(snapshot);
+    let chain = process.pid.map(|pid| explain::chain_behind(pid, snapshot, &people));
+    match chain.as_deref().unwrap_or_default() {
+        [.., Link { lock, holder }] if held.is_none_or(|held| held.id != lock.id) => {
+            let look = if lock.id == only.id { see(lock) } else { see_end(lock) };
+            let resume = resume(&[holder], Some(&target(lock, snapshot)), snapshot.at);
+            [look].into_iter().chain(resume).collect()
+        }
+        _ => vec![see(only)],
+    }
 }
 
 /// To look first at a lock that somebody waits for.
 pub(super) fn see(lock: &Lock) -> Advice {
-    let text = format!("Look first at {}, for which it waits.", lock.label());
+    look_at(lock, "for which it waits")
+}
+
+fn see_end(lock: &Lock) -> Advice {
+    look_at(lock, "where the chain of those who wait ends")
+}
+
+fn look_at(lock: &Lock, why: &str) -> Advice {
+    let text = format!("Look first at {}, {why}.", lock.label());
     Advice::new(text, Some(format!("locktop explain {}", lock.id)))
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{Folders, Inspector};
 use crate::error::Error;
 use crate::families::{self, Family, Territory};
-use crate::model::{FileId, Lock, LockId, PathBytes, Pid, Snapshot, Target, harmless_bytes};
+use crate::model::{Event, FileId, Lock, LockId, PathBytes, Pid, Snapshot, Target, harmless_bytes};
 use crate::system::Resolved;
 use crate::system::locking::is_absent;
 
@@ -215,6 +215,12 @@ impl Selection {
             || self.picks.iter().any(|pick| pick.contains(lock))
     }
 
+    /// Whether an event is of a lock that was asked for, of which no look need have shown anything.
+    pub(crate) fn covers(&self, event: &Event) -> bool {
+        self.picks.is_empty() && !self.is_nothing
+            || self.picks.iter().any(|pick| pick.covers(event))
+    }
+
     /// The processes that were asked for by number.
     #[must_use]
     pub fn pids(&self) -> Vec<Pid> {
@@ -248,6 +254,23 @@ impl Pick {
     }
 }
 
+impl Pick {
+    fn covers(&self, event: &Event) -> bool {
+        match self {
+            Self::Id(id) => event.id == *id || event.id.is_of_same(id),
+            Self::Pid(pid) => event.pid == Some(*pid),
+            Self::Places { places, family } => {
+                let word = event.id.family();
+                let is_of = |family: &dyn Family| {
+                    let mut mechanisms = family.mechanisms().iter();
+                    word == family.word() || mechanisms.any(|mechanism| mechanism.word() == word)
+                };
+                family.is_none_or(is_of) && places.iter().any(|place| place.covers(event))
+            }
+        }
+    }
+}
+
 /// Also where nobody but the user knows what a place is.
 fn is_of(lock: &Lock, family: &dyn Family) -> bool {
     let word = family.word();
@@ -257,6 +280,12 @@ fn is_of(lock: &Lock, family: &dyn Family) -> bool {
 }
 
 impl Place {
+    fn covers(&self, event: &Event) -> bool {
+        let path = event.path.as_ref().map(PathBytes::as_path);
+        path.is_some_and(|path| path == self.path || self.below && path.starts_with(&self.path))
+            || self.file.is_some_and(|(file, table)| event.id.is_in(file) || event.id.is_in(table))
+    }
+
     fn contains(&self, lock: &Lock) -> bool {
         if let Some(path) = lock.path.as_ref().map(PathBytes::as_path)
             && (path == self.path || self.below && path.starts_with(&self.path))

@@ -161,8 +161,10 @@ impl Ledger {
             .locks
             .iter()
             .zip(&glimpses)
-            .map(|(lock, now)| {
-                before(lock).map_or(Gap::Possible, |before| continuity.judge(before, now))
+            .map(|(lock, now)| match before(lock) {
+                _ if self.is_unbroken(testimony.held.get(&lock.id)) => Gap::None,
+                Some(before) => continuity.judge(before, now),
+                None => Gap::Possible,
             })
             .collect();
         let places = kept.iter().filter_map(|kept| {
@@ -198,7 +200,6 @@ impl Ledger {
             let absent = self.last.as_ref().is_some_and(|last| last.absence_is_proof)
                 && spot(lock).is_some_and(|spot| !taken_before.contains(&spot));
             let told = testimony.held.get(&lock.id).copied();
-            let gap = if self.is_unbroken(told) { Gap::None } else { gap };
             if let Some(told) = told {
                 told.narrow(&mut lock.age, facts.at);
             }
@@ -216,7 +217,7 @@ impl Ledger {
     }
 
     /// Whether it was told to be held since before the last look, which showed it too.
-    fn is_unbroken(&self, told: Option<Since>) -> bool {
+    fn is_unbroken(&self, told: Option<&Since>) -> bool {
         told.zip(self.last.as_ref()).is_some_and(|(told, last)| told.by <= last.began)
     }
 

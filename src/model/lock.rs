@@ -124,6 +124,17 @@ impl LockId {
         self.0.strip_prefix('@')?.split_once(':')
     }
 
+    /// The word for what kind of lock it is.
+    pub(crate) fn family(&self) -> &str {
+        self.parts().map_or("", |(family, _)| family)
+    }
+
+    /// Whether it is of bytes of that file.
+    pub(crate) fn is_in(&self, file: FileId) -> bool {
+        let place = self.parts().and_then(|(_, place)| place.strip_prefix(&file.to_string()));
+        place.is_some_and(|rest| rest.starts_with(':'))
+    }
+
     /// Whether the two are of the same bytes of the same file, whatever kinds of lock they name.
     pub(crate) fn is_of_same(&self, other: &Self) -> bool {
         let place = |id: &Self| id.parts().map(|(_, place)| place.to_owned());
@@ -291,6 +302,26 @@ pub struct Waiter {
     /// Where it stands in that tree, read from the top.
     #[serde(skip)]
     pub place: u32,
+}
+
+impl Waiter {
+    /// How it tries, if it stands in no queue: `tries every 1.0s, 214 times so far`.
+    #[must_use]
+    pub fn trying(&self) -> Option<String> {
+        if self.how != How::Polling {
+            return None;
+        }
+        Some(match (self.pause, self.tries) {
+            (Some(pause), Some(tries)) if pause < Duration::from_secs(1) => {
+                format!("tries every {}ms, {tries} times so far", pause.as_millis())
+            }
+            (Some(pause), Some(tries)) => {
+                format!("tries every {}, {tries} times so far", super::short(pause))
+            }
+            (None, Some(tries)) => format!("has tried {tries} times"),
+            (_, None) => "tries again and again".into(),
+        })
+    }
 }
 
 /// The life of a lock that runs out by itself.

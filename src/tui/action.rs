@@ -55,6 +55,8 @@ pub(super) enum Action {
     ChooseMine(Number),
     /// Show what has happened, or the list again.
     Events,
+    /// Begin to trace locks, or end that.
+    Trace,
     /// Choose an event by its number.
     ChooseEvent(u64),
     /// Choose the lock of the chosen event in the list.
@@ -172,6 +174,7 @@ impl Action {
             Self::Mine => "what you wait for, hold and free, and back",
             Self::Events => "what has happened, newest first, and back",
             Self::GoTo => "its lock in the list",
+            Self::Trace => "trace, for exact times (root), or stop it",
             Self::Mark => "mark; what is marked is freed together",
             Self::Release => "ways to free the lock, or the marked ones",
             Self::LookAgain => "look anew",

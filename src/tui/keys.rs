@@ -231,6 +231,7 @@ static BINDINGS: &[Binding] = &[
     bind(FILTERED, &[char('p')], Action::Freeze, Some("freeze")),
     bind(READING, &[char('y')], Action::CopyPath, Some("copy")),
     bind(READING, &[char('Y')], Action::CopyExplanation, None),
+    bind(VIEWS, &[char('T')], Action::Trace, None),
     bind(VIEWS, &[char('n')], Action::Notes, None),
     bind(VIEWS, &[key(KeyCode::F(5)), ctrl('l')], Action::Refresh, None),
     bind(TYPING, &[key(KeyCode::Backspace), ctrl('h')], Action::Erase, None),

@@ -20,6 +20,7 @@ mod state;
 mod terminal;
 mod text;
 mod theme;
+mod trace;
 mod tree;
 mod update;
 mod view;
@@ -62,6 +63,8 @@ pub(crate) struct Options {
     pub(crate) ascii: bool,
     /// Whether no lock may be waited for, taken or freed.
     pub(crate) read_only: bool,
+    /// Whether the kernel is to tell what happens at its instant.
+    pub(crate) trace: bool,
 }
 
 /// Why the dashboard could not go on.
@@ -110,7 +113,11 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
         // The dashboard is about to end when it does not listen any more.
         let _ = send.send(Event::Report(report));
     })?;
-    let state = State::new(std::process::id(), options.read_only, TimeZone::system());
+    let mut state = State::new(std::process::id(), options.read_only, TimeZone::system());
+    if options.trace {
+        state.trace.wanted = true;
+        watcher.trace(true);
+    }
     let asked = Instant::now();
     let mut dashboard = Dashboard { state, theme, watcher, jobs, asked, chosen: None };
     let end = dashboard.run(&mut terminal, &events);
@@ -265,7 +272,12 @@ impl Dashboard {
                 }
             }
         }
+        let traced = self.state.trace.wanted;
         self.state.receive(report);
+        if traced && !self.state.trace.wanted {
+            // It was refused: the next wish is another attempt.
+            self.watcher.trace(false);
+        }
         Ok(())
     }
 
@@ -332,6 +344,7 @@ impl Dashboard {
             Effect::Decline(plans, reason) => self.jobs.decline(plans, reason),
             Effect::HandOver(numbers) => self.jobs.hand_over(&numbers),
             Effect::Bell => terminal.ring()?,
+            Effect::Trace(on) => self.watcher.trace(on),
             Effect::Refresh => {
                 self.watcher.look_now();
                 terminal.forget()?;

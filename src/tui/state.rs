@@ -22,6 +22,7 @@ use super::release::{self, Dialog};
 use super::rows::{Rows, Shown};
 use super::sort::Sort;
 use super::theme::Role;
+use super::trace::Trace;
 use super::tree::{self, Node};
 
 /// How long a short message stays.
@@ -50,6 +51,7 @@ pub(super) struct State {
     pub(super) mine: Mine,
     /// What has happened.
     pub(super) log: Log,
+    pub(super) trace: Trace,
     /// Our own number.
     pub(super) me: Option<Pid>,
     /// Whether no lock may be asked for or freed.
@@ -355,6 +357,10 @@ impl State {
                     Ok(selection) => (selection, None),
                     Err(error) => (self.selection.clone(), Some(error.to_string())),
                 };
+                if let Some(note) = self.trace.hear(*seen.tracing, at) {
+                    let help = note.would_help.map(|help| format!(": {help}"));
+                    self.warn(format!("{}{}", note.text, help.unwrap_or_default()), at);
+                }
                 if let Some(dialog) = self.dialog_mut() {
                     dialog.compare(&seen.snapshot);
                 }

@@ -50,6 +50,8 @@ pub(super) enum Effect {
     Decline(Vec<Plan>, &'static str),
     /// Hand locks over that we keep.
     HandOver(Vec<Number>),
+    /// Trace locks, or no longer.
+    Trace(bool),
     /// Ring the terminal's bell.
     Bell,
 }
@@ -90,6 +92,10 @@ pub(super) fn update(state: &mut State, action: Action, now: Instant) -> Option<
         Action::ChooseOffer(at) => return release::choose(state, at, now),
         Action::Agree => return release::agree(state, now),
         Action::Mine => ours::show(state),
+        Action::Trace => {
+            state.trace.wanted = !state.trace.wanted;
+            return Some(Effect::Trace(state.trace.wanted));
+        }
         Action::Events => happened::show(state),
         Action::ChooseEvent(number) => happened::choose(state, number, now),
         Action::GoTo => happened::go_to(state, now),

@@ -252,12 +252,13 @@ impl Chronicle {
         for (old, is_missing) in seen_last.chain(seen_earlier) {
             match is_gone(old.lock, now, is_missing, witness) {
                 Some(true) => {
-                    self.judged.remove(&old.lock.id);
                     departed.push(&old.lock.id);
                     let exchange = Exchange::departure(old.lock);
                     turns.push(Turn { before: Some(old), now: None, exchange, wanted: old.wanted });
                 }
-                Some(false) => {}
+                Some(false) => departed.push(&old.lock.id),
+                // Its bytes are locked with others by now.
+                None if parties::is_within_others(old.lock, now) => departed.push(&old.lock.id),
                 None => {
                     let Before { lock, began, at, wanted } = old;
                     let missing = Missing { lock: lock.clone(), began, at, wanted };
@@ -287,6 +288,7 @@ impl Chronicle {
         telling.of_verdicts(&turns, &mut self.judged);
         let events = telling.end();
         for id in departed {
+            self.judged.remove(id);
             self.shared.remove(id);
         }
         events

@@ -26,6 +26,7 @@ mod events;
 mod files;
 mod nests;
 mod pace;
+mod story;
 mod witness;
 
 use std::collections::hash_map::DefaultHasher;
@@ -38,13 +39,14 @@ use std::time::{Duration, Instant};
 
 use crate::error::Error;
 use crate::inspect::{Folders, Inspector, Selection};
-use crate::model::{Event, LockId, Note, Snapshot, Target};
+use crate::model::{Event, LockId, Note, Snapshot, Target, Tracing};
 use crate::system::{cpu_time, give_memory_back};
 use acts::Acts;
 use events::Chronicle;
 use files::{Files, Trouble};
 use nests::Nests;
 use pace::{Asked, Pace};
+use story::Story;
 use witness::Machine;
 
 /// How long a look that hangs may delay [`Watcher`]'s drop.
@@ -84,6 +86,8 @@ pub struct Seen {
     pub refused: Vec<Error>,
     /// For how long it held up everybody's locks.
     pub stalled: Duration,
+    /// Whether and how locks are traced.
+    pub tracing: Box<Tracing>,
 }
 
 /// Looks again and again in a thread of its own, until dropped.
@@ -138,6 +142,7 @@ impl Watcher {
         let mut places_are_known = false;
         let mut missing = 0;
         let (mut chronicle, mut acts) = (Chronicle::default(), Acts::usual());
+        let (mut story, mut is_traced) = (Story::default(), false);
         let look = move |wishes: Asked| {
             if wishes.names {
                 inspector.doubt_names();
@@ -150,6 +155,14 @@ impl Watcher {
             // Looks places up, which can take a while: not in the caller's thread.
             if !std::mem::replace(&mut places_are_known, true) {
                 inspector.expect_at(&targets, folders);
+            }
+            let wants_trace = spotted.wants_trace();
+            if wants_trace != std::mem::replace(&mut is_traced, wants_trace) {
+                if wants_trace {
+                    inspector.trace();
+                } else {
+                    inspector.stop_tracing();
+                }
             }
             let glances = inspector.glances();
             let seen = look(&mut inspector, &targets, folders, absent);
@@ -167,6 +180,7 @@ impl Watcher {
             } else {
                 chronicle.tell(snapshot, &selection, &mut witness)
             };
+            let events = story.join(events, inspector.take_traced(), &selection, &seen.snapshot);
             Ok((seen, events))
         };
         Self::start_with(wakes, look, deliver)
@@ -199,6 +213,16 @@ impl Watcher {
     /// it: whether they are at work, and what they wait for.
     pub fn wonder_about(&self, lock: Option<LockId>) {
         self.wakes.lock().chosen = lock;
+    }
+
+    /// Begins to trace locks, or no longer does, as [`Inspector::trace`] does; [`Seen::tracing`] tells how
+    /// that goes. What is traced has exact times, wakes the watcher at once, and is told also of locks
+    /// that came and went between two looks.
+    pub fn trace(&self, on: bool) {
+        self.wakes.change(|wishes| {
+            wishes.trace = on;
+            wishes.asked.now = true;
+        });
     }
 
     /// Stops looking until [`resume`](Self::resume); a look that is under way is still reported.
@@ -246,7 +270,7 @@ fn look(
         (targets, Absent::Refused) => (inspector.select(&snapshot, targets, folders), Vec::new()),
         (targets, Absent::Awaited) => select_each(inspector, &snapshot, targets, folders),
     };
-    Ok(Seen { snapshot, selection, refused, stalled })
+    Ok(Seen { snapshot, selection, refused, stalled, tracing: inspector.tracing().into() })
 }
 
 /// What those targets mean that can be looked up, and why others cannot.
@@ -334,6 +358,7 @@ struct Wishes {
     /// The lock of whose holders somebody wants to know more.
     chosen: Option<LockId>,
     paused: bool,
+    trace: bool,
     stop: bool,
 }
 
@@ -370,6 +395,10 @@ impl Wakes {
 
     fn chosen(&self) -> Option<LockId> {
         self.lock().chosen.clone()
+    }
+
+    fn wants_trace(&self) -> bool {
+        self.lock().trace
     }
 
     fn change(&self, change: impl FnOnce(&mut Wishes)) {

@@ -63,6 +63,7 @@ fn seen() -> Seen {
         selection: Ok(Selection::all()),
         refused: Vec::new(),
         stalled: Duration::ZERO,
+        tracing: Box::default(),
     }
 }
 

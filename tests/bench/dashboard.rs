@@ -74,7 +74,7 @@ fn beside(locks: usize) {
 }
 
 /// How often a second the file can be opened, locked and closed. Of a while, the mean: looks are seldom.
-fn throughput(path: &Path, time: Duration) -> f64 {
+pub(crate) fn throughput(path: &Path, time: Duration) -> f64 {
     let start = Instant::now();
     let mut times = 0_u32;
     while start.elapsed() < time {

@@ -16,6 +16,7 @@ mod support;
 
 mod bare;
 mod dashboard;
+mod trace;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -56,6 +57,9 @@ fn main() {
     measure(&wanted, "a queue of 1000", || queue(1_000));
     if wanted("dashboard") {
         dashboard::measure();
+    }
+    if wanted("trace") {
+        trace::measure();
     }
 }
 

@@ -37,3 +37,29 @@ fn what_happens_is_told_newest_first_and_leads_to_its_lock() {
     terminal.press("q");
     assert!(terminal.ends().success());
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_key_traces_where_that_can_be() {
+    let held = Held::new();
+    let mut terminal = Terminal::start(&[held.folder()]);
+    terminal.shows("nightly.lock");
+    terminal.press("T");
+    if super::support::Need::Tracing.missing().is_some() {
+        // Why, and what would help.
+        terminal.shows("trac");
+        terminal.press("q");
+        assert!(terminal.ends().success());
+        return;
+    }
+    terminal.shows(" ev/s");
+    let file = File::create(held.folder().join("fresh.lock")).unwrap();
+    terminal.press("E");
+    file.lock().unwrap();
+    terminal.shows("acquired");
+    terminal.shows("Known from: traced");
+    terminal.press("T");
+    terminal.hides(" ev/s");
+    terminal.press("q");
+    assert!(terminal.ends().success());
+}

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::cast::{Cast, Debugger, sleeps};
+use crate::cast::{Cast, Debugger, git, sleeps};
 use crate::support::{Actor, Need, Record, Report, Viewer, records, state, wait_until};
 
 /// So long in uninterruptible sleep is a finding.
@@ -115,9 +115,10 @@ impl Ten {
 
     /// As a git leaves it that was killed.
     fn is_stale(&self) {
-        let git = self.cast.actor("git");
-        let number = git.pid;
-        git.ends();
+        let _git = git();
+        let gone = self.cast.actor("git");
+        let number = gone.pid;
+        gone.ends();
         let stage = self.cast.scene.stage();
         stage.does("run('env', 'PATH=' + os.environ['PATH'], 'git', 'init', '-q', 'r')");
         let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();

@@ -97,7 +97,7 @@ pub(crate) fn timed(actor: &Actor, source: &str) -> (Duration, Duration) {
 #[track_caller]
 pub(crate) fn began_between(span: &Span, at: Duration, (first, last): (Duration, Duration)) {
     assert_eq!(Some(span.min), span.max, "{span:?}");
-    let began = at - span.min;
+    let began = at.checked_sub(span.min).unwrap();
     assert!(first <= began && began <= last, "{began:?} is not in {first:?} to {last:?}");
     assert!(span.evidence.iter().any(|evidence| evidence.to_string() == "traced"), "{span:?}");
 }

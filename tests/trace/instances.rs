@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use crate::support::{Need, all_met, send, tracefs, wait_until};
 
 /// The instances of a process.
-fn instances(pid: u32) -> Vec<String> {
+pub(crate) fn instances(pid: u32) -> Vec<String> {
     let folder = std::fs::read_dir(tracefs().unwrap().join("instances")).unwrap();
     let names = folder.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     names.filter(|name| name.starts_with(&format!("locktop-{pid}-"))).collect()

@@ -9,4 +9,5 @@ mod buffers;
 mod desk;
 mod instances;
 mod polling;
+mod program;
 mod times;

@@ -59,13 +59,16 @@ fn what_it_is_blind_to_is_said_once_and_quiet_says_nothing() {
         .unwrap();
     let mut lines = BufReader::new(quiet.stdout.take().unwrap()).lines();
     // It says nothing when it begins: locks until it has begun.
-    let hears = std::thread::spawn(move || lines.next().unwrap().unwrap());
+    let hears = std::thread::spawn(move || (lines.next().unwrap().unwrap(), lines));
     wait_until("it hears something", || {
         actor.does("fd = flock('lock', EX); time.sleep(0.3); os.close(fd); time.sleep(0.3)");
         hears.is_finished().then_some(())
     });
+    // As long as somebody reads, it goes on.
+    let (_, reader) = hears.join().unwrap();
     crate::support::send(Signal::TERM, quiet.id().cast_signed());
     let output = quiet.wait_with_output().unwrap();
+    drop(reader);
     assert_eq!(output.status.signal(), Some(15));
     assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
 }

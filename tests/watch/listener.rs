@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::support::{Scene, send};
 
 /// Looks are rare where the machine is busy.
-const SOON: Duration = Duration::from_mins(1);
+const SOON: Duration = Duration::from_mins(3);
 
 /// A `locktop watch` that runs, and what it says.
 pub(crate) struct Listener {

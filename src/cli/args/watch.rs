@@ -18,6 +18,9 @@ pub(crate) struct Watch {
     /// Print a JSON object for each event, a line each
     #[arg(long)]
     pub(crate) json: bool,
+    /// Have the kernel tell each event at its instant; needs root
+    #[arg(long)]
+    pub(crate) trace: bool,
 }
 
 const EVENTS: &str = "\
@@ -40,7 +43,11 @@ later one, to a second; a time with milliseconds is exact. What began and ended
 between two looks is not seen, and nothing is made up: a lock that was released and
 retaken by the same process is only told of where that is proven, and of a waiter
 that is gone it is said if it may have had the lock in between.
-In JSON, not_before and at are the moments between which it happened.";
+In JSON, not_before and at are the moments between which it happened.
+With --trace the kernel's tracepoints tell: times are exact, and what began and ended
+between two looks is told too. That takes root and Linux with tracefs, outside of
+containers; where it cannot be, that is said, and looks go on. Leases, locks that are
+files, verdicts and releases by force are still seen by looks.";
 
 const STATUSES: &str = "\
 It ends with Ctrl-C (status 130), SIGTERM (143), or when nobody reads any more (0).
@@ -50,4 +57,5 @@ const EXAMPLES: &str = "\
 Examples:
   locktop watch                         all locks of this machine
   locktop watch /var/lib/dpkg pid:4121  those below a folder, and of a process
+  locktop watch --trace /run/app.lock   exact times of that lock
   locktop watch --json | jq -c 'select(.event == \"queued\") | [.path, .pid]'";

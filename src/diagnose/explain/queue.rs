@@ -43,9 +43,9 @@ pub(in crate::diagnose) fn waits(waiter: &Waiter, what: &str, at: Moment) -> Str
         None => "waits".into(),
     };
     let how = match waiter.how {
-        How::Kernel => "",
-        How::Polling => ", trying again and again",
-        How::Engine => ", in the server's queue",
+        How::Kernel => String::new(),
+        How::Polling => waiter.trying().map(|trying| format!(", and {trying}")).unwrap_or_default(),
+        How::Engine => ", in the server's queue".into(),
     };
     let wanted = match phrase::bytes(waiter.range) {
         whole if whole.is_empty() => what.into(),

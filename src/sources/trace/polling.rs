@@ -52,7 +52,7 @@ impl Series {
     /// The mean time from a try to the next; `None` for a single try.
     pub(super) fn pause(&self) -> Option<Duration> {
         let pauses = u32::try_from(self.tries.checked_sub(1)?).unwrap_or(u32::MAX);
-        (pauses > 0).then(|| (self.last - self.first) / pauses)
+        (pauses > 0).then(|| self.last.saturating_sub(self.first) / pauses)
     }
 
     /// Whether it can be taken to go on.
@@ -172,16 +172,15 @@ impl Polling {
                 continue;
             }
             let key = (pid, series.file, series.mechanism);
-            match left.get_mut(&key) {
-                Some(same) => same.join(&series),
-                None => {
-                    let generation = series.ancestors.iter().position(|of| *of == pid);
-                    let above = generation.map_or(0, |place| place + 1);
-                    let ancestors = series.ancestors.get(above..).unwrap_or_default().to_vec();
-                    let series =
-                        Series { pid, start: Some(start), by_children: true, ancestors, ..series };
-                    left.insert(key, series);
-                }
+            if let Some(same) = left.get_mut(&key) {
+                same.join(&series);
+            } else {
+                let generation = series.ancestors.iter().position(|of| *of == pid);
+                let above = generation.map_or(0, |place| place + 1);
+                let ancestors = series.ancestors.get(above..).unwrap_or_default().to_vec();
+                let series =
+                    Series { pid, start: Some(start), by_children: true, ancestors, ..series };
+                left.insert(key, series);
             }
         }
         self.series.extend(left.into_values());

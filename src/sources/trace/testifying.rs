@@ -156,8 +156,8 @@ fn request(series: &Series, now: Duration, traced_since: Duration) -> Request {
     let pause = series.pause();
     let waited = now.saturating_sub(series.first);
     // Whoever tried before we listened has done so in its last pause.
-    let is_first =
-        pause.is_some_and(|pause| series.first - traced_since.min(series.first) > 3 * pause);
+    let listened = series.first.saturating_sub(traced_since);
+    let is_first = pause.is_some_and(|pause| listened > 3 * pause);
     Request {
         pid: Some(series.pid),
         tid: None,

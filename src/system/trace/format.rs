@@ -48,8 +48,8 @@ impl Format {
 
     /// The field that has one of these names, which differ between versions of the kernel.
     pub(super) fn field(&self, names: &[&'static str]) -> Result<Field, &'static str> {
-        let named = |name: &&str| self.fields.iter().find(|(of, _)| of == name);
-        let found = names.iter().find_map(named).map(|(_, field)| *field);
+        let called = |name: &&str| self.fields.iter().find(|(of, _)| of == name);
+        let found = names.iter().find_map(called).map(|(_, field)| *field);
         found.ok_or(names.first().copied().unwrap_or_default())
     }
 

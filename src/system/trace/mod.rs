@@ -11,6 +11,8 @@ mod page;
 #[cfg(target_os = "linux")]
 mod reader;
 mod record;
+#[cfg(test)]
+mod tests;
 #[cfg(target_os = "linux")]
 mod tracefs;
 #[cfg(not(target_os = "linux"))]

@@ -1,6 +1,6 @@
 //! Pages of the kernel's trace buffer, as `trace_pipe_raw` gives them: a header, and events packed
 //! with the time since the one before. After `events/header_page`, `header_event`, and the kernel's
-//! include/linux/ring_buffer.h.
+//! `include/linux/ring_buffer.h`.
 
 use super::format::{Field, fields};
 
@@ -30,8 +30,8 @@ pub(super) struct Pages {
 /// What a page says besides its events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Told {
-    /// Whether events were lost before it; and how many, where that is known.
-    pub(super) lost: Option<Option<u64>>,
+    /// How many events were lost before it, at least, if any were.
+    pub(super) lost: Option<u64>,
     /// Whether it could be read to its end.
     pub(super) whole: bool,
 }
@@ -77,10 +77,8 @@ impl Pages {
         let lost = (commit & MISSED != 0).then(|| {
             let count = data.get(length..length.saturating_add(size_of::<usize>()));
             let count = count.filter(|_| commit & MISSED_STORED != 0);
-            count
-                .and_then(|count| count.try_into().ok())
-                .map(usize::from_ne_bytes)
-                .map(|count| count as u64)
+            let count = count.and_then(|count| count.try_into().ok()).map(usize::from_ne_bytes);
+            count.map_or(1, |count| count as u64)
         });
         let whole = data.get(..length).is_some_and(|data| events(data, start, &mut each).is_some());
         Told { lost, whole }
@@ -231,8 +229,8 @@ pub(super) mod tests {
         let event = [&joined(1, 0)[..], b"abcd"].concat();
         let lost = |flags, behind: &[u8]| read(&page(flags, &[&event], behind)).1.lost;
         assert_eq!(lost(0, b""), None);
-        assert_eq!(lost(MISSED, &42_u64.to_ne_bytes()), Some(None));
-        assert_eq!(lost(MISSED | MISSED_STORED, &42_u64.to_ne_bytes()), Some(Some(42)));
+        assert_eq!(lost(MISSED, &42_u64.to_ne_bytes()), Some(1));
+        assert_eq!(lost(MISSED | MISSED_STORED, &42_u64.to_ne_bytes()), Some(42));
     }
 
     proptest! {

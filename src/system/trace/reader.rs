@@ -97,7 +97,7 @@ impl Tracer {
         kilobytes: Option<u32>,
     ) -> Result<Self, Reason> {
         let pages = pages(&tracefs)?;
-        let Points { layouts, points, missing } = Points::of(&tracefs)?;
+        let Points { layouts, names: points, missing } = Points::of(&tracefs)?;
         let instance = Instance::new(&tracefs, system)?;
         let folder = &instance.folder;
         let size = kilobytes.unwrap_or_else(|| KILOBYTES.min(MOST_KILOBYTES / processors()));
@@ -178,7 +178,7 @@ impl Tracer {
     /// # Errors
     /// The system's.
     pub(crate) fn waiter(&self) -> io::Result<Waiter> {
-        let pipes = self.pipes.iter().map(|pipe| Ok(pipe.file.as_fd().try_clone_to_owned()?));
+        let pipes = self.pipes.iter().map(|pipe| pipe.file.as_fd().try_clone_to_owned());
         Ok(Waiter { pipes: pipes.collect::<io::Result<_>>()?, stop: Arc::clone(&self.stop) })
     }
 
@@ -252,7 +252,6 @@ impl Source<'_> {
         });
         if let Some(count) = told.lost {
             let before_page = first.unwrap_or(pipe.read_until);
-            let count = count.unwrap_or(1);
             self.losses.push(Loss { after: before.min(before_page), before: before_page, count });
         }
         if !told.whole {
@@ -300,13 +299,13 @@ impl Stop {
 /// The tracepoints that there are, and how their events look.
 struct Points {
     layouts: Vec<Layout>,
-    points: Vec<&'static str>,
+    names: Vec<&'static str>,
     missing: Vec<&'static str>,
 }
 
 impl Points {
     fn of(tracefs: &Tracefs) -> Result<Self, Reason> {
-        let mut found = Self { layouts: Vec::new(), points: Vec::new(), missing: Vec::new() };
+        let mut found = Self { layouts: Vec::new(), names: Vec::new(), missing: Vec::new() };
         for (name, point, needed) in Point::OF_LOCKS {
             let format = match tracefs.read(&format!("events/filelock/{name}/format")) {
                 Ok(text) => Format::parse(&text),
@@ -319,7 +318,7 @@ impl Points {
             match layout {
                 Ok(layout) => {
                     found.layouts.push(layout);
-                    found.points.push(name);
+                    found.names.push(name);
                 }
                 Err(reason) if needed => return Err(reason),
                 Err(_) => found.missing.push(name),
@@ -330,7 +329,12 @@ impl Points {
 }
 
 fn pages(tracefs: &Tracefs) -> Result<Pages, Reason> {
-    let read = |name: &str| tracefs.read(name).map_err(as_reason("read how events look"));
+    let read = |name: &str| {
+        tracefs.read(name).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => Reason::NoTracing,
+            _ => as_reason("read how events look")(error),
+        })
+    };
     let (page, event) = (read("events/header_page")?, read("events/header_event")?);
     Pages::parse(&page, &event).ok_or(Reason::OtherPages)
 }

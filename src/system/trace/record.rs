@@ -95,7 +95,7 @@ pub(super) struct Layout {
 
 #[derive(Debug, Clone)]
 enum Body {
-    Lock(LockBody),
+    Lock(Box<LockBody>),
     Lease { point: Point, file: FileBody },
     Fork { parent: Field, child: Field },
 }
@@ -150,7 +150,7 @@ impl Layout {
             Ok(FileBody { device: format.field(&["s_dev"])?, inode: format.field(&["i_ino"])? })
         };
         let body = match point {
-            Point::Flock | Point::Record => Body::Lock(LockBody {
+            Point::Flock | Point::Record => Body::Lock(Box::new(LockBody {
                 mechanism: match point {
                     Point::Flock => Mechanism::Flock,
                     _ => Mechanism::Posix,
@@ -164,7 +164,7 @@ impl Layout {
                 end: format.field(&["fl_end"])?,
                 answer: format.field(&["ret"])?,
                 symbols: Symbols::of(format),
-            }),
+            })),
             Point::BreakBegins | Point::BreakEnds | Point::Lease => {
                 Body::Lease { point, file: file()? }
             }

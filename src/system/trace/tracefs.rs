@@ -37,7 +37,7 @@ impl Tracefs {
     pub(super) fn find(system: &System) -> Result<Self, Reason> {
         let mounts = system.mounts(None);
         let mounted = mounts.iter().filter(|mount| mount.filesystem == "tracefs");
-        let opened = mounted.map(|mount| open_mounted(mount)).next_back();
+        let opened = mounted.map(open_mounted).next_back();
         if let Some(Ok(folder)) = opened {
             return Ok(Self(folder));
         }
@@ -178,7 +178,7 @@ fn clean_up(instances: &Tracefs, system: &System) {
     for name in instances.names().unwrap_or_default() {
         let Some((pid, start)) = maker(&name) else { continue };
         let lives = match system.stat(pid) {
-            Ok(stat) => stat.start == start,
+            Ok(now) => now.start == start,
             Err(error) => !crate::system::has_ended(&error),
         };
         if !lives {

@@ -39,6 +39,7 @@ impl Desk {
             selection: Ok(Selection::all()),
             refused: Vec::new(),
             stalled: Duration::ZERO,
+            tracing: Box::default(),
         };
         self.state.receive(Report {
             outcome: Ok(seen),

@@ -12,13 +12,16 @@ use crate::tui::theme::Role;
 
 /// A look that is later than this is worth a word.
 const LATE: Duration = Duration::from_secs(5);
-/// From this width on there is room for everything.
+/// From this width on there is room for everything but numbers of the trace.
 const ROOMY: u16 = 60;
+/// And from this one for those.
+const WIDE: u16 = 98;
 
 impl Painter<'_> {
     pub(super) fn draw_header(&mut self, area: Rect) {
         let roomy = area.width >= ROOMY;
-        let freshness = self.freshness(roomy);
+        let mut freshness = self.traced(area.width);
+        freshness.extend(self.freshness(roomy));
         let right: usize = freshness.iter().map(|(content, _)| text::width(content)).sum();
         let right = u16::try_from(right).unwrap_or(u16::MAX).min(area.width);
         let fresh_at = area.right() - right;
@@ -114,6 +117,15 @@ impl Painter<'_> {
             (count > 0).then(|| (said, self.pen.style(Role::Verdict(verdict))))
         });
         counts.flatten().collect()
+    }
+
+    /// Whether locks are traced, and at which cost.
+    fn traced(&self, width: u16) -> Vec<Run> {
+        let said = self.state.trace.said(width >= WIDE, self.pen.theme.glyphs.dot);
+        said.into_iter()
+            .filter(|_| width >= ROOMY)
+            .map(|(text, role)| (format!("{text}  "), self.pen.style(role)))
+            .collect()
     }
 
     fn freshness(&self, roomy: bool) -> Vec<Run> {

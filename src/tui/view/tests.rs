@@ -35,6 +35,7 @@ impl Desk {
             selection: Ok(Selection::all()),
             refused: Vec::new(),
             stalled: Duration::ZERO,
+            tracing: Box::default(),
         };
         desk.state.receive(Report {
             outcome: Ok(seen),
@@ -248,7 +249,7 @@ fn help() {
 #[test]
 fn every_key_is_in_the_help() {
     let mut desk = Desk::new(samples::busy_machine()).press([Action::Help]);
-    let help = desk.text(80, 100);
+    let help = desk.text(80, 140);
     for (mode, _) in Mode::ALL {
         for binding in crate::tui::keys::of(mode) {
             assert!(help.contains(binding.action.what()), "{:?}", binding.action);
@@ -309,6 +310,7 @@ fn a_lock_that_ended_is_grey_and_says_so() {
         selection: Ok(Selection::all()),
         refused: Vec::new(),
         stalled: Duration::ZERO,
+        tracing: Box::default(),
     };
     desk.state.receive(Report {
         outcome: Ok(seen),

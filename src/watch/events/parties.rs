@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::model::{Holder, Lock, Mechanism, Mode, Pid, Process, ProcessId, Range, Record};
+use crate::model::{
+    Holder, Lock, Mechanism, Mode, Pid, Process, ProcessId, Range, Record, Snapshot,
+};
 
 /// Those who have a lock by one record of it: who shares an open file goes together.
 #[derive(Debug, Clone)]
@@ -175,6 +177,18 @@ pub(super) fn bytes_within(range: Range, party: &Party<'_>, locks: &[&Lock]) -> 
         locks.iter().filter(is_theirs).filter_map(|lock| lock.range).collect();
     ranges.sort_by_key(|range| range.start);
     ranges
+}
+
+/// Whether all who had a lock of bytes have them still, by other locks of the same file.
+pub(super) fn is_within_others(lock: &Lock, now: &Snapshot) -> bool {
+    let (Some(range), Some(file)) = (lock.range.filter(|_| is_of_bytes(lock)), lock.table_file)
+    else {
+        return false;
+    };
+    let is_there = |other: &&Lock| other.table_file == Some(file) && is_of_bytes(other);
+    let locks: Vec<&Lock> = now.locks.iter().filter(is_there).collect();
+    let keeps = |party: &Party<'_>| cover(&bytes_within(range, party, &locks), range);
+    !locks.is_empty() && Party::all(lock).iter().all(keeps)
 }
 
 /// Whether `ranges`, sorted, leave no gap in `whole`.

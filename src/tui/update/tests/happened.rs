@@ -55,3 +55,10 @@ fn a_held_picture_holds_the_events_too() {
     desk.press(Action::Freeze);
     assert_eq!(desk.state.log.len(), 1);
 }
+
+#[test]
+fn a_key_begins_to_trace_and_ends_it() {
+    let mut desk = Desk::new(samples::busy_machine());
+    assert_eq!(desk.press(Action::Trace), Some(Effect::Trace(true)));
+    assert_eq!(desk.press(Action::Trace), Some(Effect::Trace(false)));
+}

@@ -1,6 +1,6 @@
 //! What has happened.
 
-use locktop::model::{Event, EventKind, LockId, PathBytes};
+use locktop::model::{Event, EventKind, LockId, PathBytes, Tracing};
 
 use super::*;
 
@@ -55,4 +55,21 @@ fn events_go_through_the_filter() {
     let text = desk.text(80, 24);
     assert!(text.contains(" 1 of 8") && text.contains("gave-up"), "{text}");
     assert!(!text.contains("acquired"), "{text}");
+}
+
+#[test]
+fn the_header_tells_of_the_trace() {
+    let mut desk = desk(Vec::new());
+    desk.state.trace.wanted = true;
+    let since = desk.state.rows.snapshot().map(|snapshot| snapshot.at);
+    for look in 0..3 {
+        let tracing = Tracing { since, events: look * 1_204, lost: 12, ..Tracing::default() };
+        let at = desk.now + Duration::from_secs(look);
+        assert_eq!(desk.state.trace.hear(tracing, at), None);
+    }
+    let mut header = |width| desk.text(width, 24).lines().next().unwrap_or_default().to_owned();
+    let [wide, usual, small] = [120, 80, 40].map(header);
+    assert!(wide.contains("ev/s · 0.0 %  lost 12  ● live"), "{wide}");
+    assert!(usual.contains("traced  lost 12  ● live"), "{usual}");
+    assert!(!small.contains("traced"), "{small}");
 }

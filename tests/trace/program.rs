@@ -1,0 +1,99 @@
+//! The program that traces.
+
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::instances::instances;
+use crate::support::{Need, Scene, send};
+
+/// `locktop watch --trace --json`, which hears of what is in a folder.
+struct Listener {
+    program: Child,
+    lines: std::io::Lines<BufReader<ChildStdout>>,
+}
+
+impl Listener {
+    /// It is traced by now.
+    fn start(scene: &Scene) -> Self {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_locktop"))
+            .args(["watch", "--trace", "--json", "."])
+            .current_dir(scene.folder())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = BufReader::new(program.stderr.take().unwrap()).lines();
+        assert!(said.any(|line| line.unwrap().contains("locks are traced")));
+        let lines = BufReader::new(program.stdout.take().unwrap()).lines();
+        Self { program, lines }
+    }
+
+    /// The next event.
+    fn hears(&mut self) -> Value {
+        serde_json::from_str(&self.lines.next().unwrap().unwrap()).unwrap()
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let _ = self.program.kill();
+        let _ = self.program.wait();
+    }
+}
+
+#[test]
+fn watch_tells_each_event_once_with_its_instant() {
+    let Some(scene) = Scene::with(&[Need::Tracing]) else { return };
+    let mut listener = Listener::start(&scene);
+    let (holder, waiter) = (scene.actor(), scene.actor());
+    holder.does("f = flock('l', EX)");
+    waiter.waits("g = flock('l', EX)");
+    holder.does("os.close(f)");
+    waiter.answer();
+    waiter.does("os.close(g)");
+    let mut heard: Vec<Value> = Vec::new();
+    while heard.iter().filter(|event| event["event"] == "released").count() < 2 {
+        let event = listener.hears();
+        if event["event"] != "verdict-changed" {
+            assert_eq!(event["evidence"], serde_json::json!(["traced"]), "{event:#}");
+            assert_eq!(event["at"], event["not_before"]);
+            heard.push(event);
+        }
+    }
+    let of = |pid: i32| -> Vec<&str> {
+        let its = heard.iter().filter(|event| event["pid"] == pid);
+        its.map(|event| event["event"].as_str().unwrap()).collect()
+    };
+    assert_eq!(of(holder.pid), ["acquired", "released"]);
+    assert_eq!(of(waiter.pid), ["queued", "granted", "released"]);
+}
+
+#[test]
+fn a_signal_leaves_nothing_behind() {
+    let Some(scene) = Scene::with(&[Need::Tracing]) else { return };
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut listener = Listener::start(&scene);
+        let pid = listener.program.id();
+        assert_eq!(instances(pid).len(), 1);
+        send(signal, pid as i32);
+        assert_eq!(listener.program.wait().unwrap().signal(), Some(signal.as_raw()));
+        assert_eq!(instances(pid), [""; 0]);
+    }
+}
+
+#[test]
+fn who_may_not_trace_is_told_so_and_watches() {
+    let Some(scene) = Scene::with(&[Need::Tracing]) else { return };
+    let output = scene.locktop_through(
+        &["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "timeout", "5"],
+        &["watch", "--trace", "."],
+    );
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("locks cannot be traced: not permitted to use tracefs"), "{said}");
+    assert!(said.contains("run as root"), "{said}");
+}
