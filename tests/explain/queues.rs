@@ -96,7 +96,7 @@ fn a_chain_of_three_locks_has_a_root() {
     ");
     insta::assert_snapshot!(cast.told("a"), @"
     DIR/a: contended (flock lock, exclusive)
-    Held by root-cause (pid ROOT-CAUSE) through descriptor 3, for TIME. 1 process waits for it. root-cause has done nothing for more than TIME: it waits for a timer. root-cause: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
+    Held by root-cause (pid ROOT-CAUSE) through descriptor 3, for TIME. 1 process waits for it. In all 3 processes wait behind it, together for TIME. root-cause has done nothing for more than TIME: it waits for a timer. root-cause: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
     Queue:
       second (pid SECOND, root) has waited TIME to have it exclusively
     What can be done, least harm first:
