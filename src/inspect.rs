@@ -68,6 +68,8 @@ pub struct Inspector {
     sources: Vec<Box<dyn Source>>,
     ledger: Ledger,
     inquiry: Inquiry,
+    /// The locks of whose holders somebody wants to know more.
+    wonder: HashSet<LockId>,
     scope: Scope,
     /// [`PATIENCE`], unless for a test.
     patience: Duration,
@@ -104,6 +106,7 @@ impl Inspector {
             sources: vec![Box::<Kernel>::default(), Box::<Files>::default()],
             ledger,
             inquiry: Inquiry::default(),
+            wonder: HashSet::new(),
             scope,
             patience: PATIENCE,
             awaits: false,
@@ -232,7 +235,8 @@ impl Inspector {
         }
     }
 
-    /// Looks once.
+    /// Looks once. What the holders wait for is not asked: see
+    /// [`snapshot_about`](Self::snapshot_about).
     ///
     /// # Errors
     /// When the system's lock table cannot be read.
@@ -251,7 +255,8 @@ impl Inspector {
     /// As [`snapshot`](Self::snapshot).
     pub fn look(&mut self) -> Result<Arc<Snapshot>, Error> {
         self.aim_trace();
-        let is_restless = self.families.are_restless() || self.tracks.are_restless();
+        let is_restless =
+            self.families.are_restless() || self.inquiry.is_curious() || self.tracks.are_restless();
         let last = self.last.take().filter(|_| !is_restless);
         self.scope.may_keep = last.is_some();
         let same = last.as_ref().map(|last| self.glance(last)).transpose()?.flatten();
@@ -284,6 +289,15 @@ impl Inspector {
     /// Lets the next look read the names of all files again, for less than looking anew.
     pub(crate) fn doubt_names(&mut self) {
         self.scope.names_in_doubt = true;
+    }
+
+    /// Has the next looks find out what those are up to who hold a lock, even if nobody waits for it.
+    pub(crate) fn wonder_about(&mut self, lock: Option<LockId>) {
+        let wonder: HashSet<LockId> = lock.into_iter().collect();
+        if wonder != self.wonder {
+            self.wonder = wonder;
+            self.last = None;
+        }
     }
 
     /// Has it called, from any thread, when there is something to be seen that no look has told yet.
@@ -344,10 +358,10 @@ impl Inspector {
         Ok(Some(snapshot))
     }
 
-    /// Looks once, as [`snapshot`](Self::snapshot) does, and finds out in addition what the holders
-    /// of the locks are up to that the targets name: whether they are at work, and what they wait for.
-    /// Of those whose locks somebody waits for every look tells that; this one tells it of the others,
-    /// and watches holders that have just run for a moment, which is less than half a second.
+    /// Looks once, and finds out in addition what those are up to who hold what somebody waits for:
+    /// whether they are at work, and if not, what they wait for themselves, so that a lock can turn out
+    /// to be stuck for that. The same of those who hold the locks that the targets name; these are
+    /// watched for a moment if they have just run, for less than half a second.
     ///
     /// # Errors
     /// As [`snapshot`](Self::snapshot). What a target cannot name is left to
@@ -363,14 +377,18 @@ impl Inspector {
         let facts = self.facts(&[]);
         self.scope.patience = None;
         let (mut facts, _) = facts?;
-        let judged = diagnose(facts.clone());
-        let selections: Vec<Selection> = targets
-            .iter()
-            .filter_map(|target| self.select(&judged, std::slice::from_ref(target), folders).ok())
-            .collect();
-        let is_meant = |lock: &&Lock| selections.iter().any(|meant| meant.contains(lock));
-        let these = judged.locks.iter().filter(is_meant).map(|lock| lock.id.clone()).collect();
-        self.inquiry.enter(&mut facts, About::These(&these), &self.system);
+        let mut these = HashSet::new();
+        if !targets.is_empty() {
+            let judged = diagnose(facts.clone());
+            for target in targets {
+                let meant = self.select(&judged, std::slice::from_ref(target), folders);
+                let meant = meant.unwrap_or(Selection::nothing());
+                let locks = judged.locks.iter().filter(|lock| meant.contains(lock));
+                these.extend(locks.map(|lock| lock.id.clone()));
+            }
+        }
+        let about = About { these: &these, again: false };
+        self.inquiry.enter(&mut facts, about, &self.system);
         Ok(diagnose(facts))
     }
 
@@ -378,8 +396,11 @@ impl Inspector {
     fn look_anew(&mut self, last: Option<&Snapshot>) -> Result<Snapshot, Error> {
         let last_locks = last.map_or(&[][..], |last| &last.locks);
         let (mut facts, kept) = self.facts(last_locks)?;
-        let about = if self.scope.patience.is_some() { About::Waited } else { About::WaitedAgain };
-        self.inquiry.enter(&mut facts, about, &self.system);
+        // Whoever looks but once says so if that is wanted.
+        if self.scope.patience.is_none() {
+            let about = About { these: &self.wonder, again: true };
+            self.inquiry.enter(&mut facts, about, &self.system);
+        }
         let mut snapshot = diagnose(facts);
         if let Some(last) = last.filter(|_| !kept.is_empty()) {
             self.kept += kept.len() as u64;

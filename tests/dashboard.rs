@@ -2,6 +2,8 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "dashboard/events.rs"]
+mod events;
 #[path = "dashboard/input.rs"]
 mod input;
 #[cfg(target_os = "linux")]

@@ -18,7 +18,7 @@ pub(crate) fn run(ls: &Ls, global: Global) -> Result<Status, Failure> {
     let mut inspector = Inspector::new()?;
     inspector.expect_at(&targets, Folders::Below);
     let forgotten = inspector.recall(&mut Memory::usual());
-    let mut snapshot = inspector.snapshot()?;
+    let mut snapshot = inspector.snapshot_about(&[], Folders::Below)?;
     snapshot.notes.extend(forgotten);
     snapshot.notes.extend(release::leftovers(&targets));
     stderr::cost(&snapshot, global);

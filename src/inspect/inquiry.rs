@@ -28,15 +28,13 @@ const HOLDERS: usize = 64;
 const ONCE: Limits = Limits { processes: 256, time: Duration::from_millis(400) };
 const OFTEN: Limits = Limits { processes: 64, time: Duration::from_millis(100) };
 
-/// Whom an inquiry is about.
+/// Whom an inquiry is about, beside those who hold what somebody waits for.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum About<'a> {
-    /// Those who hold what somebody waits for; asked by one who looks once.
-    Waited,
-    /// The same, by one who looks again and again.
-    WaitedAgain,
-    /// Those as well who hold one of these. If need be, they are watched for a moment.
-    These(&'a HashSet<LockId>),
+pub(super) struct About<'a> {
+    /// Those who hold one of these. One who looks once watches them for a moment if need be.
+    pub(super) these: &'a HashSet<LockId>,
+    /// Whether there will be other looks.
+    pub(super) again: bool,
 }
 
 /// Finds that out, and remembers it between looks.
@@ -46,6 +44,8 @@ pub(super) struct Inquiry {
     last: Option<Answer>,
     /// Whether somebody was at work, so that the next look will say something else.
     is_restless: bool,
+    /// Whether one of those was who had been asked for by name.
+    is_curious: bool,
 }
 
 /// What was found out last.
@@ -61,8 +61,11 @@ struct Answer {
 impl Inquiry {
     /// Enters what is found out into the facts.
     pub(super) fn enter(&mut self, facts: &mut Facts, about: About<'_>, system: &System) {
-        let holders = holders(facts, about);
-        for (pid, progress) in self.progress(facts, &holders, about, system) {
+        let named: HashSet<Pid> = asked_for(facts, about.these).into_iter().collect();
+        let holders = holders(facts, about.these);
+        let mut restless = Vec::new();
+        for (pid, progress) in self.progress(facts, &holders, &named, about, system) {
+            restless.extend(progress.runs.is_none_or(|runs| runs > 0).then_some(pid));
             alter(facts, pid, |process| process.progress = Some(progress));
         }
         for &pid in &holders {
@@ -71,20 +74,21 @@ impl Inquiry {
             }
         }
         let processes = holders.iter().filter_map(|pid| facts.processes.get(pid));
-        let (mut asked, mut later) = (BTreeSet::new(), false);
+        let mut asked = BTreeSet::new();
         for process in processes.filter(|process| is_at_rest(process)) {
             // Who has just run is asked by the next look, if there is one.
-            let is_busy = matches!(about, About::WaitedAgain) && ran_lately(process, facts);
-            later |= is_busy;
+            let is_busy = about.again && ran_lately(process, facts);
+            restless.extend(process.pid.filter(|_| is_busy));
             asked.extend(process.id().filter(|_| !is_busy));
         }
-        self.is_restless |= later;
+        self.is_restless = !restless.is_empty();
+        self.is_curious = restless.iter().any(|pid| named.contains(pid));
         if asked.is_empty() {
             self.last = None;
             return;
         }
         if !self.still_holds(&asked, facts, system) {
-            let limits = if matches!(about, About::WaitedAgain) { OFTEN } else { ONCE };
+            let limits = if about.again { OFTEN } else { ONCE };
             let at = system.now().uptime;
             let found = system.inquire(asked.iter().map(|id| id.pid), limits);
             self.last = Some(Answer { asked, at, found });
@@ -100,12 +104,18 @@ impl Inquiry {
         !self.is_restless && self.last.as_ref().is_none_or(|answer| answer.stands(system))
     }
 
+    /// Whether somebody who was asked for by name was at work: what is said of him does not last.
+    pub(super) fn is_curious(&self) -> bool {
+        self.is_curious
+    }
+
     /// What these have done since the look before. Who looks but once, and asks for these, waits for a
     /// moment if that can tell more.
     fn progress(
         &mut self,
         facts: &Facts,
         holders: &[Pid],
+        named: &HashSet<Pid>,
         about: About<'_>,
         system: &System,
     ) -> Vec<(Pid, Progress)> {
@@ -124,14 +134,11 @@ impl Inquiry {
                 process.state == Some(State::Running) || ran_lately(process, facts)
             })
         };
-        let matters = asked_for(facts, about);
-        let may_tell_more = |id: &ProcessId| matters.contains(&id.pid) && may_be_at_work(id);
-        if progress.is_empty() && ids.iter().any(may_tell_more) {
+        let may_tell_more = |id: &ProcessId| named.contains(&id.pid) && may_be_at_work(id);
+        if !about.again && progress.is_empty() && ids.iter().any(may_tell_more) {
             std::thread::sleep(PAUSE);
             progress = sample();
         }
-        let works = |progress: &Progress| progress.runs.is_none_or(|runs| runs > 0);
-        self.is_restless = progress.values().any(works);
         progress.into_iter().map(|(id, progress)| (id.pid, progress)).collect()
     }
 
@@ -174,18 +181,20 @@ fn is_at_a_stand(state: Option<State>) -> bool {
 }
 
 /// Those whom it is about, those first who were asked for.
-fn holders(facts: &Facts, about: About<'_>) -> Vec<Pid> {
+fn holders(facts: &Facts, these: &HashSet<LockId>) -> Vec<Pid> {
     let is_waited_for = |lock: &&LockFacts| !lock.requests.is_empty();
     let waited_for = facts.locks.iter().filter(is_waited_for).flat_map(holders_of);
     let mut told = HashSet::new();
-    let all = asked_for(facts, about).into_iter().chain(waited_for);
+    let all = asked_for(facts, these).into_iter().chain(waited_for);
     all.filter(|pid| told.insert(*pid)).take(HOLDERS).collect()
 }
 
 /// Those who hold what was asked for by name.
-fn asked_for(facts: &Facts, about: About<'_>) -> Vec<Pid> {
-    let About::These(ids) = about else { return Vec::new() };
-    let locks = facts.locks.iter().filter(|lock| ids.contains(&lock.id));
+fn asked_for(facts: &Facts, these: &HashSet<LockId>) -> Vec<Pid> {
+    if these.is_empty() {
+        return Vec::new();
+    }
+    let locks = facts.locks.iter().filter(|lock| these.contains(&lock.id));
     locks.flat_map(holders_of).collect()
 }
 

@@ -51,6 +51,12 @@ pub(super) enum Action {
     Mine,
     /// Choose an entry of that; the chosen one: open it.
     ChooseMine(Number),
+    /// Show what has happened, or the list again.
+    Events,
+    /// Choose an event by its number.
+    ChooseEvent(u64),
+    /// Choose the lock of the chosen event in the list.
+    GoTo,
     /// Stop waiting.
     Cancel,
     /// Give a lock back, or hand one over that we keep.
@@ -146,7 +152,9 @@ impl Action {
             Self::Move(Step::Pages(_)) => "a page down",
             Self::Move(Step::First) => "to the beginning",
             Self::Move(Step::Last) => "to the end",
-            Self::Choose(_) | Self::ChooseMine(_) | Self::ChooseOffer(_) => "choose",
+            Self::Choose(_) | Self::ChooseMine(_) | Self::ChooseEvent(_) | Self::ChooseOffer(_) => {
+                "choose"
+            }
             Self::Open => "explanation on the whole screen, and back",
             Self::Back => "back; in the list: everything again",
             Self::ScrollDetail(Step::Lines(..0)) => "explanation: scroll up",
@@ -159,6 +167,8 @@ impl Action {
             Self::AskTyped(Purpose::Wait) => "wait for a lock that you type",
             Self::AskTyped(Purpose::Take) => "take a lock that you type",
             Self::Mine => "what you wait for, hold and free, and back",
+            Self::Events => "what has happened, newest first, and back",
+            Self::GoTo => "its lock in the list",
             Self::Mark => "mark; what is marked is freed together",
             Self::Release => "ways to free the lock, or the marked ones",
             Self::LookAgain => "look anew",

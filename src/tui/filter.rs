@@ -1,6 +1,6 @@
 //! What the filter line means.
 
-use locktop::model::{Lock, Pid, Process, harmless};
+use locktop::model::{Event, Lock, PathBytes, Pid, Process, harmless};
 use nucleo_matcher::pattern::{Atom, AtomKind, CaseMatching, Normalization};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 
@@ -97,6 +97,33 @@ impl Sieve {
     /// Whether the filter lets the lock through.
     pub(super) fn passes(&mut self, filter: &Filter, lock: &Lock) -> bool {
         filter.terms.iter().all(|term| self.fits(&term.test, lock) == term.wanted)
+    }
+
+    /// Whether the filter lets the event through. Of users nothing is known then.
+    pub(super) fn passes_event(&mut self, filter: &Filter, event: &Event) -> bool {
+        filter.terms.iter().all(|term| self.fits_event(&term.test, event) == term.wanted)
+    }
+
+    fn fits_event(&mut self, test: &Test, event: &Event) -> bool {
+        let label = || event.path.as_ref().map_or_else(|| event.id.to_string(), PathBytes::display);
+        match test {
+            Test::Anything(atom) => {
+                let command = harmless(event.command.as_deref().unwrap_or_default());
+                let pid = event.pid.map(|pid| pid.to_string()).unwrap_or_default();
+                self.has(atom, event.kind.word())
+                    || self.has(atom, &label())
+                    || self.has(atom, &format!("{command} {pid}"))
+            }
+            Test::Path(atom) => self.has(atom, &label()),
+            Test::Pid(pid) => pid.is_some() && *pid == event.pid,
+            Test::User(_) => false,
+            Test::Family(name) => {
+                event.id.as_str().trim_start_matches('@').starts_with(name.as_str())
+            }
+            Test::Verdict(name) => {
+                event.verdicts.is_some_and(|(_, now)| now.word().starts_with(name.as_str()))
+            }
+        }
     }
 
     fn fits(&mut self, test: &Test, lock: &Lock) -> bool {

@@ -14,6 +14,8 @@ pub(super) enum Mode {
     List,
     /// What we wait for and hold.
     Mine,
+    /// What has happened.
+    Events,
     /// The explanation on the whole screen.
     Detail,
     /// A page of text over everything.
@@ -36,9 +38,10 @@ pub(super) enum Mode {
 
 impl Mode {
     /// All of them with their heads in the help.
-    pub(super) const ALL: [(Self, &'static str); 11] = [
+    pub(super) const ALL: [(Self, &'static str); 12] = [
         (Self::List, "List"),
         (Self::Mine, "Mine"),
+        (Self::Events, "Events"),
         (Self::Detail, "Explanation"),
         (Self::Filter, "Filter"),
         (Self::Sort, "Sort menu"),
@@ -112,6 +115,7 @@ pub(super) struct Binding {
 const INTERRUPTIBLE: &[Mode] = &[
     Mode::List,
     Mode::Mine,
+    Mode::Events,
     Mode::Detail,
     Mode::Page,
     Mode::Filter,
@@ -122,6 +126,7 @@ const INTERRUPTIBLE: &[Mode] = &[
 const EVERYWHERE: &[Mode] = &[
     Mode::List,
     Mode::Mine,
+    Mode::Events,
     Mode::Detail,
     Mode::Page,
     Mode::Filter,
@@ -133,10 +138,18 @@ const EVERYWHERE: &[Mode] = &[
     Mode::Word,
 ];
 const READING: &[Mode] = &[Mode::List, Mode::Detail];
+/// What a filter narrows, and a held picture holds.
+const FILTERED: &[Mode] = &[Mode::List, Mode::Events, Mode::Detail];
 /// Where a lock or something of ours is chosen.
 const CHOOSING: &[Mode] = &[Mode::List, Mode::Mine, Mode::Detail];
+/// All that a dialog can lie over.
+const VIEWS: &[Mode] = &[Mode::List, Mode::Mine, Mode::Events, Mode::Detail];
 const MINE: &[Mode] = &[Mode::Mine];
-const MOVING: &[Mode] = &[Mode::List, Mode::Mine, Mode::Detail, Mode::Page, Mode::Sort];
+/// Where the explanation is below.
+const LISTS: &[Mode] = &[Mode::List, Mode::Mine, Mode::Events];
+const EVENTS: &[Mode] = &[Mode::Events];
+const MOVING: &[Mode] =
+    &[Mode::List, Mode::Mine, Mode::Events, Mode::Detail, Mode::Page, Mode::Sort];
 const TYPING: &[Mode] = &[Mode::Filter, Mode::Prompt, Mode::Word];
 const PROMPT: &[Mode] = &[Mode::Prompt];
 const LEAVE: &[Mode] = &[Mode::Leave];
@@ -172,6 +185,7 @@ static BINDINGS: &[Binding] = &[
     bind(ANSWERING, &[key(KeyCode::Left), key(KeyCode::Up)], Action::Move(Step::Lines(-1)), None),
     bind(ANSWERING, &[key(KeyCode::Right), key(KeyCode::Down)], Action::Move(Step::Lines(1)), None),
     bind(&[Mode::List, Mode::Mine], &[key(KeyCode::Enter)], Action::Open, Some("open")),
+    bind(EVENTS, &[key(KeyCode::Enter)], Action::GoTo, Some("to the lock")),
     bind(&[Mode::Detail], &[key(KeyCode::Enter)], Action::Open, Some("back")),
     bind(
         &[Mode::Sort, Mode::Filter, Mode::Prompt],
@@ -192,10 +206,11 @@ static BINDINGS: &[Binding] = &[
         Some("back"),
     ),
     bind(CHOOSING, &[key(KeyCode::Esc)], Action::Back, None),
+    bind(EVENTS, &[key(KeyCode::Esc)], Action::Back, None),
     bind(RELEASING, &[key(KeyCode::PageUp)], Action::ScrollDetail(Step::Pages(-1)), None),
     bind(RELEASING, &[key(KeyCode::PageDown)], Action::ScrollDetail(Step::Pages(1)), None),
-    bind(&[Mode::List, Mode::Mine], &[char('K')], Action::ScrollDetail(Step::Lines(-1)), None),
-    bind(&[Mode::List, Mode::Mine], &[char('J')], Action::ScrollDetail(Step::Lines(1)), None),
+    bind(LISTS, &[char('K')], Action::ScrollDetail(Step::Lines(-1)), None),
+    bind(LISTS, &[char('J')], Action::ScrollDetail(Step::Lines(1)), None),
     bind(CHOOSING, &[char('w')], Action::Ask(Purpose::Wait), Some("wait")),
     bind(CHOOSING, &[char('a')], Action::Ask(Purpose::Take), Some("take")),
     bind(CHOOSING, &[char('r')], Action::Release, Some("release")),
@@ -204,16 +219,19 @@ static BINDINGS: &[Binding] = &[
     bind(CHOOSING, &[char('A')], Action::AskTyped(Purpose::Take), None),
     bind(READING, &[char('m')], Action::Mine, Some("mine")),
     bind(MINE, &[char('m')], Action::Mine, Some("list")),
-    bind(READING, &[char('/')], Action::Filter, Some("filter")),
+    bind(&[Mode::List, Mode::Mine, Mode::Detail], &[char('E')], Action::Events, Some("events")),
+    bind(EVENTS, &[char('E')], Action::Events, Some("list")),
+    bind(EVENTS, &[char('m')], Action::Mine, Some("mine")),
+    bind(FILTERED, &[char('/')], Action::Filter, Some("filter")),
     bind(READING, &[char('s')], Action::SortMenu, Some("sort")),
     bind(READING, &[char('S')], Action::Reverse, None),
     bind(READING, &[char('!')], Action::Problems, Some("problems")),
     bind(READING, &[char('t')], Action::Tree, Some("tree")),
-    bind(READING, &[char('p')], Action::Freeze, Some("freeze")),
+    bind(FILTERED, &[char('p')], Action::Freeze, Some("freeze")),
     bind(READING, &[char('y')], Action::CopyPath, Some("copy")),
     bind(READING, &[char('Y')], Action::CopyExplanation, None),
-    bind(CHOOSING, &[char('n')], Action::Notes, None),
-    bind(CHOOSING, &[key(KeyCode::F(5)), ctrl('l')], Action::Refresh, None),
+    bind(VIEWS, &[char('n')], Action::Notes, None),
+    bind(VIEWS, &[key(KeyCode::F(5)), ctrl('l')], Action::Refresh, None),
     bind(TYPING, &[key(KeyCode::Backspace), ctrl('h')], Action::Erase, None),
     bind(TYPING, &[ctrl('w')], Action::EraseWord, None),
     bind(TYPING, &[ctrl('u')], Action::EraseAll, Some("clear")),
@@ -226,7 +244,7 @@ static BINDINGS: &[Binding] = &[
     bind(LEAVE, &[char('y')], Action::Leave, Some("leave")),
     bind(&[Mode::Agree], &[char('y')], Action::Agree, Some("yes")),
     bind(RELEASE, &[char('r')], Action::LookAgain, Some("look again")),
-    bind(CHOOSING, &[char('?'), key(KeyCode::F(1))], Action::Help, Some("help")),
+    bind(VIEWS, &[char('?'), key(KeyCode::F(1))], Action::Help, Some("help")),
     bind(RELEASE, &[char('?'), key(KeyCode::F(1))], Action::Help, Some("help")),
     bind(RELEASE, &[key(KeyCode::Esc), char('q'), ctrl('c')], Action::Back, Some("close")),
     bind(

@@ -7,6 +7,7 @@ mod filter;
 mod jobs;
 mod keys;
 mod line;
+mod log;
 mod mine;
 mod order;
 mod release;
@@ -28,7 +29,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use crossterm::event::{Event as Input, KeyEventKind, MouseButton, MouseEvent, MouseEventKind};
-use locktop::model::Target;
+use jiff::tz::TimeZone;
+use locktop::model::{LockId, Target};
 use locktop::watch::{Report, Watcher};
 use locktop::{Error, Folders, console};
 use ratatui::layout::Position;
@@ -107,9 +109,9 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
         // The dashboard is about to end when it does not listen any more.
         let _ = send.send(Event::Report(report));
     })?;
-    let state = State::new(std::process::id(), options.read_only);
+    let state = State::new(std::process::id(), options.read_only, TimeZone::system());
     let asked = Instant::now();
-    let mut dashboard = Dashboard { state, theme, watcher, jobs, asked };
+    let mut dashboard = Dashboard { state, theme, watcher, jobs, asked, chosen: None };
     let end = dashboard.run(&mut terminal, &events);
     dashboard.decline_what_is_asked();
     dashboard.jobs.end();
@@ -127,6 +129,8 @@ struct Dashboard {
     jobs: Jobs,
     /// When a look was last asked for since somebody decides.
     asked: Instant,
+    /// The lock of which most is told.
+    chosen: Option<LockId>,
 }
 
 impl Dashboard {
@@ -177,6 +181,7 @@ impl Dashboard {
         let now = Instant::now();
         self.state.tick(now);
         self.keep_up(now);
+        self.wonder();
         Ok(None)
     }
 
@@ -186,6 +191,15 @@ impl Dashboard {
         if is_open && now.saturating_duration_since(self.asked) >= TICK {
             self.asked = now;
             self.watcher.look_now();
+        }
+    }
+
+    /// Of the chosen lock more is found out than of the others.
+    fn wonder(&mut self) {
+        let chosen = self.state.chosen_lock().map(|shown| shown.lock.id.clone());
+        if chosen != self.chosen {
+            self.watcher.wonder_about(chosen.clone());
+            self.chosen = chosen;
         }
     }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use locktop::model::{
-    AsSeen, Blocker, Certainty, Deadlock, Details, Device, Evidence, FileId, Holder, Host, How,
-    Lock, LockId, Mechanism, Member, Method, Mode, Moment, Note, Parent, PathBytes, Pid, Process,
-    Range, Snapshot, Span, State, Verdict, Waiter,
+    AsSeen, Blocker, Certainty, Deadlock, Details, Device, Event, EventKind, Evidence, FileId,
+    Holder, Host, How, Lock, LockId, Mechanism, Member, Method, Mode, Moment, Note, Parent,
+    PathBytes, Pid, Process, Range, Snapshot, Span, State, Verdict, Waiter,
 };
 use locktop::release::{self, Cause, Plan};
 
@@ -232,4 +232,29 @@ pub(super) fn found(snapshot: &Snapshot, locks: &[LockId]) -> Vec<Found> {
             }
         })
         .collect()
+}
+
+/// Something that happened to a lock, before the look of [`busy_machine`].
+pub(super) fn event(kind: EventKind) -> Event {
+    let wall: jiff::Timestamp = "2026-11-21T06:40:12Z".parse().unwrap();
+    let at = Moment { wall, uptime: Duration::from_secs(1000) };
+    let earlier = Duration::from_millis(900);
+    let not_before = Moment { wall: wall - earlier, uptime: at.uptime.saturating_sub(earlier) };
+    let exact = matches!(kind, EventKind::Acquired | EventKind::Queued);
+    let lasted = !exact;
+    let is_verdict = kind == EventKind::VerdictChanged;
+    let file = FileId { device: Device { major: 0xfe, minor: 0 }, inode: 1 };
+    Event {
+        kind,
+        at,
+        not_before: Some(if exact { at } else { not_before }),
+        id: LockId::of_file("flock", file, Range::WHOLE),
+        path: Some(PathBytes::new("/var/lib/dpkg/lock-frontend")),
+        pid: Some(991),
+        command: Some("apt-get".into()),
+        duration: lasted.then(|| span(2460, None)),
+        verdicts: is_verdict.then_some((Verdict::Held, Verdict::Stuck)),
+        remark: is_verdict.then(|| "apt-get (pid 991) has been in uninterruptible sleep".into()),
+        evidence: vec![Evidence::Observed],
+    }
 }

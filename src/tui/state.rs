@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::tz::TimeZone;
 use locktop::Selection;
 use locktop::model::{LockId, Note, Pid, Snapshot};
 use locktop::watch::Report;
@@ -13,6 +14,7 @@ use super::action::Action;
 use super::filter::Filter;
 use super::keys::Mode;
 use super::line::Line;
+use super::log::Log;
 use super::mine::Mine;
 use super::order::{Order, Purpose};
 use super::release::{self, Dialog};
@@ -43,6 +45,8 @@ pub(super) struct State {
     pub(super) detail: Detail,
     /// What we wait for, hold and free.
     pub(super) mine: Mine,
+    /// What has happened.
+    pub(super) log: Log,
     /// Our own number.
     pub(super) me: Option<Pid>,
     /// Whether no lock may be asked for or freed.
@@ -197,9 +201,10 @@ impl Extent {
 }
 
 impl State {
-    /// Nothing seen yet. `me` is our own number.
-    pub(super) fn new(me: u32, read_only: bool) -> Self {
-        Self { me: Pid::try_from(me).ok(), read_only, ..Self::default() }
+    /// Nothing seen yet. `me` is our own number; times are told as in the zone.
+    pub(super) fn new(me: u32, read_only: bool, zone: TimeZone) -> Self {
+        let log = Log::of_zone(zone);
+        Self { me: Pid::try_from(me).ok(), read_only, log, ..Self::default() }
     }
 
     /// What has the keyboard.
@@ -216,6 +221,7 @@ impl State {
                 _ => Mode::Release,
             },
             None if self.detail.open => Mode::Detail,
+            None if self.log.shown => Mode::Events,
             None if self.mine.shown => Mode::Mine,
             None => Mode::List,
         }
@@ -249,14 +255,19 @@ impl State {
 
     /// The chosen lock, or that of the chosen entry of ours.
     pub(super) fn chosen_lock(&self) -> Option<Shown<'_>> {
+        if self.log.shown {
+            return self.lock_in_sight(&self.log.chosen(&self.filter)?.id);
+        }
         if self.mine.shown {
             let lock = self.rows.snapshot()?.lock(self.mine.chosen()?.lock()?)?;
             return Some(Shown { lock, ended: None });
         }
-        self.rows.get(self.rows.position(&self.chosen.as_ref()?.lock)?).or_else(|| {
-            let lock = self.rows.snapshot()?.lock(&self.chosen.as_ref()?.lock)?;
-            Some(Shown { lock, ended: None })
-        })
+        self.lock_in_sight(&self.chosen.as_ref()?.lock)
+    }
+
+    fn lock_in_sight(&self, id: &LockId) -> Option<Shown<'_>> {
+        let row = self.rows.position(id).and_then(|at| self.rows.get(at));
+        row.or_else(|| Some(Shown { lock: self.rows.snapshot()?.lock(id)?, ended: None }))
     }
 
     /// Whether something is chosen that has an explanation.
@@ -322,7 +333,8 @@ impl State {
 
     /// Takes what a look brought.
     pub(super) fn receive(&mut self, report: Report) {
-        let Report { outcome, at, cost, interval, note, .. } = report;
+        let Report { outcome, at, cost, interval, note, events, .. } = report;
+        self.log.receive(events, self.frozen.is_some());
         let error = match outcome {
             Err(error) => Some(error.to_string()),
             Ok(seen) => {
@@ -346,7 +358,11 @@ impl State {
 
     /// Holds the picture, or goes on to what was seen meanwhile.
     pub(super) fn freeze(&mut self, now: Instant) {
-        match self.frozen.take() {
+        let frozen = self.frozen.take();
+        if frozen.is_some() {
+            self.log.let_go();
+        }
+        match frozen {
             None => self.frozen = Some(Frozen { since: now, next: None }),
             Some(Frozen { next: Some((snapshot, selection, at)), .. }) => {
                 self.show(snapshot, selection, at);

@@ -106,6 +106,8 @@ pub(super) struct Glyphs {
     pub(super) cut: &'static str,
     /// Stands for nothing.
     pub(super) none: &'static str,
+    /// Before a time that is not exact.
+    pub(super) about: &'static str,
     /// Between two facts.
     pub(super) dot: &'static str,
     /// Before the chosen row.
@@ -137,6 +139,7 @@ pub(super) struct Glyphs {
 static UNICODE: Glyphs = Glyphs {
     cut: "…",
     none: "–",
+    about: "≈",
     dot: "·",
     chosen: "▸",
     marked: "*",
@@ -162,6 +165,7 @@ static UNICODE: Glyphs = Glyphs {
 static ASCII: Glyphs = Glyphs {
     cut: "...",
     none: "-",
+    about: "~",
     dot: "|",
     chosen: ">",
     marked: "*",

@@ -16,6 +16,7 @@ use super::release::Stage;
 use super::sort::Column;
 use super::state::{Choice, Extent, Overlay, Page, State, View};
 
+mod happened;
 mod ours;
 mod release;
 
@@ -85,6 +86,9 @@ pub(super) fn update(state: &mut State, action: Action, now: Instant) -> Option<
         Action::ChooseOffer(at) => return release::choose(state, at, now),
         Action::Agree => return release::agree(state, now),
         Action::Mine => ours::show(state),
+        Action::Events => happened::show(state),
+        Action::ChooseEvent(number) => happened::choose(state, number, now),
+        Action::GoTo => happened::go_to(state, now),
         Action::ChooseMine(number) => ours::choose(state, number),
         Action::Cancel => return ours::cancel(state, now),
         Action::GiveBack => return ours::give_back(state, now),
@@ -140,6 +144,11 @@ fn move_by(state: &mut State, step: Step) {
         Some(Overlay::Release(dialog)) => release::step(dialog, step),
         Some(Overlay::Filter { .. } | Overlay::Prompt(_)) => {}
         None if state.detail.open => state.detail.scroll = scroll(step, state.screen.detail),
+        None if state.log.shown => {
+            let page = state.screen.list.area.height.into();
+            state.log.step(step, page, &state.filter);
+            state.detail.scroll = 0;
+        }
         None if state.mine.shown => ours::step(state, step),
         None => {
             let at = state.place().unwrap_or_default();
@@ -175,6 +184,7 @@ fn back(state: &mut State) -> Option<Effect> {
         }
         Some(_) => {}
         None if state.detail.open => state.detail.open = false,
+        None if state.log.shown => happened::show(state),
         None if state.mine.shown => ours::show(state),
         None if !state.marks.is_empty() => state.marks.clear(),
         None => {

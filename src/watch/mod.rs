@@ -39,7 +39,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::Error;
 use crate::inspect::{Folders, Inspector, Selection};
-use crate::model::{Event, Note, Snapshot, Target, Tracing};
+use crate::model::{Event, LockId, Note, Snapshot, Target, Tracing};
 use crate::system::{cpu_time, give_memory_back};
 use acts::Acts;
 use events::Chronicle;
@@ -148,6 +148,7 @@ impl Watcher {
                 inspector.doubt_names();
             }
             inspector.spotted(&spotted.take_spotted());
+            inspector.wonder_about(spotted.chosen());
             if wishes.grown {
                 inspector.folders_came();
             }
@@ -216,6 +217,12 @@ impl Watcher {
             wishes.trace = on;
             wishes.asked.now = true;
         });
+    }
+
+    /// Has the next looks find out what the holders of this lock are up to, even if nobody waits for
+    /// it: whether they are at work, and what they wait for.
+    pub fn wonder_about(&self, lock: Option<LockId>) {
+        self.wakes.lock().chosen = lock;
     }
 
     /// Stops looking until [`resume`](Self::resume); a look that is under way is still reported.
@@ -348,6 +355,8 @@ struct Wishes {
     asked: Asked,
     /// Where something has come or gone.
     spotted: Vec<PathBuf>,
+    /// The lock of whose holders somebody wants to know more.
+    chosen: Option<LockId>,
     paused: bool,
     trace: bool,
     stop: bool,
@@ -386,6 +395,10 @@ impl Wakes {
 
     fn wants_trace(&self) -> bool {
         self.lock().trace
+    }
+
+    fn chosen(&self) -> Option<LockId> {
+        self.lock().chosen.clone()
     }
 
     fn change(&self, change: impl FnOnce(&mut Wishes)) {

@@ -232,7 +232,9 @@ fn a_wait_that_is_asked_for_by_number_is_seen_as_ours() {
     let wait = Wait::begin(lock("flock", &path));
     wait_for_queue(&path, 1);
     let us = std::process::id().cast_signed();
-    assert!(!blocked_threads(us).is_empty(), "it blocks in the kernel, and polls nothing");
+    wait_until("it blocks in the kernel, and polls nothing", || {
+        (!blocked_threads(us).is_empty()).then_some(())
+    });
     let told = wait_until("our place is told", || {
         wait.told().into_iter().find_map(|progress| match progress {
             locktop::acquire::Progress::Waiting(waiting) => waiting.position.map(|_| waiting),

@@ -1,6 +1,7 @@
 //! Freeing locks from the dashboard: real processes under real locks, and a log of the test's own.
 
 use std::io::{Read as _, Write as _};
+use std::time::Instant;
 
 use portable_pty::{CommandBuilder, native_pty_system};
 use rustix::process::{Signal, kill_process};
@@ -87,6 +88,26 @@ impl Terminal {
             chosen = chosen_way(&screen).unwrap();
         }
         self.press("\r");
+    }
+
+    /// Looks for the ways again and again, until they are for what is so by now: the last look can
+    /// have been before that, or have seen half of it.
+    fn looks_again(&mut self, is_so: impl Fn(&str) -> bool) {
+        let begun = Instant::now();
+        loop {
+            // Whoever shows the help has heard the key before.
+            self.press("r?");
+            self.shows("─ Help ─");
+            self.press(ESCAPE);
+            let ways = self.wait("the ways", |seen| {
+                let screen = seen.parser.screen().contents();
+                !screen.contains("─ Help ─") && !screen.contains("looking for the ways")
+            });
+            if is_so(&ways) && !ways.contains("r looks again") {
+                return;
+            }
+            assert!(begun.elapsed() < SOON, "it is seen otherwise:\n{ways}");
+        }
     }
 
     fn leaves(&mut self) {
@@ -184,19 +205,7 @@ fn what_changes_between_the_question_and_the_answer_is_not_touched() {
     terminal.press("y");
     terminal.shows("nothing was touched");
     terminal.shows("r looks again");
-    loop {
-        terminal.press("r");
-        terminal.shows("▸ cancel: touch nothing");
-        terminal.shows("terminate");
-        // The last look can have been before it went on.
-        let screen = terminal.wait("how it is now", |seen| {
-            let screen = seen.parser.screen().contents();
-            !screen.contains("resume") || screen.contains("in another state now")
-        });
-        if !screen.contains("resume") {
-            break;
-        }
-    }
+    terminal.looks_again(|ways| ways.contains("terminate") && !ways.contains("resume"));
     // Another holder, while the plans are shown, and while it is asked.
     let second = waiter(&theatre, "l");
     first.ends();
@@ -204,8 +213,7 @@ fn what_changes_between_the_question_and_the_answer_is_not_touched() {
     terminal.shows("it has other holders now");
     terminal.press(&format!("{DOWN}\r"));
     terminal.shows("look again first");
-    terminal.press("r");
-    terminal.shows(&format!("kill -TERM {}", second.pid));
+    terminal.looks_again(|ways| ways.contains(&format!("kill -TERM {}", second.pid)));
     terminal.press(&format!("{DOWN}\r"));
     terminal.shows("▸ no, touch nothing");
     let pid = second.pid;
@@ -419,7 +427,7 @@ fn a_terminal_that_closes_in_the_dialog_is_a_no() {
     let mut keyboard = pty.master.take_writer().unwrap();
     let mut output = pty.master.try_clone_reader().unwrap();
     let mut parser = vt100::Parser::new(30, 100, 0);
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     for (shown, keys) in
         [("locks/l", "r"), ("At worst: ", DOWN), ("▸ terminate", "\r"), ("▸ no, touch", "")]
     {

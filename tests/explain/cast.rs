@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::env;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::ptrace;
@@ -140,6 +140,7 @@ impl Cast {
     pub(crate) fn told_of(&self, target: &str) -> String {
         self.rests();
         let text = self.scene.explain(target);
+        self.commands_are_understood(&text);
         self.redact(&text)
     }
 
@@ -157,6 +158,22 @@ impl Cast {
         let (before, after) = text.split_once(others).expect("who could not be seen is told");
         let before = before.trim_end_matches(|c: char| c.is_ascii_digit());
         format!("{before}MANY{others}{after}")
+    }
+
+    /// Tries all commands of ours that are suggested, without doing what they do.
+    #[track_caller]
+    fn commands_are_understood(&self, text: &str) {
+        for command in text.lines().filter_map(|line| line.strip_prefix("      ")) {
+            let (harmless, statuses) = match command.split(' ').take(2).collect::<Vec<_>>()[..] {
+                ["locktop", "explain"] => (command.to_owned(), &[0][..]),
+                ["locktop", "wait"] => (format!("{command} --no-wait"), &[0, 1][..]),
+                ["locktop", "release"] => (format!("{command} --dry-run"), &[0][..]),
+                _ => continue,
+            };
+            let output = self.shell(&harmless);
+            let status = output.status.code().unwrap_or(-1);
+            assert!(statuses.contains(&status), "{harmless}: {output:?}\n{text}");
+        }
     }
 
     /// Waits until nobody has done anything for long enough that it is told of all who do nothing.
@@ -218,16 +235,20 @@ impl Cast {
     /// Runs a command as somebody does who copies it from the screen; it has to succeed.
     #[track_caller]
     pub(crate) fn runs(&self, command: &str) {
+        let output = self.shell(command);
+        assert!(output.status.success(), "{command}: {output:?}");
+    }
+
+    fn shell(&self, command: &str) -> Output {
         let folder = Path::new(env!("CARGO_BIN_EXE_locktop")).parent().unwrap().display();
         let path = env::var("PATH").unwrap();
         let namespace = format!("--mount=/proc/{}/ns/mnt", self.scene.stage().pid);
-        let output = Command::new("timeout")
+        Command::new("timeout")
             .args(["30", "nsenter", &namespace, "sh", "-c", command])
             .env("PATH", format!("{folder}:{path}"))
             .stdin(Stdio::null())
             .output()
-            .unwrap();
-        assert!(output.status.success(), "{command}: {output:?}");
+            .unwrap()
     }
 
     /// Follows a suggestion.

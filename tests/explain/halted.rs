@@ -116,7 +116,7 @@ fn a_holder_that_no_signal_reaches() {
     cast.child_is(holder.pid, "CHILD");
     insta::assert_snapshot!(cast.told("l"), @"
     DIR/l: stuck (posix lock, exclusive)
-    backup (pid BACKUP) is in uninterruptible sleep in VFORK: it waits for the end of its child backup (pid CHILD), and has for TIME. Held by backup (pid BACKUP) through descriptor 3, for TIME. 1 process waits for it. backup (pid BACKUP): run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
+    backup (pid BACKUP) is in uninterruptible sleep in VFORK: it waits for the start of a program by its child backup (pid CHILD), and has for TIME. Held by backup (pid BACKUP) through descriptor 3, for TIME. 1 process waits for it. backup (pid BACKUP): run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
     Queue:
       report (pid REPORT, root) has waited TIME to have it exclusively
     What can be done, least harm first:

@@ -92,9 +92,9 @@ fn we_keep_it_for_whoever_is_next() {
     cast.reads(&format!("descriptor {fd}"), "descriptor N");
     // What its threads do is its own affair.
     let told = cast.told("l");
-    let (before, rest) = told.split_once(" locktop has ").expect("what it does is told");
+    let (before, rest) = told.split_once("waits for it. locktop ").expect("what it does is told");
     let (_, after) = rest.split_once(" ago.").expect("when it ran last is told");
-    let told = format!("{before} locktop ACTS.{after}");
+    let told = format!("{before}waits for it. locktop ACTS.{after}");
     drop(holder);
     insta::assert_snapshot!(told, @"
     DIR/l: contended (flock lock, exclusive)

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::{Need, Scene, Viewer, pids, records, wait_until};
 
 /// Far less than for ever, and enough for a machine with much to do.
-const PROMPT: Duration = Duration::from_secs(15);
+const PROMPT: Duration = Duration::from_mins(1);
 
 /// A scene with a btrfs of two subvolumes, `b/one` and `b/two`.
 fn btrfs() -> Option<Scene> {

@@ -371,7 +371,9 @@ fn a_writer_who_starves_is_told() {
     let began = Instant::now();
     wait_until("time has passed", || (began.elapsed().as_millis() > 200).then_some(()));
     let late = [scene.actor(), scene.actor()];
-    late.iter().for_each(|reader| _ = reader.does("flock('l', SH)"));
+    for reader in &late {
+        reader.does("flock('l', SH)");
+    }
     let lock = until(&scene, "l", |lock| why(lock).contains("starves"));
     let says = "to have it alone, and 2 readers have taken it since";
     assert!(why(&lock).contains(says), "{}", why(&lock));

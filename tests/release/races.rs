@@ -169,13 +169,17 @@ fn root_and_a_user_who_keep_the_lock_run_one_command() {
     let (shares, has_shared) = mpsc::channel();
     let (goes_on, is_to_go_on) = mpsc::channel();
     thread::scope(|scope| {
+        // Dropped when anything in here fails.
+        let goes_on = goes_on;
         let root = scope.spawn(move || {
-            tracer::run(&command, &program, move |_, step| {
-                if step.is("pidfd_send_signal") {
-                    shares.send(()).unwrap();
-                    is_to_go_on.recv().unwrap();
+            tracer::run(&command, &program, move |made, step| {
+                let ends_it = |step: &tracer::Step| step.is("pidfd_send_signal");
+                if !ends_it(step) || made.iter().any(ends_it) {
+                    return false;
                 }
-                false
+                shares.send(()).unwrap();
+                // Killed where the other one has failed.
+                is_to_go_on.recv().is_err()
             })
         });
         has_shared.recv().unwrap();

@@ -34,7 +34,7 @@ impl Actor {
             Err(error) => panic!("cannot accept an actor: {error}"),
         });
         connection.set_nonblocking(false).unwrap();
-        connection.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        connection.set_read_timeout(Some(Duration::from_mins(2))).unwrap();
         Self {
             pid,
             process: process(pid),

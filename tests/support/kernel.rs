@@ -6,8 +6,8 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// How long a condition may take to come true on a busy machine.
-const DEADLINE: Duration = Duration::from_mins(1);
+/// How long a condition may take to come true on a busy machine, where looks are slow and so rare.
+const DEADLINE: Duration = Duration::from_mins(5);
 
 /// Waits for a condition, and returns what it found.
 #[track_caller]

@@ -35,7 +35,7 @@ fn judge(check: &Check, global: Global) -> Result<Status, Failure> {
     inspector.expect_at(&targets, Folders::Below);
     let mut memory = Memory::usual();
     let forgotten = inspector.recall(&mut memory);
-    let mut snapshot = inspector.snapshot()?;
+    let mut snapshot = inspector.snapshot_about(&[], Folders::Below)?;
     snapshot.notes.extend(forgotten);
     snapshot.notes.extend(inspector.remember(&memory));
     snapshot.notes.extend(release::leftovers(&targets));

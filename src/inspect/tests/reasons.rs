@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 
 use super::machine::Machine;
-use crate::model::Verdict;
+use crate::model::{LockId, Verdict, What};
 
 /// What is said of a lock on a file system that is mounted so.
 fn on(filesystem: &str, options: &str) -> String {
@@ -40,4 +40,34 @@ fn locks_on_the_file_systems_of_other_machines_say_what_cannot_be_known() {
     assert!(told.contains("whether it keeps out other machines cannot be told"), "{told}");
     let told = on("ext4", "discard");
     assert!(!told.contains("machine"), "{told}");
+}
+
+/// What the holder of the only lock was seen to wait for, if it was asked.
+fn waits_for(machine: &mut Machine) -> (LockId, Option<What>) {
+    let snapshot = machine.look();
+    let [lock] = &snapshot.locks[..] else { panic!("{snapshot:#?}") };
+    let waits = lock.holders[0].process.waits_for.as_deref();
+    (lock.id.clone(), waits.map(|waits| waits[0].any_of[0].what))
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn of_a_chosen_lock_more_is_found_out_and_kept_while_its_holder_sleeps() {
+    let mut machine = Machine::new();
+    machine.process(7, 1, 7);
+    let call = format!("{} 0x0 0x0 0x0 0x0 0x0 0x0 0x0 0x0\n", libc::SYS_read);
+    machine.write("7/task/7/syscall", &call);
+    fs::create_dir_all(machine.proc("7/task/7/fd")).unwrap();
+    std::os::unix::fs::symlink("/dev/pts/3", machine.proc("7/task/7/fd/0")).unwrap();
+    machine.keeps(7, 3, "lock", 7);
+    machine.locks(7, "lock");
+    let (id, waits) = waits_for(&mut machine);
+    assert_eq!(waits, None, "nobody waits for it");
+    machine.settles();
+    machine.inspector.wonder_about(Some(id));
+    assert_eq!(waits_for(&mut machine).1, Some(What::Terminal));
+    machine.settles();
+    assert_eq!(waits_for(&mut machine).1, Some(What::Terminal), "it has not run");
+    machine.inspector.wonder_about(None);
+    assert_eq!(waits_for(&mut machine).1, None);
 }

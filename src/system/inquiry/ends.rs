@@ -114,7 +114,7 @@ impl<'a> Ends<'a> {
                 let info = descriptors.and_then(|of| of.information_of(fd, &mut text).ok());
                 info.is_some_and(|info| info.in_flight > 0) || Instant::now() >= self.deadline
             };
-            index.cut || sockets.flat_map(|(_, openers)| openers.first()).any(&mut carries)
+            index.cut || sockets.filter_map(|(_, openers)| openers.first()).any(&mut carries)
         })
     }
 

@@ -195,6 +195,7 @@ pub(super) fn dismiss(state: &mut State, now: Instant) {
 /// Shows what is ours, or the list again.
 pub(super) fn show(state: &mut State) {
     state.mine.shown = !state.mine.shown;
+    state.log.shown = false;
     state.detail = Detail::default();
 }
 

@@ -12,6 +12,7 @@ use crate::tui::keys::Mode;
 use crate::tui::samples;
 use crate::tui::sort::Sort;
 
+mod happened;
 mod ours;
 mod release;
 

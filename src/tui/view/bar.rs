@@ -155,7 +155,11 @@ impl Painter<'_> {
     pub(super) fn draw_input(&mut self, area: Rect) {
         let typed = harmless(self.state.filter.text()).into_owned();
         let rows = &self.state.rows;
-        let found = format!(" {} of {} ", rows.shown_now(), rows.total());
+        let (shown, total) = match &self.state.log {
+            log if log.shown => (log.visible(&self.state.filter).len(), log.len()),
+            _ => (rows.shown_now(), rows.total()),
+        };
+        let found = format!(" {shown} of {total} ");
         let found_room = (text::width(&found) as u16).min(area.width / 3);
         let room = area.width.saturating_sub(found_room + 4);
         let x = self.pen.write(area.x + 1, area.y, 2, "/", self.pen.style(Role::Key));

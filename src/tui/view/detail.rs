@@ -24,7 +24,10 @@ impl Painter<'_> {
         let name = match (self.state.chosen_lock(), self.state.mine.chosen()) {
             (Some(shown), _) => cells::name(shown.lock),
             (None, Some(entry)) if self.state.mine.shown => entry.task.name(),
-            _ => return,
+            _ => match self.event_label() {
+                Some(label) => label,
+                None => return,
+            },
         };
         let line = self.pen.theme.glyphs.horizontal;
         self.pen.title(area, &format!("{name} {line}{line} why"));
@@ -55,7 +58,10 @@ impl Painter<'_> {
 
     fn explanation(&self, room: usize) -> Vec<Vec<Run>> {
         let (state, pen) = (self.state, &self.pen);
-        let mut lines = self.our_part(room);
+        let mut lines = self.event_part(room);
+        if !state.log.shown {
+            lines.extend(self.our_part(room));
+        }
         let (Some(shown), Some(snapshot)) = (state.chosen_lock(), state.rows.snapshot()) else {
             return lines;
         };

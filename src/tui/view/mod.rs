@@ -2,6 +2,7 @@
 
 mod bar;
 mod detail;
+mod events;
 mod header;
 mod list;
 mod mine;
@@ -99,6 +100,7 @@ impl Painter<'_> {
     /// What is ours, the table, the tree or the list.
     fn draw_upper(&mut self, area: Rect) {
         match self.state.view {
+            _ if self.state.log.shown => self.draw_events(area),
             _ if self.state.mine.shown => self.draw_mine(area),
             View::Tree => self.draw_tree(area),
             View::Table if area.width < FRAMED.0 => self.draw_list(area),

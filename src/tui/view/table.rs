@@ -23,6 +23,7 @@ impl Painter<'_> {
     pub(super) fn draw_list_title(&mut self, area: Rect) {
         let state = self.state;
         let title = match state.view {
+            _ if state.log.shown => "Events",
             _ if state.mine.shown => "Mine",
             View::Table => "Locks",
             View::Tree => "Who waits for whom",
@@ -31,11 +32,12 @@ impl Painter<'_> {
         if state.mine.shown {
             return;
         }
-        let mut said = vec![self.order()];
-        if state.problems {
+        let order = if state.log.shown { "newest first".into() } else { self.order() };
+        let mut said = vec![order];
+        if state.problems && !state.log.shown {
             said.push("only problems".into());
         }
-        if !state.marks.is_empty() {
+        if !state.marks.is_empty() && !state.log.shown {
             said.push(format!("{} marked", state.marks.len()));
         }
         if !state.filter.is_empty() {

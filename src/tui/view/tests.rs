@@ -16,6 +16,7 @@ use crate::tui::samples;
 use crate::tui::text;
 use crate::tui::update::update;
 
+mod events;
 mod ours;
 mod release;
 

@@ -282,9 +282,9 @@ impl World {
             waited: self.idle(pid),
             last_ran: Some(self.now.saturating_sub(self.people[&pid].ran_at)),
             passed_by: 0,
-            how: How::Kernel,
             tries: None,
             pause: None,
+            how: How::Kernel,
         };
         let seen = file.queue.iter().filter(|(pid, _)| !misses(number, *pid));
         LockFacts {
