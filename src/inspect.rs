@@ -1,5 +1,7 @@
 //! The locking core's eyes: looks at everything and judges it.
 
+mod awaited;
+mod declared;
 mod inquiry;
 mod select;
 mod tracing;
@@ -71,6 +73,8 @@ pub struct Inspector {
     /// The locks of whose holders somebody wants to know more.
     wonder: HashSet<LockId>,
     scope: Scope,
+    /// Who waits for whose end.
+    awaited: awaited::Watch,
     /// [`PATIENCE`], unless for a test.
     patience: Duration,
     /// Whether a path at which there is nothing is one at which something may come to be.
@@ -108,6 +112,7 @@ impl Inspector {
             inquiry: Inquiry::default(),
             wonder: HashSet::new(),
             scope,
+            awaited: awaited::Watch::default(),
             patience: PATIENCE,
             awaits: false,
             last: None,
@@ -346,6 +351,7 @@ impl Inspector {
         }
         let Some(at) = glances.iter().map(|glance| glance.at).max() else { return Ok(None) };
         if !self.families.stand(&last.locks, at.uptime, &self.system)
+            || !self.awaited.holds(&self.system)
             || !self.inquiry.stands(&self.system)
         {
             return Ok(None);
@@ -420,8 +426,11 @@ impl Inspector {
     /// kept as they are.
     fn facts(&mut self, last: &[Lock]) -> Result<(Facts, HashSet<LockId>), Error> {
         let mut looks = Vec::with_capacity(self.sources.len());
-        for source in &mut self.sources {
-            looks.push(source.look(&self.scope, &self.system)?);
+        self.scope.waited_for.clear();
+        for at in 0..self.sources.len() {
+            let look = self.sources[at].look(&self.scope, &self.system)?;
+            self.look_where_declared(&look);
+            looks.push(look);
         }
         self.families.interpret(&mut looks, &self.system);
         if let Some(first) = looks.first_mut() {
@@ -431,8 +440,11 @@ impl Inspector {
             looks.iter().flat_map(|look| &look.kept).map(|kept| kept.id.clone()).collect();
         let kept_locks = last.iter().filter(|lock| kept.contains(&lock.id));
         self.list_each_once(&mut looks, kept_locks.filter_map(|lock| lock.file).collect());
+        self.enter_declared(&mut looks);
         let testimony = self.testimony(&mut looks);
-        Ok((self.ledger.enter(self.system.now(), looks, &testimony), kept))
+        let mut facts = self.ledger.enter(self.system.now(), looks, &testimony);
+        self.awaited = awaited::Watch::begin(&mut facts, &self.system);
+        Ok((facts, kept))
     }
 
     /// What lies on disk and is locked by the kernel too is one lock, unless somebody has named it as

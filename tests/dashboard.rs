@@ -4,6 +4,9 @@
 
 #[path = "dashboard/events.rs"]
 mod events;
+#[cfg(target_os = "linux")]
+#[path = "dashboard/graph.rs"]
+mod graph;
 #[path = "dashboard/input.rs"]
 mod input;
 #[cfg(target_os = "linux")]

@@ -4,15 +4,8 @@ use std::time::Duration;
 
 use super::pending::{Place, Want};
 use crate::diagnose::{Kin, Wish, circle};
-use crate::model::{Pid, Snapshot, State};
-use crate::system::{System, has_ended};
-
-/// The names of threads that only wait, look or listen for others: they never let go of a lock. Only
-/// whoever calls this library does.
-const HELPERS: [&[u8]; 5] = [b"lock wait", b"lock watch", b"lock files", b"look-up", b"signals"];
-
-/// The name of a program that runs commands under locks, and waits for them as below.
-const OURS: &[u8] = b"locktop";
+use crate::model::{Pid, Snapshot};
+use crate::system::System;
 
 /// The circle that waiting for the lock closes with locks that this process and those above it have,
 /// in words; `None` also where that is not certain.
@@ -42,7 +35,7 @@ impl Relatives {
     fn new() -> Self {
         let system = System::new();
         let us = std::process::id().cast_signed();
-        let is_alone = actors(&system, us).is_some_and(|tids| tids.len() == 1);
+        let is_alone = system.actors(us).is_some_and(|tids| tids.len() == 1);
         Self { system, us, is_alone }
     }
 }
@@ -59,47 +52,12 @@ impl Kin for Relatives {
     }
 
     fn awaited_child(&self, pid: Pid) -> Option<Pid> {
-        let actors = actors(&self.system, pid)?;
-        let [(tid, command)] = actors.as_slice() else { return None };
-        // Compilers add a suffix behind a dot.
-        match self.system.wchan(pid, *tid)?.split('.').next()? {
-            "do_wait" => {}
-            // For signals: that its command has ended, or that it is to pass on.
-            "do_sigtimedwait" if command == OURS => {}
-            _ => return None,
-        }
-        let mut children = Vec::new();
-        for tid in self.system.tids(pid).ok()? {
-            children.extend(self.system.children(pid, tid).ok()?);
-        }
-        // Which of several it waits for, cannot be told.
-        children.retain(|&child| lives(&self.system, child));
-        <[Pid; 1]>::try_from(children).ok().map(|[child]| child)
+        self.system.awaited_child(pid)
     }
 
     fn threads(&self, pid: Pid) -> Option<usize> {
         // Another that waits through this library has its request in a thread of its own, and the one
         // that asked for it waits for that.
-        actors(&self.system, pid).map(|tids| tids.len())
+        self.system.actors(pid).map(|tids| tids.len())
     }
-}
-
-/// The threads of a process that could let go of a lock, and their names.
-fn actors(system: &System, pid: Pid) -> Option<Vec<(Pid, Vec<u8>)>> {
-    let mut actors = Vec::new();
-    for tid in system.tids(pid).ok()? {
-        match system.thread_stat(pid, tid) {
-            Ok(stat) if HELPERS.contains(&stat.command.as_slice()) => {}
-            Ok(stat) => actors.push((tid, stat.command)),
-            Err(error) if has_ended(&error) => {}
-            Err(_) => return None,
-        }
-    }
-    Some(actors)
-}
-
-fn lives(system: &System, pid: Pid) -> bool {
-    // One of whom nothing can be learnt counts: then it is not certain who is waited for.
-    let state = system.stat(pid).ok().and_then(|stat| stat.state);
-    !matches!(state, Some(State::Zombie | State::Dead))
 }

@@ -139,13 +139,11 @@ impl Watcher {
         if is_last {
             return None;
         }
-        let pause = if sight.position.is_none() && sight.blind.is_none() && self.pause == BEAT {
-            SOON
-        } else {
-            self.pause
-        };
+        // Once, whatever it costs: else a busy machine would not tell our place for long.
+        let is_early = sight.position.is_none() && sight.blind.is_none() && self.pause == BEAT;
+        let pause = if is_early { SOON } else { self.pause.max(cost * SHARE) };
         self.pause = (self.pause * 2).min(LONGEST);
-        Some(Instant::now() + pause.max(cost * SHARE))
+        Some(Instant::now() + pause)
     }
 
     fn look(&mut self) -> Sight {

@@ -10,6 +10,7 @@ use super::handshake::Stop;
 use super::request::Pauses;
 use crate::error::Error;
 use crate::model::{FileId, Form, Lock, LockId, Mechanism, Mode, PathBytes, Range, harmless_bytes};
+use crate::system::wait_mark::Waits;
 
 /// What is wanted of a lock.
 #[derive(Debug, Clone)]
@@ -112,6 +113,11 @@ pub(crate) trait Pending: Send + Debug {
     /// # Errors
     /// As [`Pending::try_take`].
     fn linger(&mut self, stop: &Arc<Stop>) -> Result<(), Error>;
+
+    /// What others are shown that it waits for, where no queue shows it.
+    fn waits(&self) -> Option<Waits> {
+        None
+    }
 }
 
 /// How a wait in a queue ended.

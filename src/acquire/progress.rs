@@ -225,6 +225,7 @@ mod tests {
             holders: holders.into(),
             records: Arc::default(),
             waiters: Vec::new(),
+            behind: None,
             lease: None,
             fencing: None,
             details: crate::model::Details::default(),

@@ -15,6 +15,7 @@ use super::progress::{Progress, Waiting};
 use crate::error::Error;
 use crate::model::{Pid, short};
 use crate::system::locking;
+use crate::system::wait_mark::Mark;
 
 /// How often progress is told, at least.
 const TICK: Duration = Duration::from_secs(1);
@@ -298,6 +299,8 @@ impl<A: Aim> Line<A> {
     }
 
     fn stand(&mut self) -> Result<Option<A::Got>, Error> {
+        // Where it cannot be shown, others do not know that we wait: we do all the same.
+        let _shown = self.pending.waits().and_then(|waits| Mark::set(&waits).ok());
         while !self.stop.is_set() {
             match A::stand(&mut *self.pending, &self.stop)? {
                 Stood::Got(got) => return Ok(Some(got)),

@@ -67,6 +67,10 @@ pub(crate) enum Column {
 pub(crate) const DEFAULT: [Column; 6] =
     [Column::Verdict, Column::Lock, Column::Kind, Column::Holder, Column::Held, Column::Queue];
 
+/// The columns of what needs a person, if none are asked for.
+pub(crate) const PROBLEMS: [Column; 4] =
+    [Column::Verdict, Column::Lock, Column::Queue, Column::Why];
+
 impl Column {
     /// Its name in capitals.
     pub(crate) fn heading(self) -> String {

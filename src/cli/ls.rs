@@ -6,7 +6,7 @@ use locktop::model::Lock;
 use locktop::{Folders, Inspector, Memory, Snapshot, release};
 
 use super::args::{Global, Ls};
-use super::columns::DEFAULT;
+use super::columns::{DEFAULT, PROBLEMS};
 use super::failure::{Failure, Status};
 use super::page::{self, Page};
 use super::pick::{self, Pick};
@@ -40,7 +40,11 @@ pub(crate) fn run(ls: &Ls, global: Global) -> Result<Status, Failure> {
     if ls.tree {
         tree::print(&mut out, &locks, &snapshot, &page)?;
     } else {
-        let columns = if ls.columns.is_empty() { &DEFAULT[..] } else { &ls.columns };
+        let columns = match (&ls.columns[..], ls.problems) {
+            ([], false) => &DEFAULT[..],
+            ([], true) => &PROBLEMS[..],
+            (chosen, _) => chosen,
+        };
         table::print(&mut out, &locks, columns, &page)?;
     }
     out.flush()?;

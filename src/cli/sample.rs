@@ -1,5 +1,6 @@
 //! Hand-made snapshots for tests.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,10 +43,7 @@ pub(crate) fn snapshot() -> Snapshot {
     second.waiters[0].blocked_by = cause(&second, 42);
     let deadlock = Deadlock {
         locks: vec![first.id.clone(), second.id.clone()],
-        members: vec![
-            Member { pid: 41, holds: first.id.clone(), wants: second.id.clone() },
-            Member { pid: 42, holds: second.id.clone(), wants: first.id.clone() },
-        ],
+        members: vec![member(41, &first, &second), member(42, &second, &first)],
         certain: true,
     };
     Snapshot {
@@ -64,11 +62,17 @@ pub(crate) fn snapshot() -> Snapshot {
         }],
         locks: vec![first, second, orphan(), known, shared, nobody],
         deadlocks: vec![deadlock],
+        awaited: BTreeMap::default(),
         retaken: Vec::new(),
     }
 }
 
 /// The lock of the README's example: its taker has ended, a child keeps it.
+fn member(pid: Pid, holds: &Lock, wants: &Lock) -> Member {
+    let (holds, wants) = (holds.id.clone(), wants.id.clone());
+    Member { pid, holds, wants, through: None, keepers: vec![pid] }
+}
+
 pub(crate) fn orphan() -> Lock {
     let mut lock = lock("@flock:fe:00:10010699:~", "/run/backup.lock", Verdict::Orphaned);
     lock.name = Some("nightly backup".into());
@@ -111,6 +115,7 @@ pub(crate) fn lock(id: &str, path: &str, verdict: Verdict) -> Lock {
         holders: Arc::default(),
         records: Arc::default(),
         waiters: Vec::new(),
+        behind: None,
         lease: None,
         fencing: None,
         details: Details::default(),

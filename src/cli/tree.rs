@@ -1,7 +1,7 @@
 //! Who blocks whom: locks with their holders as roots, those who wait as branches.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use locktop::Snapshot;
@@ -45,7 +45,8 @@ pub(crate) fn print(
 
 fn root(out: &mut impl Write, lock: &Lock, page: &Page) -> io::Result<()> {
     let verdict = lock.verdict.word();
-    let rest = format!("{}  {}", kind_of(lock), holders(lock, page.glyphs));
+    let rest =
+        format!("{}  {}{}", kind_of(lock), holders(lock, page.glyphs), behind(lock, page.glyphs));
     let name = name_of(lock);
     let name = match page.width {
         Some(width) => {
@@ -142,7 +143,8 @@ fn stems(waiters: &[&Waiter], glyphs: &Glyphs) -> Vec<String> {
 struct Ties<'a> {
     /// What somebody in a circle holds, by pid and the lock that it wants.
     circles: BTreeMap<(Pid, &'a LockId), &'a LockId>,
-    /// The locks that somebody waits for, by the pids of their holders.
+    /// The locks that somebody waits for, by the pids of those who have to go on before they are let
+    /// go: their holders, or children of these.
     blocks: BTreeMap<Pid, Vec<&'a Lock>>,
     snapshot: &'a Snapshot,
 }
@@ -150,11 +152,14 @@ struct Ties<'a> {
 impl<'a> Ties<'a> {
     fn of(snapshot: &'a Snapshot) -> Self {
         let members = snapshot.deadlocks.iter().flat_map(|circle| &circle.members);
-        let circles = members.map(|one| ((one.pid, &one.wants), &one.holds)).collect();
+        let circles = members.map(|one| ((one.waits(), &one.wants), &one.holds)).collect();
         let mut blocks: BTreeMap<Pid, Vec<&Lock>> = BTreeMap::new();
         for lock in snapshot.locks.iter().filter(|lock| !lock.waiters.is_empty()) {
             let pids = lock.holders.iter().filter_map(|holder| holder.process.pid);
-            pids.for_each(|pid| blocks.entry(pid).or_default().push(lock));
+            let pids: BTreeSet<_> = pids.map(|pid| snapshot.waits_as(pid)).collect();
+            for pid in pids {
+                blocks.entry(pid).or_default().push(lock);
+            }
         }
         Self { circles, blocks, snapshot }
     }
@@ -162,22 +167,41 @@ impl<'a> Ties<'a> {
     /// What a waiter holds that others wait for; marked where that closes a circle.
     fn of_waiter(&self, waiter: &Waiter, wanted: &Lock, glyphs: &Glyphs) -> String {
         let Some(pid) = waiter.process.pid else { return String::new() };
-        if let Some(held) = self.circles.get(&(pid, &wanted.id)) {
-            let held = self.snapshot.lock(held).map_or_else(|| held.to_string(), Lock::label);
-            return format!("  {} holds {held}", glyphs.circle);
+        if let Some(id) = self.circles.get(&(pid, &wanted.id)) {
+            let held = self.snapshot.lock(id).map_or_else(
+                || format!("holds {id}"),
+                |lock| format!("{} {}", holds(lock, pid), lock.label()),
+            );
+            return format!("  {} {held}", glyphs.circle);
         }
-        match self.blocks.get(&pid) {
-            Some(locks) => {
-                let held: Vec<_> = locks.iter().map(|lock| lock.label()).collect();
-                format!("  holds {}", held.join(", "))
-            }
-            None => String::new(),
-        }
+        let Some(locks) = self.blocks.get(&pid) else { return String::new() };
+        let held: Vec<_> = locks.iter().map(|lock| lock.label()).collect();
+        let verb = locks.first().map_or("holds", |lock| holds(lock, pid));
+        format!("  {verb} {}", held.join(", "))
     }
+}
+
+/// `holds`; of a lock that is held by somebody who waits for its end, `holds up`.
+fn holds(lock: &Lock, pid: Pid) -> &'static str {
+    let is_holder = lock.holders.iter().any(|holder| holder.process.pid == Some(pid));
+    if is_holder { "holds" } else { "holds up" }
+}
+
+/// `, 7 wait behind it, 1h12m in all`, where that is more than its own queue.
+fn behind(lock: &Lock, glyphs: &Glyphs) -> String {
+    let more = lock.behind.as_ref().filter(|behind| behind.waiters > lock.waiters.len());
+    more.map_or_else(String::new, |behind| {
+        let waited = known_time(&behind.waited, glyphs).map(|time| format!(", {time} in all"));
+        format!("; {} wait behind it{}", behind.waiters, waited.unwrap_or_default())
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use locktop::model::{Behind, Span};
+
     use super::super::sample;
     use super::*;
 
@@ -231,6 +255,21 @@ mod tests {
         snapshot.deadlocks.clear();
         let text = tree(&[&snapshot.locks[0]], &snapshot, &Page::PIPE);
         assert!(text.ends_with("waits 12s  holds /srv/b.lock\n"), "{text}");
+    }
+
+    #[test]
+    fn what_is_held_by_those_who_wait_for_a_waiter_is_held_up_and_all_behind_it_are_counted() {
+        let mut snapshot = sample::snapshot();
+        snapshot.deadlocks.clear();
+        snapshot.locks.truncate(2);
+        let waited = Span { min: Duration::from_mins(72), ..Span::default() };
+        snapshot.locks[0].behind = Some(Behind { waiters: 7, waited, root: true });
+        // 43 waits in place of 42, which holds the other lock and waits for its end.
+        snapshot.locks[0].waiters = vec![sample::waiter(1, 1, 43, "sh", 12)];
+        snapshot.awaited.insert(42, 43);
+        let text = tree(&[&snapshot.locks[0]], &snapshot, &Page::PIPE);
+        assert!(text.contains("; 7 wait behind it, ≥1h12m in all\n"), "{text}");
+        assert!(text.ends_with("1. sh 43 root waits 12s  holds up /srv/b.lock\n"), "{text}");
     }
 
     #[test]

@@ -9,15 +9,15 @@ pub(super) use go_on::resume;
 pub(crate) use on_disk::release_of;
 
 use std::cmp::Reverse;
-use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
 use crate::model::{
-    Certainty, Deadlock, Lock, LockId, Mechanism, Member, Pid, Process, Range, Snapshot, State,
-    Verdict, harmless,
+    Certainty, Deadlock, Lock, Mechanism, Member, Pid, Process, Range, Snapshot, State, Verdict,
+    harmless,
 };
 
+use super::explain::{self, Link, People};
 use super::phrase;
 
 /// So many processes are ended by one command at most: more than that need a person's thought.
@@ -45,7 +45,9 @@ impl Advice {
 /// What can be done about a lock.
 pub(super) fn for_lock(lock: &Lock, snapshot: &Snapshot) -> Vec<Advice> {
     if lock.mechanism == Mechanism::Exists {
-        return on_disk::advice(lock, snapshot);
+        let mut next = out_of_circles(lock, snapshot);
+        next.extend(on_disk::advice(lock, snapshot));
+        return next;
     }
     let mut next = Vec::new();
     let processes = processes_of(lock);
@@ -57,10 +59,7 @@ pub(super) fn for_lock(lock: &Lock, snapshot: &Snapshot) -> Vec<Advice> {
             next.push(Advice::plain("Nothing needs to be done: nobody waits for it."));
         }
         Verdict::Deadlock => {
-            let is_in = |circle: &&Deadlock| circle.locks.contains(&lock.id);
-            let circles: Vec<_> = snapshot.deadlocks.iter().filter(is_in).collect();
-            next.extend(open(&circles, snapshot));
-            next.extend(circles.first().map(|circle| prevention(circle)));
+            next.extend(out_of_circles(lock, snapshot));
         }
         Verdict::Split => {
             next.push(both_halves(lock));
@@ -89,20 +88,56 @@ pub(super) fn for_lock(lock: &Lock, snapshot: &Snapshot) -> Vec<Advice> {
     next
 }
 
-/// To look at the locks that the holders wait for.
+/// How to open the circles that a lock is in, and to keep them from coming back.
+fn out_of_circles(lock: &Lock, snapshot: &Snapshot) -> Vec<Advice> {
+    let is_in = |circle: &&Deadlock| circle.locks.contains(&lock.id);
+    let circles: Vec<_> = snapshot.deadlocks.iter().filter(is_in).collect();
+    let mut next = open(&circles, snapshot);
+    next.extend(circles.first().map(|circle| prevention(circle)));
+    next
+}
+
+/// To see to those for whom the holders of a lock wait.
 fn waited_for(held: &Lock, processes: &[&Process], snapshot: &Snapshot) -> Vec<Advice> {
-    let waits = |lock: &Lock| {
-        let mut waiters = lock.waiters.iter().filter_map(|waiter| waiter.process.pid);
-        waiters.any(|pid| processes.iter().any(|process| process.pid == Some(pid)))
+    let ahead = |process: &&Process| ahead(process, Some(held), snapshot);
+    let mut next: Vec<_> = processes.iter().take(AT_ONCE).flat_map(ahead).collect();
+    next.dedup();
+    next
+}
+
+/// To look first at the end of the chain of those for whom a process waits, and to let go on whoever
+/// is there.
+pub(super) fn ahead(process: &Process, held: Option<&Lock>, snapshot: &Snapshot) -> Vec<Advice> {
+    let waits = |lock: &&Lock| {
+        process.pid.is_some()
+            && held.is_none_or(|held| held.id != lock.id)
+            && lock.waiters.iter().any(|waiter| waiter.process.pid == process.pid)
     };
-    let locks =
-        snapshot.locks.iter().filter(|lock| lock.id != held.id && waits(lock)).take(AT_ONCE);
-    locks.map(see).collect()
+    let wanted: Vec<&Lock> = snapshot.locks.iter().filter(waits).take(AT_ONCE).collect();
+    let [only] = wanted[..] else { return wanted.into_iter().map(see).collect() };
+    let people = People::of(snapshot);
+    let chain = process.pid.map(|pid| explain::chain_behind(pid, snapshot, &people));
+    match chain.as_deref().unwrap_or_default() {
+        [.., Link { lock, holder }] if held.is_none_or(|held| held.id != lock.id) => {
+            let look = if lock.id == only.id { see(lock) } else { see_end(lock) };
+            let resume = resume(&[holder], Some(&target(lock, snapshot)), snapshot.at);
+            [look].into_iter().chain(resume).collect()
+        }
+        _ => vec![see(only)],
+    }
 }
 
 /// To look first at a lock that somebody waits for.
 pub(super) fn see(lock: &Lock) -> Advice {
-    let text = format!("Look first at {}, for which it waits.", lock.label());
+    look_at(lock, "for which it waits")
+}
+
+fn see_end(lock: &Lock) -> Advice {
+    look_at(lock, "where the chain of those who wait ends")
+}
+
+fn look_at(lock: &Lock, why: &str) -> Advice {
+    let text = format!("Look first at {}, {why}.", lock.label());
     Advice::new(text, Some(format!("locktop explain {}", lock.id)))
 }
 
@@ -229,7 +264,9 @@ pub(super) fn end_all(processes: &[&Process]) -> Advice {
 
 /// To open these circles, each by ending as few as possible.
 pub(super) fn open(circles: &[&Deadlock], snapshot: &Snapshot) -> Vec<Advice> {
-    let mut ways: Vec<_> = circles.iter().filter_map(|circle| cheapest(circle, snapshot)).collect();
+    let people = People::of(snapshot);
+    let mut ways: Vec<_> =
+        circles.iter().filter_map(|circle| cheapest(circle, snapshot, &people)).collect();
     ways.sort_by_key(|(victims, _)| victims.len());
     let mut next = Vec::new();
     if circles.iter().any(|circle| !circle.certain) {
@@ -246,18 +283,19 @@ pub(super) fn open(circles: &[&Deadlock], snapshot: &Snapshot) -> Vec<Advice> {
 }
 
 /// To end the member of a circle that is likely to lose the least, and who that is.
-fn cheapest<'a>(circle: &Deadlock, snapshot: &'a Snapshot) -> Option<(Vec<&'a Process>, Advice)> {
+fn cheapest<'a>(
+    circle: &Deadlock,
+    snapshot: &Snapshot,
+    people: &People<'a>,
+) -> Option<(Vec<&'a Process>, Advice)> {
     let circles_of = |pid| {
         let is_in = |circle: &&Deadlock| circle.members.iter().any(|member| member.pid == pid);
         snapshot.deadlocks.iter().filter(is_in).count()
     };
-    let ids: HashSet<_> = circle.locks.iter().collect();
-    let locks = snapshot.locks.iter().filter(|lock| ids.contains(&lock.id));
-    let locks: HashMap<_, _> = locks.map(|lock| (&lock.id, lock)).collect();
     let mut ways: Vec<_> = circle
         .members
         .iter()
-        .map(|member| (circles_of(member.pid), sharers(member, &locks)))
+        .map(|member| (circles_of(member.pid), keepers(member, people)))
         .filter(|(_, victims)| !victims.is_empty() && !victims.iter().any(|by| by.kernel_thread))
         .collect();
     // Few to end, for many circles; then the youngest, which has done the least.
@@ -286,13 +324,10 @@ fn cheapest<'a>(circle: &Deadlock, snapshot: &'a Snapshot) -> Option<(Vec<&'a Pr
     Some((victims.clone(), advice))
 }
 
-/// Everyone who keeps what a member of a circle keeps, through the same open file.
-fn sharers<'a>(member: &Member, locks: &HashMap<&LockId, &'a Lock>) -> Vec<&'a Process> {
-    let Some(lock) = locks.get(&member.holds) else { return Vec::new() };
-    let mut grants = lock.holders.iter().filter(|holder| holder.process.pid == Some(member.pid));
-    let Some(grant) = grants.next().map(|holder| holder.grant) else { return Vec::new() };
-    let sharers = lock.holders.iter().filter(|holder| holder.grant == grant);
-    sharers.map(|holder| &*holder.process).collect()
+/// Those whose end lets go of what a member of a circle keeps; nobody where one of them is unknown.
+fn keepers<'a>(member: &Member, people: &People<'a>) -> Vec<&'a Process> {
+    let keepers: Option<_> = member.keepers.iter().map(|&pid| people.get(pid)).collect();
+    keepers.unwrap_or_default()
 }
 
 fn prevention(circle: &Deadlock) -> Advice {

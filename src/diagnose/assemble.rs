@@ -4,31 +4,40 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::model::{
-    Blocker, Certainty, Deadlock, Facts, Grant, Holder, Lock, LockFacts, Mechanism, Method, Naming,
-    PathBytes, Pid, Process, Record, Request, Snapshot, Verdict, Waiter,
+    Behind, Blocker, Certainty, Deadlock, Facts, Grant, Holder, Lock, LockFacts, Mechanism, Method,
+    Naming, PathBytes, Pid, Process, Record, Request, Snapshot, Verdict, Waiter,
 };
 
 use super::graph::Graph;
 
-/// The snapshot of these facts; `verdicts` has one for each lock, in the order of the facts.
+/// What was found of a lock.
+pub(super) struct Judged {
+    pub(super) verdict: Verdict,
+    pub(super) why: String,
+    pub(super) behind: Option<Behind>,
+}
+
+/// The snapshot of these facts; `judged` has one for each lock, in the order of the facts.
 pub(super) fn snapshot(
     facts: Facts,
     graph: &Graph,
-    verdicts: Vec<(Verdict, String)>,
+    judged: Vec<Judged>,
     deadlocks: Vec<Deadlock>,
 ) -> Snapshot {
     let blockers = graph.blockers(&facts);
     // The graph has one ask for each request, in the same order.
     let mut asked = graph.asks.iter().map(|ask| Arc::clone(&blockers[ask.want]));
-    let Facts { host, at, cost, complete, at_once, notes, locks, retaken, processes } = facts;
+    let Facts { host, at, cost, complete, at_once, notes, locks, retaken, processes, awaited } =
+        facts;
+    let awaited = awaited.into_iter().map(|(pid, end)| (pid, end.child)).collect();
     let people = People { processes, host: Arc::clone(&host.name), stranger: Arc::default() };
     let locks = locks
         .into_iter()
-        .zip(verdicts)
-        .map(|(lock, verdict)| people.lock(lock, verdict, &mut asked))
+        .zip(judged)
+        .map(|(lock, judged)| people.lock(lock, judged, &mut asked))
         .collect();
     let mut snapshot =
-        Snapshot { host, at, cost, complete, at_once, notes, locks, deadlocks, retaken };
+        Snapshot { host, at, cost, complete, at_once, notes, locks, deadlocks, awaited, retaken };
     snapshot.sort();
     snapshot
 }
@@ -45,7 +54,7 @@ impl People {
     fn lock(
         &self,
         lock: LockFacts,
-        (verdict, why): (Verdict, String),
+        Judged { verdict, why, behind }: Judged,
         blockers: &mut impl Iterator<Item = Arc<[Blocker]>>,
     ) -> Lock {
         let mode = lock.mode();
@@ -79,6 +88,7 @@ impl People {
             holders,
             records,
             waiters: self.waiters(lock.requests, has_range, blockers),
+            behind,
             lease: None,
             fencing: None,
             details,

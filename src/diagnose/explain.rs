@@ -1,5 +1,6 @@
 //! A lock told in plain sentences.
 
+mod chain;
 mod holders;
 mod queue;
 mod reason;
@@ -13,9 +14,10 @@ use crate::model::{
 };
 
 use super::advice::{self, Advice};
-use super::phrase;
 use super::verdict::STEPS;
+use super::{chains, phrase};
 
+pub(super) use chain::{Link, behind as chain_behind};
 pub(super) use queue::{behind, waits};
 use reason::Reason;
 
@@ -111,19 +113,27 @@ fn sentences(lock: &Lock, snapshot: &Snapshot, people: &People<'_>) -> Vec<Strin
     if circles.len() > CIRCLES {
         sentences.push(format!("It is part of {} more circles.", circles.len() - CIRCLES));
     }
+    sentences.extend(chains::told(lock, &circles));
     sentences.extend(holders::doing(lock, snapshot, &reason));
+    sentences.extend(chain::told(lock, snapshot, people));
     sentences.extend(holders::themselves(lock, &reason));
     sentences
 }
 
-/// `3 processes wait for it, the longest for 12m04s.`
-fn waiting(lock: &Lock) -> Option<String> {
+/// How many processes wait for a lock; those that nothing is known of count one each.
+pub(super) fn processes_waiting(lock: &Lock) -> usize {
     let pids = || lock.waiters.iter().map(|waiter| waiter.process.pid);
     let known: HashSet<_> = pids().flatten().collect();
-    let count = known.len() + pids().filter(Option::is_none).count();
+    known.len() + pids().filter(Option::is_none).count()
+}
+
+/// `3 processes wait for it, the longest for 12m04s.`
+fn waiting(lock: &Lock) -> Option<String> {
+    let count = processes_waiting(lock);
+    let holds = |pid| lock.holders.iter().any(|by| by.process.pid == pid);
     let waits_for_itself = count == 1
         && lock.verdict == Verdict::Deadlock
-        && lock.holders.iter().any(|by| by.process.pid.is_some_and(|pid| known.contains(&pid)));
+        && lock.waiters.iter().all(|waiter| holds(waiter.process.pid));
     let longest = lock.longest_wait().and_then(Span::sentence);
     let longest = longest.filter(|_| count > 1);
     let longest = longest.map_or_else(String::new, |span| format!(", the longest for {span}"));
@@ -135,8 +145,9 @@ fn waiting(lock: &Lock) -> Option<String> {
 pub(super) fn told_circle(circle: &Deadlock, snapshot: &Snapshot, people: &People<'_>) -> String {
     let steps = circle.members.iter().enumerate().take(MEMBERS).map(|(number, member)| {
         let next = &circle.members[(number + 1) % circle.members.len()];
-        let next = if next.pid == member.pid { "it".into() } else { people.name(next.pid) };
-        let wants = label(snapshot, &member.wants);
+        let next = if next.waits() == member.pid { "it".into() } else { people.name(next.pid) };
+        let asker = member.through.map(|asker| people.name(asker));
+        let wants = phrase::through_a_child(asker.as_deref()) + &label(snapshot, &member.wants);
         format!("{} waits for {wants}, which {next} keeps", people.name(member.pid))
     });
     let mut steps = steps.collect::<Vec<_>>().join("; ");

@@ -33,6 +33,12 @@ pub(super) struct Node {
     pub(super) asks: Vec<usize>,
     /// The grants that it shares, as indices.
     pub(super) shares: Vec<usize>,
+    /// The child for whose end it waits and can do nothing else, as index.
+    pub(super) awaits: Option<usize>,
+    /// Those who wait so for its own end, as indices.
+    pub(super) awaited_by: Vec<usize>,
+    /// Whether it has stood still all the while that we looked, and has set itself no limit.
+    pub(super) still: bool,
 }
 
 /// One thread's request.
@@ -42,7 +48,7 @@ pub(super) struct Ask {
     pub(super) process: Option<usize>,
     /// Index of what it wants.
     pub(super) want: usize,
-    /// Whether its thread sleeps in the kernel until it gets it.
+    /// Whether its thread waits until it gets it: in the kernel, or as it says itself.
     pub(super) asleep: bool,
     /// Whether it is certain that this thread waits, did all the while that we looked, and has set
     /// itself no limit.
@@ -85,12 +91,20 @@ impl Graph {
                 builder.enter_request(index, lock, request);
             }
         }
+        builder.enter_awaited();
         builder.graph
     }
 
     /// For each want, everyone who has to let go first.
     pub(super) fn blockers(&self, facts: &Facts) -> Vec<Arc<[Blocker]>> {
         self.wants.iter().map(|want| self.blockers_of(want, facts)).collect()
+    }
+
+    /// The child for whose end a process waits, the one for whose end that waits, and so on.
+    pub(super) fn line_from(&self, process: usize) -> impl Iterator<Item = usize> {
+        let child = |at: &usize| self.processes[*at].awaits;
+        // As the system never shows it, it could lead back.
+        std::iter::successors(child(&process), child).take(self.processes.len())
     }
 
     fn blockers_of(&self, want: &Want, facts: &Facts) -> Arc<[Blocker]> {
@@ -212,9 +226,25 @@ impl<'a> Builder<'a> {
         self.graph.asks.push(Ask {
             process,
             want,
-            asleep: request.how == How::Kernel,
+            asleep: request.how == How::Kernel || request.declared,
             sure: !request.inferred && !request.timed && asks_once && stood_still,
         });
+    }
+
+    /// Adds for whose ends those wait who are there by now, and for whose ends these.
+    fn enter_awaited(&mut self) {
+        let facts = self.facts;
+        let mut at = 0;
+        while let Some(node) = self.graph.processes.get(at) {
+            let awaited = facts.awaited.get(&node.pid).filter(|_| node.asks.is_empty());
+            if let Some(awaited) = awaited {
+                let child = self.node(awaited.child);
+                self.graph.processes[at].awaits = Some(child);
+                self.graph.processes[at].still &= !awaited.timed;
+                self.graph.processes[child].awaited_by.push(at);
+            }
+            at += 1;
+        }
     }
 
     fn want(&mut self, resource: Resource, request: &Request) -> usize {
@@ -249,12 +279,17 @@ impl<'a> Builder<'a> {
     fn node(&mut self, pid: Pid) -> usize {
         let Self { facts, graph, nodes, .. } = self;
         *nodes.entry(pid).or_insert_with(|| {
-            let threads = facts.processes.get(&pid).and_then(|process| process.threads);
+            let process = facts.processes.get(&pid);
+            let threads = process.and_then(|process| process.threads);
+            let idle = process.and_then(|process| process.idle(facts.at));
             graph.processes.push(Node {
                 pid,
                 threads: threads.map(|threads| threads as usize),
                 asks: Vec::new(),
                 shares: Vec::new(),
+                awaits: None,
+                awaited_by: Vec::new(),
+                still: idle.is_some_and(|idle| idle >= facts.cost),
             });
             graph.processes.len() - 1
         })

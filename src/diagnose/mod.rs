@@ -2,10 +2,13 @@
 
 mod advice;
 mod assemble;
+mod chains;
 mod deadlock;
 mod explain;
 mod foresee;
 mod graph;
+#[cfg(test)]
+mod naive;
 pub(crate) mod phrase;
 mod portrait;
 mod processes;
@@ -32,8 +35,13 @@ pub fn diagnose(mut facts: Facts) -> Snapshot {
     let deadlocks = deadlock::circles(&facts, &graph);
     let stuck = stuck::Stuck::of(&facts, &graph, &deadlocks);
     let judge = verdict::Judge::new(&facts, &deadlocks, &stuck);
-    let verdicts = facts.locks.iter().map(|lock| judge.judge(lock)).collect();
-    assemble::snapshot(facts, &graph, verdicts, deadlocks)
+    let behind = chains::behind(&facts, &graph);
+    let judged = facts.locks.iter().zip(behind).map(|(lock, behind)| {
+        let (verdict, why) = judge.judge(lock);
+        assemble::Judged { verdict, why, behind }
+    });
+    let judged = judged.collect();
+    assemble::snapshot(facts, &graph, judged, deadlocks)
 }
 
 /// Whether the judgement stays the same for as long as nobody who holds or waits runs: that a circle

@@ -136,6 +136,12 @@ pub(crate) fn quoted(word: &str) -> Option<String> {
     }
 }
 
+/// `the end of flock (pid 9), which waits for `, before what somebody waits for only through that
+/// child.
+pub(super) fn through_a_child(asker: Option<&str>) -> String {
+    asker.map_or_else(String::new, |asker| format!("the end of {asker}, which waits for "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -23,7 +23,10 @@ pub fn explain_process(pid: Pid, snapshot: &Snapshot) -> Explanation {
     let wanted: Vec<_> = snapshot.locks.iter().flat_map(|lock| wanted_by(pid, lock)).collect();
 
     let process = people.get(pid);
-    let is_in = |circle: &&Deadlock| circle.members.iter().any(|member| member.pid == pid);
+    let is_in = |circle: &&Deadlock| {
+        let mut members = circle.members.iter();
+        members.any(|member| member.pid == pid || member.waits() == pid)
+    };
     let circles: Vec<_> = snapshot.deadlocks.iter().filter(is_in).collect();
     let mut sentences = several(&circles, |circle| explain::told_circle(circle, snapshot, &people));
     sentences.extend(troubles(&held));
@@ -42,7 +45,7 @@ pub fn explain_process(pid: Pid, snapshot: &Snapshot) -> Explanation {
         headline: format!("{} {}", people.name(pid), summary(held.len(), wanted.len())),
         sentences,
         queue: held.iter().flat_map(|(lock, _)| behind(lock, pid, snapshot.at)).collect(),
-        next: next(process, &held, &wanted, snapshot.at, advice::open(&circles, snapshot)),
+        next: next(process, &held, &wanted, snapshot, advice::open(&circles, snapshot)),
         unseen: explain::unseen(snapshot),
     }
 }
@@ -91,7 +94,7 @@ fn holds(lock: &Lock, holder: &Holder) -> String {
         others => format!(", with {others} {}", phrase::plural(others, "other", "others")),
     };
     let age = lock.age.sentence().map_or_else(String::new, |age| format!(", for {age}"));
-    let waiting = match lock.waiters.len() {
+    let waiting = match explain::processes_waiting(lock) {
         0 => "nobody waits for that".into(),
         1 => "1 process waits for that".into(),
         count => format!("{count} processes wait for that"),
@@ -162,15 +165,18 @@ fn next(
     process: Option<&Process>,
     held: &[(&Lock, &Holder)],
     wanted: &[(&Lock, &Waiter)],
-    at: Moment,
+    snapshot: &Snapshot,
     circles: Vec<Advice>,
 ) -> Vec<Advice> {
     let lock = held.first().map(|(lock, _)| lock.id.to_string());
     let mut next: Vec<_> =
-        process.map(|by| advice::resume(&[by], lock.as_deref(), at)).unwrap_or_default();
+        process.map(|by| advice::resume(&[by], lock.as_deref(), snapshot.at)).unwrap_or_default();
     let in_circles = !circles.is_empty();
     next.extend(circles);
-    next.extend(wanted.iter().take(LOCKS).map(|(lock, _)| advice::see(lock)));
+    match process.filter(|_| !in_circles) {
+        Some(process) => next.extend(advice::ahead(process, None, snapshot)),
+        None => next.extend(wanted.iter().take(LOCKS).map(|(lock, _)| advice::see(lock))),
+    }
     let proven = held.iter().all(|(_, holder)| holder.certainty == Certainty::Proven);
     let in_the_way = held.iter().any(|(lock, _)| !lock.waiters.is_empty());
     let is_stuck = held.iter().any(|(lock, _)| lock.verdict == Verdict::Stuck);

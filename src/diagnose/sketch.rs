@@ -7,9 +7,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::model::{
-    AsSeen, Certainty, Details, Device, Facts, FileId, Grant, Host, How, LockFacts, LockId,
-    Mechanism, Mode, Moment, Naming, PathBytes, Pid, Process, Range, Request, Sharer, Span, State,
-    Taker,
+    AsSeen, AwaitedEnd, Certainty, Details, Device, Facts, FileId, Grant, Host, How, LockFacts,
+    LockId, Mechanism, Mode, Moment, Naming, PathBytes, Pid, Process, Range, Request, Sharer, Span,
+    State, Taker,
 };
 
 /// When it is, as time since boot.
@@ -36,6 +36,7 @@ impl Sketch {
                 locks: Vec::new(),
                 retaken: Vec::new(),
                 processes: BTreeMap::new(),
+                awaited: BTreeMap::new(),
             },
             files: HashMap::new(),
         }
@@ -65,6 +66,13 @@ impl Sketch {
         let process = processes.entry(pid).or_insert_with(|| Arc::new(ordinary(pid)));
         alter(Arc::make_mut(process));
         self
+    }
+
+    /// A process waits for the end of its child, and has done so for a minute.
+    pub(super) fn awaits(mut self, parent: Pid, child: Pid) -> Self {
+        self.facts.awaited.insert(parent, AwaitedEnd { child, timed: false });
+        let ran_at = Some(NOW.saturating_sub(Duration::from_mins(1)));
+        self.process(parent, |process| process.ran_at = ran_at).process(child, |_| ())
     }
 
     /// Alters anything else.
@@ -186,6 +194,7 @@ impl LockSketch {
             last_ran: Some(Duration::from_mins(1)),
             passed_by: 0,
             how: How::Kernel,
+            declared: false,
             tries: None,
             pause: None,
         });

@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
-use crate::model::{Deadlock, Facts, Moment, Pid, Process, State, Wait, Wake, What, short};
+use crate::model::{Deadlock, Facts, Member, Moment, Pid, Process, State, Wait, Wake, What, short};
 
 use super::graph::Graph;
 use super::{phrase, waits};
@@ -56,7 +56,7 @@ impl Stuck {
             .map(|(&pid, _)| (pid, Cause::Halted))
             .collect();
         let members: HashSet<_> =
-            deadlocks.iter().flat_map(|circle| &circle.members).map(|member| member.pid).collect();
+            deadlocks.iter().flat_map(|circle| &circle.members).map(Member::waits).collect();
         for node in graph.processes.iter().filter(|node| members.contains(&node.pid)) {
             if node.threads.is_some_and(|threads| threads <= node.asks.len()) {
                 causes.entry(node.pid).or_insert(Cause::Deadlocked);

@@ -122,6 +122,9 @@ fn sentence(process: &Process, further: Further<'_>) -> Option<String> {
     let waits = process.waits_for.as_deref().filter(|waits| !waits.is_empty())?;
     let threads = process.threads.unwrap_or(1).max(waits.len() as u32) as usize;
     if let ([wait], 1) = (waits, threads) {
+        if let [Wake { what: What::Thread, by_all: true, .. }] = wait.any_of[..] {
+            return Some("waits for another thread (futex), and has none".into());
+        }
         return Some(format!("waits for {}", wanted(wait, further)));
     }
     let is_other = |wait: &&Wait| wait.any_of.iter().any(|thing| thing.what != What::Thread);

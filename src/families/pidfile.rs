@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::model::{Form, ProcessId};
 use crate::system::System;
 use crate::system::grip::Grip;
+use crate::system::wait_mark::Waits;
 
 /// What names a live process.
 #[derive(Debug)]
@@ -134,5 +135,9 @@ impl Pending for Request {
     fn linger(&mut self, stop: &Arc<Stop>) -> Result<(), Error> {
         self.heed(stop)?;
         self.existing.linger(stop)
+    }
+
+    fn waits(&self) -> Option<Waits> {
+        self.existing.waits()
     }
 }

@@ -1,7 +1,7 @@
 //! What those are up to who hold what others wait for: whether they are at work, and if not, what
 //! they wait for themselves.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ const HOLDERS: usize = 64;
 
 /// What an inquiry may cost one who looks once, and one who looks again and again, though not at each
 /// look.
-const ONCE: Limits = Limits { processes: 256, time: Duration::from_millis(400) };
+const ONCE: Limits = Limits { processes: 256, time: Duration::from_secs(1) };
 const OFTEN: Limits = Limits { processes: 64, time: Duration::from_millis(100) };
 
 /// Whom an inquiry is about, beside those who hold what somebody waits for.
@@ -51,8 +51,8 @@ pub(super) struct Inquiry {
 /// What was found out last.
 #[derive(Debug)]
 struct Answer {
-    /// Who was asked.
-    asked: BTreeSet<ProcessId>,
+    /// Who was asked, in that order.
+    asked: Vec<ProcessId>,
     /// When, as time since boot.
     at: Duration,
     found: Found,
@@ -65,7 +65,7 @@ impl Inquiry {
         let holders = holders(facts, about.these);
         let mut restless = Vec::new();
         for (pid, progress) in self.progress(facts, &holders, &named, about, system) {
-            restless.extend(progress.runs.is_none_or(|runs| runs > 0).then_some(pid));
+            restless.extend(progress.runs.is_some_and(|runs| runs > 0).then_some(pid));
             alter(facts, pid, |process| process.progress = Some(progress));
         }
         for &pid in &holders {
@@ -74,7 +74,7 @@ impl Inquiry {
             }
         }
         let processes = holders.iter().filter_map(|pid| facts.processes.get(pid));
-        let mut asked = BTreeSet::new();
+        let mut asked: Vec<ProcessId> = Vec::new();
         for process in processes.filter(|process| is_at_rest(process)) {
             // Who has just run is asked by the next look, if there is one.
             let is_busy = about.again && ran_lately(process, facts);
@@ -142,7 +142,7 @@ impl Inquiry {
         progress.into_iter().map(|(id, progress)| (id.pid, progress)).collect()
     }
 
-    fn still_holds(&self, asked: &BTreeSet<ProcessId>, facts: &Facts, system: &System) -> bool {
+    fn still_holds(&self, asked: &[ProcessId], facts: &Facts, system: &System) -> bool {
         let Some(answer) = &self.last else { return false };
         let slept = |id: &ProcessId| {
             let process = facts.processes.get(&id.pid);

@@ -120,6 +120,9 @@ impl Ledger {
         self.any_interrupted = self.held.values().any(|tenure| tenure.interrupted);
         for lock in &mut snapshot.locks {
             self.age(lock, passed, at);
+            if let Some(behind) = &mut lock.behind {
+                behind.pass(passed);
+            }
             for waiter in &mut lock.waiters {
                 waiter.waited.pass(passed);
                 let key = waiter.process.id().zip(waiter.tid);
@@ -351,6 +354,7 @@ fn join(host: Host, at: Moment, looks: Vec<Look>) -> Facts {
         locks: Vec::new(),
         retaken: Vec::new(),
         processes: BTreeMap::new(),
+        awaited: BTreeMap::new(),
     };
     for look in looks {
         facts.cost += look.cost;

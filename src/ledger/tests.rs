@@ -95,6 +95,7 @@ impl Table {
             last_ran: Some(idle),
             passed_by: 0,
             how: How::Kernel,
+            declared: false,
             tries: None,
             pause: None,
         };
@@ -113,6 +114,7 @@ impl Table {
             absence_is_proof: self.at_once,
             notes: Vec::new(),
             locks: self.locks,
+            declared: Vec::new(),
             kept: self.kept,
             processes: self.processes,
         };

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::{
     AsSeen, Certainty, Details, FileId, Host, How, LockId, Mechanism, Mode, Moment, Note, OnDisk,
     PathBytes, Pid, Process, Range, Span,
@@ -29,6 +31,26 @@ pub struct Look {
     pub kept: Vec<Kept>,
     /// The processes that matter for them, and what is known of each.
     pub processes: BTreeMap<Pid, Arc<Process>>,
+    /// Who says of itself that it waits.
+    pub declared: Vec<Declared>,
+}
+
+/// What a process says that it waits for, since no queue of the kernel shows it: that nothing lies at
+/// a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Declared {
+    /// The process.
+    pub pid: Pid,
+    /// As whom it says so.
+    pub uid: u32,
+    /// What kind of lock that is to it.
+    pub family: String,
+    /// The folder.
+    pub folder: FileId,
+    /// The path, as that process sees it.
+    pub path: PathBytes,
+    /// Since when.
+    pub since: Option<Timestamp>,
 }
 
 /// A lock of which all still holds that the last look said, but that it is older.
@@ -61,6 +83,17 @@ pub struct Facts {
     pub retaken: Vec<LockId>,
     /// The processes that matter for them.
     pub processes: BTreeMap<Pid, Arc<Process>>,
+    /// Processes that can do nothing until a child of theirs ends.
+    pub awaited: BTreeMap<Pid, AwaitedEnd>,
+}
+
+/// The child for whose end a process waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AwaitedEnd {
+    /// The child.
+    pub child: Pid,
+    /// Whether the process seems to have set itself a time limit.
+    pub timed: bool,
 }
 
 /// One lock, unjudged.
@@ -218,6 +251,8 @@ pub struct Request {
     pub passed_by: u32,
     /// How it waits.
     pub how: How,
+    /// Whether its process says of itself that it waits until it gets this.
+    pub declared: bool,
     /// Where it polls: how often it has tried,
     pub tries: Option<u64>,
     /// and the mean time from one try to the next.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::{Details, FileId, Grant, Method, OnDisk, PathBytes, Pid, Process, Range, Span};
+use super::{Behind, Details, FileId, Grant, Method, OnDisk, PathBytes, Pid, Process, Range, Span};
 
 /// What makes a lock exclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -432,6 +432,9 @@ pub struct Lock {
     pub records: Arc<[Record]>,
     /// Who wants it, in the order in which their turn comes.
     pub waiters: Vec<Waiter>,
+    /// All who wait behind it, directly or not; `None` where nobody waits for it, and where the chains
+    /// are too many to be followed.
+    pub behind: Option<Behind>,
     /// For locks that run out.
     pub lease: Option<Lease>,
     /// The number that orders grants, for locks that have one.

@@ -2,6 +2,7 @@
 //!
 //! Nothing here asks the operating system, and nothing here knows a terminal.
 
+mod chain;
 mod details;
 mod event;
 mod facts;
@@ -19,9 +20,13 @@ mod tracing;
 mod waiting;
 mod words;
 
+pub use chain::Behind;
 pub use details::{Detail, Details};
 pub use event::{Event, EventKind};
-pub use facts::{Elsewhere, Facts, Grant, Kept, LockFacts, Look, Naming, Request, Sharer, Taker};
+pub use facts::{
+    AwaitedEnd, Declared, Elsewhere, Facts, Grant, Kept, LockFacts, Look, Naming, Request, Sharer,
+    Taker,
+};
 pub use file::{Device, FileId, PathBytes, Range};
 pub use form::Form;
 pub use harmless::{harmless, harmless_bytes};

@@ -1,6 +1,7 @@
 //! Everything that was seen and judged at one moment: the one value that tables, JSON,
 //! explanations and the dashboard print.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,6 +49,20 @@ pub struct Member {
     pub holds: LockId,
     /// What it wants from the next one.
     pub wants: LockId,
+    /// Who asks for that, where it is another: a descendant for whose end it waits.
+    pub through: Option<Pid>,
+    /// Those whose end lets go of what it holds: all who share that, but for those who only wait for
+    /// the end of these.
+    #[serde(skip)]
+    pub keepers: Vec<Pid>,
+}
+
+impl Member {
+    /// The process that asks for what it wants: itself, or a descendant.
+    #[must_use]
+    pub fn waits(&self) -> Pid {
+        self.through.unwrap_or(self.pid)
+    }
 }
 
 /// A circle of processes that wait for each other.
@@ -80,6 +95,8 @@ pub struct Snapshot {
     pub locks: Vec<Lock>,
     /// Circles, each told once.
     pub deadlocks: Vec<Deadlock>,
+    /// Processes that can do nothing until a child of theirs ends, with that child.
+    pub awaited: BTreeMap<Pid, Pid>,
     /// Locks that were certainly released and retaken since the look before, by whomever.
     pub retaken: Vec<LockId>,
 }
@@ -96,6 +113,16 @@ impl Snapshot {
     pub fn lock(&self, id: &LockId) -> Option<&Lock> {
         let exactly = self.locks.iter().find(|lock| lock.id == *id);
         exactly.or_else(|| self.locks.iter().find(|lock| lock.is_called(id)))
+    }
+
+    /// Who has to go on before a process can: its child, the child of that, and so on, while each can
+    /// do nothing until the next ends; or the process itself.
+    #[must_use]
+    pub fn waits_as(&self, pid: Pid) -> Pid {
+        let child = |pid: &Pid| self.awaited.get(pid).copied();
+        // As the system never shows it, it could lead back.
+        let line = std::iter::successors(child(&pid), child).take(self.awaited.len());
+        line.last().unwrap_or(pid)
     }
 
     /// Whether a lock needs a person: by its verdict, or since somebody waits for too long.

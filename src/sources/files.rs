@@ -61,6 +61,7 @@ impl Source for Files {
             notes: Vec::new(),
             locks: Vec::new(),
             kept: Vec::new(),
+            declared: Vec::new(),
             processes: BTreeMap::new(),
         };
         let mut known = HashMap::new();
@@ -131,10 +132,12 @@ impl Source for Files {
 
 impl Files {
     /// All places, with what may lie there.
-    fn families(&self, scope: &Scope) -> HashMap<PathBuf, &'static str> {
-        let named = scope.candidates.iter().map(|place| (&place.path, place.family));
+    fn families<'a>(&'a self, scope: &'a Scope) -> HashMap<PathBuf, &'static str> {
+        let place = |place: &'a Candidate| (&place.path, place.family);
+        let waited_for = scope.waited_for.iter().map(place);
         // What was named is what it was named.
-        let places = self.discovered.places().chain(named);
+        let named = scope.candidates.iter().map(place);
+        let places = waited_for.chain(self.discovered.places()).chain(named);
         places.map(|(path, family)| (path.clone(), family)).collect()
     }
 

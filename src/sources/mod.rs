@@ -25,6 +25,8 @@ pub(crate) struct Scope {
     pub(crate) folders: Vec<PathBuf>,
     /// Where somebody said that a lock can lie on disk.
     pub(crate) candidates: Vec<Candidate>,
+    /// Where somebody waits for one, by what this look has shown so far.
+    pub(crate) waited_for: Vec<Candidate>,
     /// Where else they can lie.
     pub(crate) habitat: Option<Arc<dyn Habitat>>,
     /// Whether the machine's own are to be looked at.

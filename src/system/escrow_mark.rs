@@ -3,8 +3,9 @@
 
 use std::fs::File;
 use std::io;
+use std::path::PathBuf;
 
-use super::System;
+use super::{System, in_memory};
 use crate::model::{LockId, Pid};
 
 const NAME: &str = "locktop escrow of ";
@@ -24,7 +25,8 @@ impl Mark {
     /// # Errors
     /// The system's.
     pub(crate) fn set(lock: &LockId) -> io::Result<Self> {
-        platform::in_memory(&format!("{NAME}{lock}")).map(|file| Self { _file: file })
+        let name = format!("{NAME}{lock}");
+        in_memory::create(name.as_ref()).map(|file| Self { _file: file })
     }
 }
 
@@ -35,44 +37,8 @@ impl System {
         let Ok(descriptors) = self.descriptors(pid) else { return Vec::new() };
         let numbers = descriptors.numbers().unwrap_or_default().into_iter().take(MOST);
         let paths = numbers.filter_map(|fd| descriptors.path(fd).ok());
-        paths.filter_map(|path| platform::mark(path.to_str()?)).collect()
-    }
-}
-
-#[cfg(target_os = "linux")]
-mod platform {
-    use std::fs::File;
-    use std::io;
-
-    use rustix::fs::{MemfdFlags, memfd_create};
-    use rustix::io::Errno;
-
-    pub(super) fn in_memory(name: &str) -> io::Result<File> {
-        let flags = MemfdFlags::CLOEXEC;
-        // Some systems want to be told that it is never executed; before Linux 6.3 none knew that.
-        match memfd_create(name, flags | MemfdFlags::NOEXEC_SEAL) {
-            Err(Errno::INVAL) => Ok(memfd_create(name, flags)?.into()),
-            result => Ok(result?.into()),
-        }
-    }
-
-    /// The lock that such a file names, by what its link says.
-    pub(super) fn mark(link: &str) -> Option<String> {
-        let name = link.strip_prefix("/memfd:")?.strip_prefix(super::NAME)?;
-        name.strip_suffix(" (deleted)").map(Into::into)
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-mod platform {
-    use std::fs::File;
-    use std::io;
-
-    pub(super) fn in_memory(_name: &str) -> io::Result<File> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-
-    pub(super) fn mark(_link: &str) -> Option<String> {
-        None
+        let marked =
+            |path: PathBuf| Some(in_memory::name_of(&path)?.to_str()?.strip_prefix(NAME)?.into());
+        paths.filter_map(marked).collect()
     }
 }

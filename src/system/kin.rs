@@ -2,8 +2,21 @@
 
 use std::io;
 
-use super::{System, platform, read_record};
-use crate::model::Pid;
+use super::{System, has_ended, platform, read_record};
+use crate::model::{Pid, State};
+
+/// The names of threads that only wait, look or listen for others: they never let go of a lock. Only
+/// whoever calls this library does.
+const HELPERS: [&[u8]; 5] = [b"lock wait", b"lock watch", b"lock files", b"look-up", b"signals"];
+
+/// The name of a program that runs commands under locks, and waits for them as below.
+const OURS: &[u8] = b"locktop";
+
+/// Where a thread sleeps until a child ends.
+const FOR_CHILDREN: &str = "do_wait";
+
+/// Where a thread sleeps until a signal comes.
+const FOR_SIGNALS: &str = "do_sigtimedwait";
 
 impl System {
     /// The children that a thread has started, those included that have ended and were not waited
@@ -12,6 +25,50 @@ impl System {
         let text = read_record(&self.thread_path(pid, tid, "children"))?;
         let numbers = text.split(|byte| *byte == b' ').filter_map(|word| str::from_utf8(word).ok());
         Ok(numbers.filter_map(|word| word.parse().ok()).collect())
+    }
+
+    /// Whether a thread that sleeps there can wait for the end of a child.
+    pub(crate) fn waits_for_somebody(wchan: &str) -> bool {
+        matches!(function(wchan), FOR_CHILDREN | FOR_SIGNALS)
+    }
+
+    /// The child whose end a process waits for, if it can do nothing else until then.
+    pub(crate) fn awaited_child(&self, pid: Pid) -> Option<Pid> {
+        let actors = self.actors(pid)?;
+        let [(tid, command)] = actors.as_slice() else { return None };
+        match function(&self.wchan(pid, *tid)?) {
+            FOR_CHILDREN => {}
+            // That its command has ended, or that it is to pass on.
+            FOR_SIGNALS if command == OURS => {}
+            _ => return None,
+        }
+        let mut children = Vec::new();
+        for tid in self.tids(pid).ok()? {
+            children.extend(self.children(pid, tid).ok()?);
+        }
+        // Which of several it waits for, cannot be told.
+        children.retain(|&child| self.may_live(child));
+        <[Pid; 1]>::try_from(children).ok().map(|[child]| child)
+    }
+
+    /// The threads of a process that could let go of a lock, and their names.
+    pub(crate) fn actors(&self, pid: Pid) -> Option<Vec<(Pid, Vec<u8>)>> {
+        let mut actors = Vec::new();
+        for tid in self.tids(pid).ok()? {
+            match self.thread_stat(pid, tid) {
+                Ok(stat) if HELPERS.contains(&stat.command.as_slice()) => {}
+                Ok(stat) => actors.push((tid, stat.command)),
+                Err(error) if has_ended(&error) => {}
+                Err(_) => return None,
+            }
+        }
+        Some(actors)
+    }
+
+    /// One of whom nothing can be learnt counts: then it is not certain who is waited for.
+    fn may_live(&self, pid: Pid) -> bool {
+        let state = self.stat(pid).ok().and_then(|stat| stat.state);
+        !matches!(state, Some(State::Zombie | State::Dead))
     }
 
     /// Whether a descriptor of this process is closed when it becomes another program: what it has
@@ -26,6 +83,11 @@ impl System {
         let missing = || io::Error::new(io::ErrorKind::InvalidData, "no flags of a descriptor");
         Ok(flags.ok_or_else(missing)? & platform::CLOSED_ON_EXEC != 0)
     }
+}
+
+/// The kernel's function, without the suffix that compilers add behind a dot.
+fn function(wchan: &str) -> &str {
+    wchan.split_once('.').map_or(wchan, |(function, _)| function)
 }
 
 #[cfg(test)]

@@ -161,6 +161,7 @@ fn file_stat(found: &Statx) -> FileStat {
         mount: has(STATX_MNT_ID).then_some(found.stx_mnt_id),
         is_socket: kind == FileType::Socket,
         is_fifo: kind == FileType::Fifo,
+        uid: found.stx_uid,
     }
 }
 

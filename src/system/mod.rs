@@ -17,6 +17,7 @@ pub(crate) mod drawer;
 pub(crate) mod escrow_mark;
 pub(crate) mod grip;
 mod harm;
+pub(crate) mod in_memory;
 mod inquiry;
 mod kin;
 pub(crate) mod knock;
@@ -34,6 +35,7 @@ mod relatives;
 pub(crate) mod rights;
 mod scheduler;
 pub(crate) mod trace;
+pub(crate) mod wait_mark;
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -83,6 +85,8 @@ pub(crate) struct FileStat {
     pub(crate) is_socket: bool,
     /// Whether it is a pipe that has a name.
     pub(crate) is_fifo: bool,
+    /// Whose it is.
+    pub(crate) uid: u32,
 }
 
 /// What a thread in a lock's queue asks for.

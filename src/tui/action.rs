@@ -31,6 +31,8 @@ pub(super) enum Action {
     ScrollDetail(Step),
     /// Change between the table and who waits for whom.
     Tree,
+    /// Change between the table and what the chosen lock has to do with others.
+    Graph,
     /// Show only what needs a person, or everything.
     Problems,
     /// Wait for the chosen lock, or take it.
@@ -163,6 +165,7 @@ impl Action {
             Self::ScrollDetail(Step::Lines(_)) => "explanation: scroll down",
             Self::ScrollDetail(step) => Self::Move(*step).what(),
             Self::Tree => "who waits for whom, and back",
+            Self::Graph => "boxes and lines around the selected lock, and back",
             Self::Problems => "only what needs a person; again: everything",
             Self::Ask(Purpose::Wait) => "wait until the selected lock is free, and ring",
             Self::Ask(Purpose::Take) => "take the selected lock when free, ring, and hold it",

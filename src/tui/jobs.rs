@@ -218,7 +218,7 @@ mod tests {
     use super::*;
 
     /// Longer than anything takes.
-    const SOON: Duration = Duration::from_secs(20);
+    const SOON: Duration = Duration::from_mins(2);
 
     struct Bench {
         folder: TempDir,

@@ -227,6 +227,7 @@ static BINDINGS: &[Binding] = &[
     bind(READING, &[char('S')], Action::Reverse, None),
     bind(READING, &[char('!')], Action::Problems, Some("problems")),
     bind(READING, &[char('t')], Action::Tree, Some("tree")),
+    bind(READING, &[char('g')], Action::Graph, Some("graph")),
     bind(FILTERED, &[char('p')], Action::Freeze, Some("freeze")),
     bind(READING, &[char('y')], Action::CopyPath, Some("copy")),
     bind(READING, &[char('Y')], Action::CopyExplanation, None),

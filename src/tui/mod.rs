@@ -4,6 +4,7 @@ mod action;
 mod cells;
 mod events;
 mod filter;
+mod graph;
 mod jobs;
 mod keys;
 mod line;

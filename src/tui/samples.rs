@@ -1,12 +1,13 @@
 //! Made-up machines for tests.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use locktop::model::{
-    AsSeen, Blocker, Certainty, Deadlock, Details, Device, Event, EventKind, Evidence, FileId,
-    Holder, Host, How, Lock, LockId, Mechanism, Member, Method, Mode, Moment, Note, Parent,
+    AsSeen, Behind, Blocker, Certainty, Deadlock, Details, Device, Event, EventKind, Evidence,
+    FileId, Holder, Host, How, Lock, LockId, Mechanism, Member, Method, Mode, Moment, Note, Parent,
     PathBytes, Pid, Process, Range, Snapshot, Span, State, Verdict, Waiter,
 };
 use locktop::release::{self, Cause, Plan};
@@ -72,6 +73,7 @@ pub(super) fn lock(inode: u64, path: &str, holders: &[Arc<Process>]) -> Lock {
             .collect(),
         records: Arc::default(),
         waiters: Vec::new(),
+        behind: None,
         lease: None,
         fencing: None,
         details: Details::default(),
@@ -135,6 +137,7 @@ pub(super) fn snapshot(uptime: u64, locks: Vec<Lock>) -> Snapshot {
         notes: Vec::new(),
         locks,
         deadlocks: Vec::new(),
+        awaited: BTreeMap::default(),
         retaken: Vec::new(),
     };
     snapshot.sort();
@@ -181,6 +184,8 @@ pub(super) fn busy_machine() -> Snapshot {
         pid,
         holds: holds.id.clone(),
         wants: wants.id.clone(),
+        through: None,
+        keepers: vec![pid],
     });
     let circle = Deadlock {
         locks: vec![orders.id.clone(), stock.id.clone()],
@@ -195,6 +200,33 @@ pub(super) fn busy_machine() -> Snapshot {
         text: "14 processes of other users could not be read".into(),
         would_help: Some("run as root, or give the binary cap_sys_ptrace".into()),
     });
+    snapshot
+}
+
+/// Three locks, of which the holder of each but the first waits for the one before: that of the third
+/// only through a child.
+pub(super) fn chain() -> Snapshot {
+    let [root, second, shell, command, last] = [
+        process(300, "rsync", "backup"),
+        process(301, "borg", "backup"),
+        process(302, "sh", "alice"),
+        process(303, "flock", "alice"),
+        process(304, "make", "bob"),
+    ];
+    let other = process(305, "cp", "bob");
+    let behind = |mut lock: Lock, waiters, minutes: u64, root| {
+        let waited = span(minutes * 60, Some(minutes * 60));
+        lock.behind = Some(Behind { waiters, waited, root });
+        judged(lock, Verdict::Contended, "somebody waits")
+    };
+    let a =
+        queued(lock(301, "/srv/a.lock", &[root]), &[(Arc::clone(&second), 600, 1), (other, 90, 1)]);
+    let b = queued(lock(302, "/srv/b.lock", &[second]), &[(command, 300, 1)]);
+    let c = queued(lock(303, "/srv/c.lock", &[shell]), &[(last, 60, 1)]);
+    let free = lock(304, "/srv/free.lock", &[process(306, "cat", "bob")]);
+    let locks = vec![behind(a, 4, 18, true), behind(b, 2, 6, false), behind(c, 1, 1, false), free];
+    let mut snapshot = snapshot(10_000, locks);
+    snapshot.awaited.insert(302, 303);
     snapshot
 }
 

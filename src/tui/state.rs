@@ -12,6 +12,7 @@ use ratatui::layout::Rect;
 
 use super::action::Action;
 use super::filter::Filter;
+use super::graph::Graph;
 use super::keys::Mode;
 use super::line::Line;
 use super::log::Log;
@@ -36,6 +37,8 @@ pub(super) struct State {
     pub(super) view: View,
     /// The lines of [`View::Tree`].
     pub(super) tree: Vec<Node>,
+    /// The boxes of [`View::Graph`].
+    pub(super) graph: Graph,
     pub(super) chosen: Option<Choice>,
     /// The locks that are to be freed together.
     pub(super) marks: BTreeSet<LockId>,
@@ -71,6 +74,8 @@ pub(super) enum View {
     Table,
     /// Who waits for whom.
     Tree,
+    /// What the chosen lock has to do with others.
+    Graph,
 }
 
 /// The chosen line: it stays with its lock, wherever that goes.
@@ -282,6 +287,7 @@ impl State {
         match self.view {
             View::Table => self.rows.len(),
             View::Tree => self.tree.len(),
+            View::Graph => self.graph.blocks.len(),
         }
     }
 
@@ -292,8 +298,10 @@ impl State {
 
     /// Where a choice is by now; in the tree, if its waiter is gone, the line of its lock.
     pub(super) fn place_of(&self, choice: &Choice) -> Option<usize> {
-        if self.view == View::Table {
-            return self.rows.position(&choice.lock);
+        match self.view {
+            View::Table => return self.rows.position(&choice.lock),
+            View::Graph => return self.graph.position(self.index(&choice.lock)?),
+            View::Tree => {}
         }
         let find = |fits: &dyn Fn(Choice) -> bool| {
             (0..self.tree.len()).find(|at| self.choice(*at).is_some_and(fits))
@@ -313,6 +321,11 @@ impl State {
                 let lock = self.rows.snapshot()?.locks.get(node.lock)?;
                 let waiter = node.waiter.and_then(|at| lock.waiters.get(at)?.process.pid);
                 Some(Choice { lock: lock.id.clone(), waiter, place })
+            }
+            View::Graph => {
+                let block = self.graph.blocks.get(place)?;
+                let lock = self.rows.snapshot()?.locks.get(block.lock)?.id.clone();
+                Some(Choice { lock, waiter: None, place })
             }
         }
     }
@@ -401,9 +414,28 @@ impl State {
             (View::Tree, Some(snapshot)) => tree::forest(snapshot, self.rows.in_snapshot()),
             _ => Vec::new(),
         };
+        self.graph = self.graph_of_choice();
         let last = self.chosen.as_ref().map_or(0, |chosen| chosen.place);
         let place = self.place().unwrap_or(last.min(self.lines().saturating_sub(1)));
         self.choose(place);
+    }
+
+    /// What the chosen lock has to do with others; where it has ended, what one of these has, or else
+    /// the first in the list.
+    fn graph_of_choice(&self) -> Graph {
+        let Some(snapshot) = self.rows.snapshot().filter(|_| self.view == View::Graph) else {
+            return Graph::default();
+        };
+        let chosen = self.chosen.iter().map(|chosen| &chosen.lock);
+        let others = self.graph.blocks.iter().map(|block| &block.id);
+        let mut near = chosen.chain(others).filter_map(|id| self.index(id));
+        let lock = near.next().or_else(|| self.rows.in_snapshot().next());
+        lock.map_or_else(Graph::default, |lock| Graph::around(snapshot, lock))
+    }
+
+    /// Where a lock is in the snapshot.
+    fn index(&self, id: &LockId) -> Option<usize> {
+        self.rows.snapshot()?.locks.iter().position(|lock| lock.id == *id)
     }
 
     /// Chooses the line at a place.

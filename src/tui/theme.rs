@@ -123,6 +123,8 @@ pub(super) struct Glyphs {
     pub(super) up_down: &'static str,
     pub(super) enter: &'static str,
     pub(super) circle: &'static str,
+    /// The head of a line that leads somewhere.
+    pub(super) arrow: &'static str,
     pub(super) times: &'static str,
     /// A child with siblings behind it, the last child, and what stands before their children.
     pub(super) branch: &'static str,
@@ -152,6 +154,7 @@ static UNICODE: Glyphs = Glyphs {
     up_down: "↑↓",
     enter: "⏎",
     circle: "↻",
+    arrow: "▶",
     times: "×",
     branch: "├─ ",
     last: "└─ ",
@@ -178,6 +181,7 @@ static ASCII: Glyphs = Glyphs {
     up_down: "up/down",
     enter: "enter",
     circle: "@",
+    arrow: ">",
     times: "x",
     branch: "|- ",
     last: "`- ",

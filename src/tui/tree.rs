@@ -1,8 +1,8 @@
 //! Who waits for whom: locks, their waiters, the locks that those hold, and so on.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use locktop::model::{Lock, Pid, Snapshot};
+use locktop::model::{Pid, Snapshot};
 
 /// A chain of waiting that is longer than this is cut.
 const DEEPEST: usize = 64;
@@ -41,8 +41,8 @@ pub(super) fn forest(snapshot: &Snapshot, locks: impl Iterator<Item = usize>) ->
 }
 
 struct Walk<'a> {
-    locks: &'a [Lock],
-    /// The contended locks that a process holds.
+    snapshot: &'a Snapshot,
+    /// The contended locks that are held by a process, or by those who wait for its end.
     held: HashMap<Pid, Vec<usize>>,
     /// The lock that a process waits for; where its threads wait for several, one of them.
     wanted: HashMap<Pid, usize>,
@@ -59,18 +59,19 @@ impl<'a> Walk<'a> {
             let waiting = lock.waiters.iter().filter_map(|waiter| waiter.process.pid);
             wanted.extend(waiting.map(|pid| (pid, at)));
             if !lock.waiters.is_empty() {
-                for pid in lock.holders.iter().filter_map(|holder| holder.process.pid) {
+                let pids = lock.holders.iter().filter_map(|holder| holder.process.pid);
+                let pids: BTreeSet<_> = pids.map(|pid| snapshot.waits_as(pid)).collect();
+                for pid in pids {
                     held.entry(pid).or_default().push(at);
                 }
             }
         }
-        let locks = &snapshot.locks;
         let (branch, done, nodes) = (Vec::new(), HashSet::new(), Vec::new());
-        Self { locks, held, wanted, branch, done, nodes }
+        Self { snapshot, held, wanted, branch, done, nodes }
     }
 
     fn is_contended(&self, at: usize) -> bool {
-        self.locks.get(at).is_some_and(|lock| !lock.waiters.is_empty())
+        self.snapshot.locks.get(at).is_some_and(|lock| !lock.waiters.is_empty())
     }
 
     /// Where the chain of waiting ends that a lock hangs on; in a circle, where that is entered.
@@ -78,8 +79,11 @@ impl<'a> Walk<'a> {
         let mut chain = vec![at];
         let mut root = at;
         loop {
-            let mut holders = self.locks[root].holders.iter();
-            let next = holders.find_map(|holder| self.wanted.get(&holder.process.pid?));
+            let mut holders = self.snapshot.locks[root].holders.iter();
+            let next = holders.find_map(|holder| {
+                let asker = self.snapshot.waits_as(holder.process.pid?);
+                self.wanted.get(&asker)
+            });
             match next {
                 None => return root,
                 Some(next) if chain.contains(next) => return *next,
@@ -103,7 +107,7 @@ impl<'a> Walk<'a> {
         }
         self.done.insert(at);
         self.branch.push(at);
-        let locks = self.locks;
+        let locks = &self.snapshot.locks;
         let count = locks[at].waiters.len();
         for (place, waiter) in locks[at].waiters.iter().enumerate() {
             let last: Vec<bool> = last.iter().copied().chain([place + 1 == count]).collect();

@@ -73,7 +73,11 @@ pub(super) fn update(state: &mut State, action: Action, now: Instant) -> Option<
         Action::ScrollDetail(step) => scroll_text(state, step),
         Action::Back => return back(state),
         Action::Tree => {
-            state.view = if state.view == View::Table { View::Tree } else { View::Table };
+            state.view = if state.view == View::Tree { View::Table } else { View::Tree };
+            state.arrange();
+        }
+        Action::Graph => {
+            state.view = if state.view == View::Graph { View::Table } else { View::Graph };
             state.arrange();
         }
         Action::Problems => {

@@ -124,6 +124,7 @@ mod tests {
             notes: Vec::new(),
             locks: Vec::new(),
             processes: std::collections::BTreeMap::default(),
+            awaited: std::collections::BTreeMap::default(),
         }));
         let story = Story::default().join(by_looks, traced, &Selection::all(), &now);
         let words = story.iter().map(|event| {

@@ -24,6 +24,7 @@ fn snapshot(locks: Vec<LockFacts>) -> Snapshot {
         locks,
         retaken: Vec::new(),
         processes: BTreeMap::new(),
+        awaited: BTreeMap::new(),
     })
 }
 

@@ -2,7 +2,17 @@
 
 use std::fs::File;
 
-use super::terminal::{Held, Terminal};
+use super::terminal::{Held, Seen, Terminal};
+
+/// Whether it is the line of such an event; explanations use the words, too.
+fn is_event(line: &str, word: &str) -> bool {
+    let mut words = line.split_whitespace().skip_while(|word| !word.contains(':'));
+    words.nth(1) == Some(word)
+}
+
+fn has_event(seen: &Seen, word: &str) -> bool {
+    seen.parser.screen().contents().lines().any(|line| is_event(line, word))
+}
 
 #[test]
 fn what_happens_is_told_newest_first_and_leads_to_its_lock() {
@@ -16,12 +26,12 @@ fn what_happens_is_told_newest_first_and_leads_to_its_lock() {
     terminal.shows("acquired");
     held.release();
     terminal.press("\x1b[H");
-    let screen = terminal.shows("released");
-    let line = |word| screen.lines().position(|line| line.contains(word)).unwrap();
+    let screen = terminal.wait("its release", |seen| has_event(seen, "released"));
+    let line = |word| screen.lines().position(|line| is_event(line, word)).unwrap();
     assert!(line("released") < line("acquired"), "{screen}");
     terminal.press("/");
     terminal.press("acquired\r");
-    terminal.hides("released");
+    terminal.wait("nothing but that", |seen| !has_event(seen, "released"));
     // The list has the filter, too.
     terminal.press("\x1b");
     terminal.shows("─ Locks ─");

@@ -133,7 +133,8 @@ impl Terminal {
 
     /// Waits until a text is not on the screen any more.
     pub(crate) fn hides(&self, text: &str) {
-        self.wait(text, |seen| !seen.parser.screen().contents().contains(text));
+        let gone = format!("a screen without {text:?}");
+        self.wait(&gone, |seen| !seen.parser.screen().contents().contains(text));
     }
 
     /// Waits for the end; the terminal must be as it was before.

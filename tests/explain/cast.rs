@@ -3,8 +3,10 @@
 use std::cell::{Cell, RefCell};
 use std::env;
 use std::fs;
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::sys::ptrace;
@@ -31,6 +33,9 @@ impl Cast {
     pub(crate) fn with(needs: &[Need]) -> Option<Self> {
         let scene = Scene::with(&[&[Need::Root], needs].concat())?;
         if !sees_all() {
+            let name = std::thread::current().name().unwrap_or("a test").to_owned();
+            // Not `eprintln!`, which the test harness would hide.
+            let _ = writeln!(io::stderr(), "{name}: skipped: processes may be out of sight");
             return None;
         }
         scene.leaves_services();
@@ -263,6 +268,14 @@ impl Cast {
         self.scene.has_private_mounts();
         self.scene.stage().does("mount('none', '/var/log', 'tmpfs')");
     }
+}
+
+/// Whoever runs git in a test, or says that none runs.
+static GIT: Mutex<()> = Mutex::new(());
+
+/// From here on no other test of this program runs git, which could have made what is left behind.
+pub(crate) fn git() -> MutexGuard<'static, ()> {
+    GIT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// This thread as the debugger that has stopped a process, until dropped.

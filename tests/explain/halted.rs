@@ -49,6 +49,36 @@ fn a_stopped_holder_as_a_process() {
 }
 
 #[test]
+fn a_chain_ends_with_one_that_is_stopped_and_the_way_on() {
+    let Some(cast) = Cast::with(&[]) else { return };
+    let root = cast.holder("root-cause", "flock('a', EX)");
+    let second = cast.actor("second");
+    second.does("flock('b', EX)");
+    second.waits("flock('a', EX)");
+    let third = cast.actor("third");
+    third.does("flock('c', EX)");
+    third.waits("flock('b', EX)");
+    let _last = cast.waiter("last", "flock('c', EX)");
+    root.stops();
+    insta::assert_snapshot!(cast.told("c"), @"
+    DIR/c: stuck (flock lock, exclusive)
+    third (pid THIRD) itself waits for DIR/b, held by second (pid SECOND), which waits in turn for root-cause (pid ROOT-CAUSE), which is stopped by a signal. Held by third through descriptor 3, for TIME. 1 process waits for it. third: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
+    Queue:
+      last (pid LAST, root) has waited TIME to have it exclusively
+    What can be done, least harm first:
+      - Look first at DIR/a, where the chain of those who wait ends.
+          locktop explain @(a)
+      - Let root-cause (pid ROOT-CAUSE) go on from where a signal stopped it.
+          kill -CONT ROOT-CAUSE
+      - End third (pid THIRD) with SIGTERM: it can clean up, but what was under way stays unfinished. SIGKILL only if that is ignored: then nothing is cleaned up.
+          locktop release DIR/c --method terminate
+      - Do not remove the lock's file: that frees nothing, and lets a second holder in beside the first.
+    ");
+    cast.follows("c", "CONT");
+    cast.becomes("c", "contended");
+}
+
+#[test]
 fn a_holder_in_a_debugger() {
     let Some(cast) = Cast::with(&[]) else { return };
     let holder = cast.holder("backup", "flock('l', EX)");

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use crate::cast::{Cast, sleeps};
+use crate::cast::{Cast, git, sleeps};
 use crate::support::{Need, wait_until};
 
 /// Nothing of the user's.
@@ -23,6 +23,7 @@ fn repository(cast: &Cast) {
 
 #[test]
 fn git_left_its_index_locked() {
+    let _git = git();
     let Some(cast) = Cast::with(&[Need::Program("git")]) else { return };
     repository(&cast);
     fs::write(cast.scene.path("r/.git/index.lock"), "").unwrap();
@@ -44,6 +45,7 @@ fn git_left_its_index_locked() {
 
 #[test]
 fn git_is_at_work() {
+    let _git = git();
     let Some(cast) = Cast::with(&[Need::Program("git")]) else { return };
     repository(&cast);
     let editor = "#!/bin/sh\necho $$ >../editing.new; mv ../editing.new ../editing\n\

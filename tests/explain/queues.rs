@@ -83,12 +83,12 @@ fn a_chain_of_three_locks_has_a_root() {
     let _last = cast.waiter("last", "flock('c', EX)");
     insta::assert_snapshot!(cast.told("c"), @"
     DIR/c: contended (flock lock, exclusive)
-    Held by third (pid THIRD) through descriptor 3, for TIME. 1 process waits for it. third has done nothing for more than TIME: it itself waits for DIR/b. third: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
+    Held by third (pid THIRD) through descriptor 3, for TIME. 1 process waits for it. third has done nothing for more than TIME: it itself waits for DIR/b. DIR/b is held by second (pid SECOND), which waits in turn; at the end of the chain root-cause (pid ROOT-CAUSE) has DIR/a and waits for a timer. third: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
     Queue:
       last (pid LAST, root) has waited TIME to have it exclusively
     What can be done, least harm first:
-      - Look first at DIR/b, for which it waits.
-          locktop explain @(b)
+      - Look first at DIR/a, where the chain of those who wait ends.
+          locktop explain @(a)
       - Wait your turn: this queues, takes the lock for an instant, and returns.
           locktop wait flock:DIR/c
       - End third (pid THIRD) with SIGTERM: it can clean up, but what was under way stays unfinished. SIGKILL only if that is ignored: then nothing is cleaned up.
@@ -96,7 +96,7 @@ fn a_chain_of_three_locks_has_a_root() {
     ");
     insta::assert_snapshot!(cast.told("a"), @"
     DIR/a: contended (flock lock, exclusive)
-    Held by root-cause (pid ROOT-CAUSE) through descriptor 3, for TIME. 1 process waits for it. root-cause has done nothing for more than TIME: it waits for a timer. root-cause: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
+    Held by root-cause (pid ROOT-CAUSE) through descriptor 3, for TIME. 1 process waits for it. In all 3 processes wait behind it, together for TIME. root-cause has done nothing for more than TIME: it waits for a timer. root-cause: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
     Queue:
       second (pid SECOND, root) has waited TIME to have it exclusively
     What can be done, least harm first:

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::cast::{Cast, Debugger, sleeps};
+use crate::cast::{Cast, Debugger, git, sleeps};
 use crate::support::{Actor, Need, Record, Report, Viewer, records, state, wait_until};
 
 /// So long in uninterruptible sleep is a finding.
@@ -115,9 +115,10 @@ impl Ten {
 
     /// As a git leaves it that was killed.
     fn is_stale(&self) {
-        let git = self.cast.actor("git");
-        let number = git.pid;
-        git.ends();
+        let _git = git();
+        let gone = self.cast.actor("git");
+        let number = gone.pid;
+        gone.ends();
         let stage = self.cast.scene.stage();
         stage.does("run('env', 'PATH=' + os.environ['PATH'], 'git', 'init', '-q', 'r')");
         let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
@@ -209,9 +210,17 @@ impl Ten {
         Report::of(self.cast.scene.locktop(self.viewer, &args))
     }
 
+    /// The same, as somebody reads it.
+    fn table(&self) -> String {
+        let folder = self.cast.scene.folder().to_str().unwrap();
+        let output = self.cast.scene.locktop(self.viewer, &["ls", "--problems", folder]);
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     #[track_caller]
     fn are_all_told(&self) {
         let report = self.problems();
+        let table = self.table();
         for (name, verdict, words) in REASONS {
             let path = self.cast.scene.path(name);
             let found = report.all_at(&path);
@@ -220,6 +229,12 @@ impl Ten {
                 panic!("{name}: {found:#?}\n{:#}", report.document)
             };
             let why = problem["why"].as_str().unwrap();
+            let place = path.to_str().unwrap();
+            let is_told = |row: &str| {
+                let has_words = words.iter().all(|word| row.contains(word));
+                row.starts_with(verdict) && row.contains(place) && has_words
+            };
+            assert!(table.lines().any(is_told), "{name}: {table}");
             let output = self.cast.scene.locktop(self.viewer, &["explain", path.to_str().unwrap()]);
             let text = String::from_utf8(output.stdout).unwrap();
             assert!(text.contains(&format!(": {verdict} (")), "{name}: {text}");

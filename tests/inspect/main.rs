@@ -6,8 +6,10 @@
 mod support;
 
 mod ages;
+mod chains;
 mod control_groups;
 mod deadlocks;
+mod declared;
 mod document;
 mod file_systems;
 mod files;

@@ -216,6 +216,34 @@ fn who_waits_for_a_lock_behind_such_a_chain_is_stuck_too() {
 }
 
 #[test]
+fn a_child_that_never_executes_a_program() {
+    let Some(scene) = Scene::with(&[]) else { return };
+    let holder = scene.actor();
+    // Its child inherits no descriptor: these locks belong to the process.
+    holder.does("posix('l')");
+    holder.begins("vfork()");
+    let waiter = scene.actor();
+    waiter.waits("posix('l', wait=True)");
+    until(&scene, "l", |lock| why(lock).contains("waits for the start of a program by its child "));
+}
+
+#[test]
+fn a_holder_in_a_pid_namespace_of_its_own_is_told() {
+    let Some(scene) = Scene::with(&[Need::Root]) else { return };
+    let gate = scene.actor();
+    gate.does("unshare(NEWPID)");
+    let holder = gate.forks();
+    assert_eq!(holder.does("os.getpid()"), 1);
+    holder.does("flock('l', EX)");
+    let waiter = waiter(&scene, "l");
+    let lock = until(&scene, "l", |lock| why(lock).contains("runs in "));
+    let place = format!("(pid {}) runs in a pid namespace of its own, as pid 1 there", holder.pid);
+    let other = format!("(pid {}), which waits, does not", waiter.pid);
+    assert!(why(&lock).contains(&place) && why(&lock).contains(&other), "{}", why(&lock));
+    assert_eq!(lock["holders"][0]["inner_pid"], 1);
+}
+
+#[test]
 fn a_debugger_is_named() {
     let Some(scene) = Scene::with(&[Need::Root]) else { return };
     let [holder, debugger] = [scene.actor(), scene.actor()];

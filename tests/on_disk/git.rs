@@ -154,7 +154,7 @@ fn a_killed_git_leaves_it_behind_beside_one_that_lives() {
     assert_eq!(pids(&lock["holders"]), []);
     if left_behind() == "stale" {
         let text = scene.explain(&index("r"));
-        assert!(text.contains("nobody has it open, and no git is alive"), "{text}");
+        assert!(text.contains("Nobody has it open, and no git is alive"), "{text}");
         assert!(text.contains("locktop release"), "{text}");
     }
     gets(reader, Signal::KILL);

@@ -384,8 +384,8 @@ fn cargo_has_its_package_cache() {
     assert_eq!((&lock["verdict"], &waiter["how"]), (&json!("contended"), &json!("kernel")));
     assert!(waiter["waited"]["min_s"].is_number(), "{lock:#}");
     let text = scene.explain(target);
-    assert!(text.contains(&format!("cargo {} ", second.pid)), "{text}");
-    assert!(text.contains(&format!("behind cargo (pid {})", first.pid)), "{text}");
+    assert!(text.contains(&format!("Held by cargo (pid {})", first.pid)), "{text}");
+    assert!(text.contains(&format!("cargo (pid {}, ", second.pid)), "{text}");
     let waits = begins(&scene, &format!("wait {target}"), "waits");
     let runs = begins(&scene, &format!("run {target} -- touch ours"), "runs");
     queue(&scene, &path, &[second.pid, waits.pid, runs.pid]);

@@ -15,6 +15,7 @@ use crate::acquire::{Blocked, Held, Pending, Place, Stop, Want};
 use crate::error::Error;
 use crate::model::{Form, Mode, OnDisk, Range, harmless_bytes};
 use crate::system::locking::existing::{Made, Removal, Slot, host_name};
+use crate::system::wait_mark::Waits;
 
 /// What can free the name.
 const KINDS: EventKindMask = EventKindMask::REMOVE.union(EventKindMask::MODIFY_NAME);
@@ -188,6 +189,12 @@ impl Pending for Existing {
         let parent = self.folder().to_owned();
         self.lingering.linger(&parent, &self.path, Some(folder), stop);
         Ok(())
+    }
+
+    fn waits(&self) -> Option<Waits> {
+        // What keeps that from being known is told by the next try.
+        let folder = self.slot().ok()?.folder().ok()?;
+        Some(Waits { family: self.family.into(), folder, path: self.path.clone() })
     }
 }
 

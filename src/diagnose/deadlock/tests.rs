@@ -283,189 +283,68 @@ fn readers_wait_for_writers_only() {
     assert!(judged([lock]).locks[0].waiters[0].blocked_by.is_empty());
 }
 
-/// The rule of grants as plainly as it can be said, to check the quick way against.
-mod naive {
-    use std::collections::BTreeSet;
+/// A shell has a lock while the command that it waits for asks for another one.
+fn a_shell_waits_for_its_command() -> Sketch {
+    Sketch::new()
+        .lock(flock("/a").held_by(&[1]).wanted_by(4))
+        .lock(flock("/b").held_by(&[4]).wanted_by(3))
+        .awaits(1, 2)
+        .awaits(2, 3)
+}
 
-    use proptest::prelude::*;
+#[test]
+fn who_waits_for_the_end_of_a_child_lets_go_of_nothing() {
+    let snapshot = a_shell_waits_for_its_command().judged();
+    let circle = only(&snapshot);
+    assert!(circle.certain);
+    assert_eq!(members(circle), [1, 4]);
+    let askers: Vec<_> = circle.members.iter().map(|member| member.through).collect();
+    assert_eq!(askers, [Some(3), None]);
+    assert_eq!(circle.members[0].keepers, [3], "when that ends, the others go on");
+    let why = snapshot.locks.iter().find(|lock| lock.label() == "/a").unwrap().why.as_deref();
+    assert_eq!(
+        why.unwrap(),
+        "p1 (pid 1) has /a and waits for the end of p3 (pid 3), which waits for /b; \
+         p4 (pid 4) has /b and waits for /a"
+    );
+}
 
-    use super::*;
-    use crate::model::{Facts, Grant, LockFacts, Request};
+#[test]
+fn who_may_stop_waiting_for_a_child_leaves_a_circle_uncertain() {
+    let timed = a_shell_waits_for_its_command().with(|facts| {
+        facts.awaited.get_mut(&2).unwrap().timed = true;
+    });
+    assert!(!only(&timed.judged()).certain);
+    let ran = |process: &mut crate::model::Process| process.ran_at = None;
+    assert!(!only(&a_shell_waits_for_its_command().process(1, ran).judged()).certain);
+    let more = |process: &mut crate::model::Process| process.threads = Some(2);
+    assert!(!only(&a_shell_waits_for_its_command().process(2, more).judged()).certain);
+    let gone_on = a_shell_waits_for_its_command().with(|facts| _ = facts.awaited.remove(&2));
+    assert!(gone_on.judged().deadlocks.is_empty());
+}
 
-    fn in_the_way<'a>(
-        facts: &'a Facts,
-        on: &'a LockFacts,
-        request: &'a Request,
-    ) -> impl Iterator<Item = (&'a LockFacts, &'a Grant)> {
-        let same_file = facts.locks.iter().filter(|lock| lock.file == on.file);
-        let grants = same_file.flat_map(|lock| lock.grants.iter().map(move |grant| (lock, grant)));
-        grants.filter(|(lock, grant)| {
-            let me = grant.sharers.iter().find(|sharer| Some(sharer.pid) == request.pid);
-            let mine = match (lock.mechanism, request.mechanism) {
-                (Mechanism::Posix, Mechanism::Posix) => me.is_some(),
-                (Mechanism::Ofd, Mechanism::Ofd) => {
-                    me.is_some_and(|me| request.fd.is_none_or(|fd| me.fds.contains(&fd)))
-                }
-                _ => false,
-            };
-            lock.mechanism.conflicts_with(request.mechanism)
-                && (grant.mode == Mode::Exclusive || request.mode == Mode::Exclusive)
-                && lock.range.overlaps(&request.range)
-                && !mine
-        })
-    }
+#[test]
+fn a_lock_that_is_handed_down_is_told_by_the_one_who_asks() {
+    // flock(1) has it, and so has the command that it waits for.
+    let snapshot = Sketch::new()
+        .lock(flock("/a").held_by(&[1, 2]).wanted_by(4))
+        .lock(flock("/b").held_by(&[3, 4]).wanted_by(2))
+        .awaits(1, 2)
+        .awaits(3, 4)
+        .judged();
+    let circle = only(&snapshot);
+    assert_eq!(members(circle), [2, 4]);
+    let keepers: Vec<_> = circle.members.iter().map(|member| &*member.keepers).collect();
+    assert_eq!(keepers, [[2], [4]]);
+}
 
-    fn requests(facts: &Facts) -> impl Iterator<Item = (Pid, &LockFacts, &Request)> {
-        facts.locks.iter().flat_map(|lock| {
-            lock.requests.iter().map(move |request| (request.pid.unwrap(), lock, request))
-        })
-    }
-
-    fn stays(grant: &Grant, caught: &BTreeSet<Pid>) -> bool {
-        !grant.sharers.is_empty() && grant.sharers.iter().all(|by| caught.contains(&by.pid))
-    }
-
-    /// Drops those who can go on until nobody is dropped any more.
-    fn caught(facts: &Facts, threads: impl Fn(Pid) -> usize) -> BTreeSet<Pid> {
-        let mut caught: BTreeSet<_> = requests(facts).map(|(pid, ..)| pid).collect();
-        loop {
-            let held_up = |pid: Pid| {
-                requests(facts)
-                    .filter(|(by, lock, request)| {
-                        *by == pid
-                            && in_the_way(facts, lock, request)
-                                .any(|(_, grant)| stays(grant, &caught))
-                    })
-                    .count()
-            };
-            let left: BTreeSet<_> =
-                caught.iter().copied().filter(|&pid| held_up(pid) >= threads(pid)).collect();
-            if left == caught {
-                return caught;
-            }
-            caught = left;
-        }
-    }
-
-    /// For whom a caught process waits in vain.
-    fn next(facts: &Facts, caught: &BTreeSet<Pid>, pid: Pid) -> BTreeSet<Pid> {
-        requests(facts)
-            .filter(|(by, ..)| *by == pid)
-            .flat_map(|(_, lock, request)| in_the_way(facts, lock, request))
-            .filter(|(_, grant)| stays(grant, caught))
-            .flat_map(|(_, grant)| grant.sharers.iter().map(|by| by.pid))
-            .collect()
-    }
-
-    fn in_a_circle(facts: &Facts, caught: &BTreeSet<Pid>, pid: Pid) -> bool {
-        let mut reached = BTreeSet::new();
-        let mut new = next(facts, caught, pid);
-        while let Some(at) = new.pop_first() {
-            if reached.insert(at) {
-                new.extend(next(facts, caught, at));
-            }
-        }
-        reached.contains(&pid)
-    }
-
-    fn any_lock() -> impl Strategy<Value = LockSketch> {
-        let pid = || 1..7i32;
-        let grants =
-            prop::collection::vec((any::<bool>(), prop::collection::btree_set(pid(), 0..3)), 1..3);
-        let requests = prop::collection::vec((pid(), any::<bool>(), any::<bool>(), 8..10i32), 0..4);
-        let path = prop::sample::select(vec!["/a", "/b", "/c"]);
-        (0..3u8, path, 0..3u64, 0..2u64, grants, requests).prop_map(
-            |(mechanism, path, start, more, grants, requests)| {
-                let lock = match mechanism {
-                    0 => flock(path),
-                    1 => posix(path, start, start + more),
-                    _ => ofd(path, start, start + more),
-                };
-                let lock = grants.into_iter().fold(lock, |lock, (shared, pids)| {
-                    let pids: Vec<_> = pids.into_iter().collect();
-                    if shared { lock.read_by(&pids) } else { lock.held_by(&pids) }
-                });
-                requests.into_iter().fold(lock, |lock, (pid, shared, other, fd)| {
-                    lock.wanted_by(pid).request(|request| {
-                        request.tid = None;
-                        request.fd = Some(fd);
-                        if shared {
-                            request.mode = Mode::Shared;
-                        }
-                        request.mechanism = match (request.mechanism, other) {
-                            (Mechanism::Posix, true) => Mechanism::Ofd,
-                            (Mechanism::Ofd, true) => Mechanism::Posix,
-                            (mechanism, _) => mechanism,
-                        };
-                    })
-                })
-            },
-        )
-    }
-
-    fn any_facts() -> impl Strategy<Value = Facts> {
-        let threads = prop::collection::vec(1..3u32, 7);
-        (prop::collection::vec(any_lock(), 1..9), threads).prop_map(|(locks, threads)| {
-            let sketch = locks.into_iter().fold(Sketch::new(), Sketch::lock).with(|facts| {
-                let mut ids = BTreeSet::new();
-                facts.locks.retain(|lock| ids.insert(lock.id.clone()));
-            });
-            let numbered = threads.into_iter().zip(1..);
-            let set = |sketch: Sketch, (threads, pid)| {
-                sketch.process(pid, |process| process.threads = Some(threads))
-            };
-            numbered.fold(sketch, set).facts()
-        })
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
-        #[test]
-        fn the_quick_way_agrees(facts in any_facts()) {
-            let caught_by_rule = caught(&facts, |_| 1);
-            let surely = caught(&facts, |pid| facts.processes[&pid].threads.unwrap() as usize);
-            let expected: BTreeSet<_> = caught_by_rule
-                .iter()
-                .copied()
-                .filter(|&pid| in_a_circle(&facts, &caught_by_rule, pid))
-                .collect();
-            let snapshot = crate::diagnose::diagnose(facts.clone());
-
-            let told: BTreeSet<_> = snapshot.deadlocks.iter().flat_map(members).collect();
-            prop_assert_eq!(told, expected);
-            for circle in &snapshot.deadlocks {
-                let once: BTreeSet<_> = members(circle).into_iter().collect();
-                prop_assert_eq!(once.len(), circle.members.len());
-                for (number, member) in circle.members.iter().enumerate() {
-                    let after = &circle.members[(number + 1) % circle.members.len()];
-                    prop_assert_eq!(&member.wants, &after.holds);
-                    prop_assert!(next(&facts, &caught_by_rule, member.pid).contains(&after.pid));
-                    if circle.certain {
-                        prop_assert!(next(&facts, &surely, member.pid).contains(&after.pid));
-                    }
-                }
-            }
-        }
-
-        #[test]
-        fn everything_in_the_way_is_told(facts in any_facts()) {
-            let snapshot = crate::diagnose::diagnose(facts.clone());
-            for on in &facts.locks {
-                let judged = snapshot.lock(&on.id).unwrap();
-                for (request, waiter) in on.requests.iter().zip(&judged.waiters) {
-                    let expected: BTreeSet<_> = in_the_way(&facts, on, request)
-                        .flat_map(|(lock, grant)| {
-                            let nobody = grant.sharers.is_empty().then_some(None);
-                            let pids = grant.sharers.iter().map(|by| Some(by.pid)).chain(nobody);
-                            pids.map(|pid| (lock.id.clone(), pid))
-                        })
-                        .collect();
-                    let told: BTreeSet<_> =
-                        waiter.blocked_by.iter().map(|by| (by.id.clone(), by.pid)).collect();
-                    prop_assert_eq!(told.len(), waiter.blocked_by.len());
-                    prop_assert_eq!(told, expected);
-                }
-            }
-        }
-    }
+#[test]
+fn a_command_that_wants_what_its_own_shell_has_never_gets_it() {
+    let snapshot = Sketch::new().lock(flock("/a").held_by(&[1]).wanted_by(2)).awaits(1, 2).judged();
+    assert_eq!(members(only(&snapshot)), [1]);
+    assert_eq!(
+        snapshot.locks[0].why.as_deref().unwrap(),
+        "p1 (pid 1) waits for the end of p2 (pid 2), which waits for /a, which p1 (pid 1) keeps \
+         itself"
+    );
 }

@@ -1,7 +1,7 @@
 //! What the judgement says of a lock, without what is said of every lock.
 
 use crate::diagnose::phrase;
-use crate::model::{Holder, Lock, Process};
+use crate::model::{Holder, Lock, Process, harmless};
 
 use super::People;
 
@@ -25,7 +25,8 @@ impl Reason {
         let mut more: Vec<&str> = Vec::new();
         // Whether the clause before was about what the holder is up to.
         let mut goes_on = false;
-        for clause in lock.why.as_deref().unwrap_or_default().split("; ") {
+        let why = harmless(lock.why.as_deref().unwrap_or_default());
+        for clause in why.split("; ") {
             let activity = active.iter().find_map(|keeps| clause.strip_prefix(keeps.as_str()));
             if let Some(activity) = activity {
                 reason.activity = Some(activity.to_owned());

@@ -283,6 +283,8 @@ fn a_holder_that_waits_for_the_stuck() {
     > p3 (pid 3) has waited at least 1m00s to have it exclusively
     * Look first at /b, for which it waits.
     $ locktop explain @flock:fe:00:102:~
+    * Let p2 (pid 2) go on from where a signal stopped it.
+    $ kill -CONT 2
     * End p1 (pid 1) with SIGTERM: it can clean up, but what was under way stays unfinished. SIGKILL only if that is ignored: then nothing is cleaned up.
     $ locktop release /a --method terminate
     * Do not remove the lock's file: that frees nothing, and lets a second holder in beside the first.
@@ -302,6 +304,7 @@ fn a_holder_that_waits_for_one_at_work() {
     For how long could not be told.
     1 process waits for it.
     p1 itself waits for /b.
+    /b is held by p2 (pid 2), which sleeps.
     > p3 (pid 3) has waited at least 1m00s to have it exclusively
     * Look first at /b, for which it waits.
     $ locktop explain @flock:fe:00:102:~

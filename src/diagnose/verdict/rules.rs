@@ -2,8 +2,8 @@
 //! verdict applies.
 
 use crate::model::{
-    Certainty, Deadlock, Grant, LockFacts, LockId, Mechanism, Naming, Pid, Process, Sharer, Taker,
-    harmless,
+    Certainty, Deadlock, Grant, LockFacts, LockId, Mechanism, Member, Naming, Pid, Process, Sharer,
+    Taker, harmless,
 };
 
 use super::super::{phrase, waits};
@@ -30,30 +30,27 @@ impl Judge<'_> {
         let label = |id: &LockId| {
             self.in_circles.get(id).map_or_else(|| id.to_string(), |lock| phrase::label(lock))
         };
+        let who = |pid| phrase::who(self.facts, pid);
+        let wanted = |member: &Member| {
+            let asker = member.through.map(who);
+            phrase::through_a_child(asker.as_deref()) + &label(&member.wants)
+        };
         match &*circle.members {
-            [one] => format!(
-                "{} waits for {}, which it keeps itself",
-                phrase::who(self.facts, one.pid),
-                label(&one.wants)
-            ),
+            [one] => {
+                let it = one.through.map_or_else(|| "it".into(), |_| who(one.pid));
+                format!("{} waits for {}, which {it} keeps itself", who(one.pid), wanted(one))
+            }
             members if members.len() <= STEPS => {
                 let steps = members.iter().map(|member| {
-                    format!(
-                        "{} has {} and waits for {}",
-                        phrase::who(self.facts, member.pid),
-                        label(&member.holds),
-                        label(&member.wants)
-                    )
+                    let holds = label(&member.holds);
+                    format!("{} has {holds} and waits for {}", who(member.pid), wanted(member))
                 });
                 steps.collect::<Vec<_>>().join("; ")
             }
             members => format!(
                 "{} processes wait for each other in a circle: {}",
                 members.len(),
-                phrase::list(
-                    members.iter().map(|member| phrase::who(self.facts, member.pid)),
-                    NAMED
-                )
+                phrase::list(members.iter().map(|member| who(member.pid)), NAMED)
             ),
         }
     }

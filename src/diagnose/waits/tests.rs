@@ -62,6 +62,7 @@ fn every_thing_has_its_words() {
         (thing(What::Process, &[sort()]), "waits for the end of p7 (pid 7)"),
         (thing(What::Vfork, &[sort()]), "waits for the start of a program by its child p7 (pid 7)"),
         (Wake::of(What::Vfork), "waits for the start of a program by a child"),
+        (thing(What::Thread, &[]), "waits for another thread (futex), and has none"),
         (Wake::of(What::Thread), "waits for another thread, which can be another process's"),
         (named(What::Timer, "30s"), "waits for a timer of 30s"),
         (named(What::File, "/dev/kmsg"), "waits for /dev/kmsg"),

@@ -56,6 +56,7 @@ pub(in crate::release) fn lock(mechanism: Mechanism, holders: Vec<Holder>) -> Lo
         holders: holders.into(),
         records: Arc::default(),
         waiters: Vec::new(),
+        behind: None,
         lease: None,
         fencing: None,
         details: Details::default(),
@@ -79,6 +80,7 @@ pub(in crate::release) fn snapshot() -> Snapshot {
         }],
         locks: Vec::new(),
         deadlocks: Vec::new(),
+        awaited: BTreeMap::default(),
         retaken: Vec::new(),
     }
 }

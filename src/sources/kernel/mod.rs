@@ -4,6 +4,7 @@
 //! it. A look reads the one and then the others.
 
 mod ages;
+mod declared;
 mod files;
 mod grants;
 mod memory;
@@ -95,6 +96,7 @@ impl Source for Kernel {
         }
 
         let mut locks = grants::group(system, &files, &table, &scan);
+        let declared = declared::take_out(system, &mut locks, &table);
         requests::enqueue(system, &mut locks, &table, !everything_in_table);
         let anatomy = examine(system, &locks, keeping.pids(&scan), &sleepers);
         let looked_up = files::name(system, &files, &mut locks);
@@ -136,6 +138,7 @@ impl Source for Kernel {
             notes,
             locks: locks.into_iter().map(|lock| lock.facts).collect(),
             kept,
+            declared,
             processes: anatomy
                 .into_iter()
                 .map(|(pid, anatomy)| (pid, Arc::clone(&anatomy.process)))
@@ -348,6 +351,7 @@ impl Look {
             notes: vec![note],
             locks: Vec::new(),
             kept: Vec::new(),
+            declared: Vec::new(),
             processes: BTreeMap::<Pid, Arc<Process>>::new(),
         }
     }

@@ -120,6 +120,7 @@ impl Waiter {
             last_ran: None,
             passed_by: 0,
             how: How::Kernel,
+            declared: false,
             tries: None,
             pause: None,
         }

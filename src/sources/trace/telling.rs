@@ -18,6 +18,8 @@ use crate::system::trace::{Record, What};
 const NAMES: usize = 1 << 12;
 /// So many descriptors are looked at, at one reading of the trace, to find files: some milliseconds.
 const DESCRIPTORS: usize = 1 << 10;
+/// What it costs to open a folder of descriptors, in descriptors.
+const OPENING: usize = 16;
 
 /// A transition with names.
 #[derive(Debug, Clone)]
@@ -167,12 +169,17 @@ impl Onlooker {
 
     /// The path by which a process has the file open.
     fn search(&mut self, file: FileId, pid: Pid) -> Option<PathBytes> {
+        if self.budget == 0 {
+            return None;
+        }
         let descriptors = self.system.descriptors(pid).ok()?;
         let mut numbers = descriptors.numbers().ok()?;
-        numbers.truncate(self.budget);
+        // To list them costs as well.
+        self.budget = self.budget.saturating_sub(OPENING + numbers.len() / 4);
+        numbers.drain(..numbers.len().saturating_sub(self.budget));
         // What was opened last is likely to be it.
         for fd in numbers.into_iter().rev() {
-            self.budget -= 1;
+            self.budget = self.budget.saturating_sub(1);
             let Ok(stat) = descriptors.stat(fd) else { continue };
             if stat.file.inode != file.inode {
                 continue;

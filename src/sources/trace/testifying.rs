@@ -176,6 +176,7 @@ fn request(series: &Series, now: Duration, traced_since: Duration) -> Request {
         },
         last_ran: None,
         how: How::Polling,
+        declared: false,
         tries: Some(series.tries),
         pause,
         passed_by: 0,

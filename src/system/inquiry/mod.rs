@@ -48,12 +48,12 @@ pub(crate) struct Found {
 }
 
 impl System {
-    /// Asks what these processes wait for, and those whom they wait for, and so on.
+    /// Asks what these processes wait for, in this order, and those whom they wait for, and so on.
     pub(crate) fn inquire(&self, pids: impl Iterator<Item = Pid>, limits: Limits) -> Found {
         let deadline = Instant::now() + limits.time;
         let ends = Ends::new(self, deadline);
         let mut found = Found::default();
-        let mut next: BTreeSet<Pid> = pids.collect();
+        let mut next: Vec<Pid> = pids.collect();
         for _ in 0..DEEPEST {
             let mut peers = BTreeSet::new();
             for pid in next {

@@ -74,6 +74,7 @@ impl Blocked {
 
 /// What a system call can sleep for: which of its arguments tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "no other system tells of calls"))]
 pub(crate) enum Call {
     /// Takes something from the descriptor in the first argument.
     Reads,

@@ -3,6 +3,7 @@
 mod bar;
 mod detail;
 mod events;
+mod graph;
 mod header;
 mod list;
 mod mine;
@@ -97,12 +98,13 @@ impl Painter<'_> {
         }
     }
 
-    /// What is ours, the table, the tree or the list.
+    /// What is ours, the table, the tree, the graph or the list.
     fn draw_upper(&mut self, area: Rect) {
         match self.state.view {
             _ if self.state.log.shown => self.draw_events(area),
             _ if self.state.mine.shown => self.draw_mine(area),
             View::Tree => self.draw_tree(area),
+            View::Graph => self.draw_graph(area),
             View::Table if area.width < FRAMED.0 => self.draw_list(area),
             View::Table => self.draw_table(area),
         }

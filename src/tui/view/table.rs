@@ -27,13 +27,18 @@ impl Painter<'_> {
             _ if state.mine.shown => "Mine",
             View::Table => "Locks",
             View::Tree => "Who waits for whom",
+            View::Graph => "Who waits for whom: graph",
         };
         let left = self.pen.title(area, title);
         if state.mine.shown {
             return;
         }
-        let order = if state.log.shown { "newest first".into() } else { self.order() };
-        let mut said = vec![order];
+        let order = match state.view {
+            _ if state.log.shown => Some("newest first".into()),
+            View::Table | View::Tree => Some(self.order()),
+            View::Graph => None,
+        };
+        let mut said: Vec<String> = order.into_iter().collect();
         if state.problems && !state.log.shown {
             said.push("only problems".into());
         }
@@ -42,6 +47,9 @@ impl Painter<'_> {
         }
         if !state.filter.is_empty() {
             said.push(format!("/{}", locktop::model::harmless(state.filter.text())));
+        }
+        if said.is_empty() {
+            return;
         }
         let separator = self.pen.theme.glyphs.horizontal;
         let said = said.join(&format!(" {separator}{separator} "));
@@ -132,7 +140,7 @@ impl Painter<'_> {
             (Some(_), _) if state.rows.total() > 0 && state.problems => {
                 "nothing needs a person; ! shows everything".into()
             }
-            (Some(_), _) if state.view == View::Tree && state.rows.len() > 0 => {
+            (Some(_), _) if state.view != View::Table && state.rows.len() > 0 => {
                 "nobody waits for anybody".into()
             }
             (Some(_), _) => "no lock can be seen".to_owned(),

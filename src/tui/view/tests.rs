@@ -134,6 +134,47 @@ fn dump(picture: &Picture) -> String {
 }
 
 #[test]
+fn the_graph_has_a_box_for_each_lock_that_hangs_on_the_chosen_one() {
+    let mut desk = Desk::new(samples::chain()).press([Action::Graph]);
+    insta::assert_snapshot!("graph_of_a_chain_100", desk.text(100, 30));
+    insta::assert_snapshot!("graph_of_a_chain_80", desk.text(80, 24));
+    insta::assert_snapshot!("graph_of_a_chain_50", desk.text(50, 20));
+    let mut desk = Desk::new(samples::busy_machine()).press([Action::Graph]);
+    insta::assert_snapshot!("graph_of_a_circle_100", desk.text(100, 30));
+    insta::assert_snapshot!("graph_of_a_circle_80_styles", styles(&desk.draw(80, 24)));
+    desk.theme = Theme::new(false, true);
+    insta::assert_snapshot!("graph_of_a_circle_80_ascii", desk.text(80, 24));
+}
+
+#[test]
+fn the_graph_follows_the_choice_and_scrolls_to_it() {
+    let mut desk = Desk::new(samples::chain()).press([Action::Graph]);
+    let first = desk.text(80, 24);
+    assert!(first.contains("▸") && first.contains("1 contended"), "{first}");
+    let mut desk = desk.press([Action::Move(Step::Last)]);
+    let last = desk.text(80, 24);
+    assert!(last.contains("/srv/c.lock") && last.contains("└"), "{last}");
+    assert_eq!(desk.state.chosen_lock().unwrap().lock.label(), "/srv/c.lock");
+    // What the chosen lock has nothing to do with is not there.
+    assert!(!last.contains("free.lock") && !first.contains("free.lock"));
+    let mut desk = desk.press([Action::Graph]);
+    assert!(desk.text(80, 24).contains("free.lock"));
+    assert_eq!(desk.state.chosen_lock().unwrap().lock.label(), "/srv/c.lock");
+}
+
+#[test]
+fn the_graph_counts_whom_it_does_not_draw() {
+    let mut snapshot = samples::chain();
+    let at = snapshot.locks.iter().position(|lock| lock.label() == "/srv/c.lock").unwrap();
+    let waiter = snapshot.locks[at].waiters[0].clone();
+    snapshot.locks[at].waiters = vec![waiter; 20];
+    let mut desk = Desk::new(snapshot).press([Action::Graph, Action::Move(Step::Last)]);
+    let text = desk.text(100, 40);
+    assert!(text.contains("and 15 more"), "{text}");
+    assert_eq!(text.matches("make 304").count(), 5, "{text}");
+}
+
+#[test]
 fn wide() {
     insta::assert_snapshot!(dump(&Desk::new(samples::busy_machine()).draw(120, 30)));
 }

@@ -66,6 +66,7 @@ impl Painter<'_> {
                     format!("  held by {}  {held}", cells::holder(lock, self.state.me)),
                     plain,
                 ));
+                runs.extend(self.all_behind(lock).map(|said| (format!("  {said}"), plain)));
             }
             Kind::Plain => {}
             Kind::Circle => {

@@ -211,6 +211,7 @@ impl World {
             notes: Vec::new(),
             locks,
             kept: Vec::new(),
+            declared: Vec::new(),
             processes: self.processes(),
         };
         let facts = self.ledger.enter(self.moment(), vec![look], &Testimony::default());
@@ -285,6 +286,7 @@ impl World {
             tries: None,
             pause: None,
             how: How::Kernel,
+            declared: false,
         };
         let seen = file.queue.iter().filter(|(pid, _)| !misses(number, *pid));
         LockFacts {
