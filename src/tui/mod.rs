@@ -54,6 +54,7 @@ const WHEEL: i32 = 3;
 
 /// What the dashboard shows, and how.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub(crate) struct Options {
     /// Only these locks; none: all.
     pub(crate) targets: Vec<Target>,

@@ -94,7 +94,7 @@ fn grouped(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -138,7 +138,7 @@ mod tests {
         assert!(said.starts_with("traced 1,") && said.ends_with("0.2 %"), "{said}");
         // A little more changes nothing.
         trace.hear(on(40 * 1_204 + 5, SECOND * 40 / 500), now);
-        assert_eq!(words(&trace), [said.clone()]);
+        assert_eq!(words(&trace), std::slice::from_ref(said));
         trace.hear(Tracing { lost: 12, ..on(50_000, SECOND) }, now + SECOND);
         assert_eq!(words(&trace).last().unwrap(), "lost 12");
     }

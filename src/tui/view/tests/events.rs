@@ -67,7 +67,7 @@ fn the_header_tells_of_the_trace() {
         let at = desk.now + Duration::from_secs(look);
         assert_eq!(desk.state.trace.hear(tracing, at), None);
     }
-    let mut header = |width| desk.text(width, 24).lines().next().unwrap_or_default().to_owned();
+    let header = |width| desk.text(width, 24).lines().next().unwrap_or_default().to_owned();
     let [wide, usual, small] = [120, 80, 40].map(header);
     assert!(wide.contains("ev/s · 0.0 %  lost 12  ● live"), "{wide}");
     assert!(usual.contains("traced  lost 12  ● live"), "{usual}");
