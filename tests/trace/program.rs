@@ -3,6 +3,8 @@
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -10,10 +12,13 @@ use serde_json::Value;
 use crate::instances::instances;
 use crate::support::{Need, Scene, send};
 
+/// Looks are rare where the machine is busy.
+const SOON: Duration = Duration::from_mins(1);
+
 /// `locktop watch --trace --json`, which hears of what is in a folder.
 struct Listener {
     program: Child,
-    lines: std::io::Lines<BufReader<ChildStdout>>,
+    lines: Receiver<String>,
 }
 
 impl Listener {
@@ -29,13 +34,19 @@ impl Listener {
             .unwrap();
         let mut said = BufReader::new(program.stderr.take().unwrap()).lines();
         assert!(said.any(|line| line.unwrap().contains("locks are traced")));
-        let lines = BufReader::new(program.stdout.take().unwrap()).lines();
+        let (tell, lines) = channel();
+        let printed: ChildStdout = program.stdout.take().unwrap();
+        std::thread::spawn(move || {
+            for line in BufReader::new(printed).lines().map_while(Result::ok) {
+                let _ = tell.send(line);
+            }
+        });
         Self { program, lines }
     }
 
     /// The next event.
     fn hears(&mut self) -> Value {
-        serde_json::from_str(&self.lines.next().unwrap().unwrap()).unwrap()
+        serde_json::from_str(&self.lines.recv_timeout(SOON).unwrap()).unwrap()
     }
 }
 
@@ -51,7 +62,8 @@ fn watch_tells_each_event_once_with_its_instant() {
     let Some(scene) = Scene::with(&[Need::Tracing]) else { return };
     let mut listener = Listener::start(&scene);
     let (holder, waiter) = (scene.actor(), scene.actor());
-    holder.does("f = flock('l', EX)");
+    // Where the file is can be found out for as long as somebody has it open.
+    holder.does("k = opened('l'); f = flock('l', EX)");
     waiter.waits("g = flock('l', EX)");
     holder.does("os.close(f)");
     waiter.answer();
