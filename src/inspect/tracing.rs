@@ -10,7 +10,7 @@ use crate::ledger::Testimony;
 use crate::model::{
     Event, EventKind, FileId, How, Look, Mechanism, Note, PathBytes, Snapshot, Tracing,
 };
-use crate::sources::trace::{Manner, Trace, covers, tells};
+use crate::sources::trace::{Trace, covers, tells};
 use crate::system::procfs::mounts::Mount;
 use crate::system::{Answer, Ask, System};
 
@@ -63,16 +63,16 @@ impl Inspector {
     /// own, which [`stop_tracing`](Self::stop_tracing) and dropping remove; what a killed process left
     /// is removed here.
     pub fn trace(&mut self) -> Tracing {
-        self.trace_in(Manner::default())
+        self.trace_in(None)
     }
 
     /// The same with buffers of another size than usual, in kilobytes for each processor.
     #[doc(hidden)]
     pub fn trace_with_buffers(&mut self, kilobytes: u32) -> Tracing {
-        self.trace_in(Manner { kilobytes: Some(kilobytes), ..Manner::default() })
+        self.trace_in(Some(kilobytes))
     }
 
-    fn trace_in(&mut self, manner: Manner) -> Tracing {
+    fn trace_in(&mut self, kilobytes: Option<u32>) -> Tracing {
         if self.tracks.trace.is_none() {
             let files = self.traced_files();
             let bell = self.scope.bell.clone();
@@ -81,7 +81,7 @@ impl Inspector {
                     bell.ring();
                 }
             };
-            match Trace::start(&self.system, files, manner, wake) {
+            match Trace::start(&self.system, files, kilobytes, wake) {
                 Ok(trace) => {
                     self.tracks.declined = None;
                     self.tracks.trace = Some(trace);

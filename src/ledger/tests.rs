@@ -105,6 +105,10 @@ impl Table {
     }
 
     fn enter(self, ledger: &mut Ledger) -> Facts {
+        self.enter_told(ledger, &Testimony::default())
+    }
+
+    fn enter_told(self, ledger: &mut Ledger, testimony: &Testimony) -> Facts {
         let uptime = Duration::from_secs(self.uptime);
         let at = Moment { wall: jiff::Timestamp::UNIX_EPOCH, uptime };
         let look = Look {
@@ -118,7 +122,7 @@ impl Table {
             kept: self.kept,
             processes: self.processes,
         };
-        ledger.enter(at, vec![look], &Testimony::default())
+        ledger.enter(at, vec![look], testimony)
     }
 }
 
@@ -410,4 +414,36 @@ fn readers_who_pass_a_writer_are_counted_while_he_waits() {
     assert_eq!(look(140, &[20, 23], 41 * SECOND), 3, "one has come back");
     // He ran in between: he may have had it.
     assert_eq!(look(150, &[24], SECOND), 0);
+}
+
+/// A testimony of the lock of that number.
+fn told(inode: u64, by: u64, not_before: Option<u64>) -> Testimony {
+    let since =
+        Since { by: Duration::from_secs(by), not_before: not_before.map(Duration::from_secs) };
+    let id = lock(inode, 0, Taker::Holds, 0).id;
+    Testimony { held: HashMap::from([(id, since)]), ..Testimony::default() }
+}
+
+#[test]
+fn what_was_told_is_exact_and_stays_so_as_far_as_it_is_proven() {
+    let mut ledger = ledger();
+    let exact = told(1, 95, Some(95));
+    let age = |facts: Facts| facts.locks[0].age.clone();
+    let seen = age(Table::at(100).held(1, 7, SECOND).enter_told(&mut ledger, &exact));
+    assert_eq!((seen.min, seen.max), (5 * SECOND, Some(5 * SECOND)));
+    assert_eq!(seen.evidence, [Evidence::Traced]);
+    // Events were lost: it may be another one by now, and no older.
+    let seen = age(Table::at(110).held(1, 7, SECOND).enter(&mut ledger));
+    assert_eq!((seen.min, seen.max), (SECOND, Some(15 * SECOND)));
+}
+
+#[test]
+fn a_lock_that_is_told_not_to_have_changed_is_the_same_whoever_runs() {
+    let mut ledger = ledger();
+    Table::at(100).held(1, 7, 40 * SECOND).enter(&mut ledger);
+    let quiet = told(1, 50, None);
+    let facts = Table::at(110).held(1, 7, SECOND).enter_told(&mut ledger, &quiet);
+    let age = &facts.locks[0].age;
+    assert_eq!(age.min, 60 * SECOND);
+    assert_eq!(age.times_seen(), None);
 }

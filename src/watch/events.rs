@@ -19,7 +19,7 @@ use jiff::Timestamp;
 
 use crate::inspect::Selection;
 use crate::model::{
-    Event, FileId, Lock, LockId, Mechanism, Method, Moment, OnDisk, PathBytes, Pid, Process,
+    Event, FileId, How, Lock, LockId, Mechanism, Method, Moment, OnDisk, PathBytes, Pid, Process,
     Snapshot, Waiter,
 };
 use pairs::Pairs;
@@ -284,14 +284,9 @@ fn waits<'a>(
     let (began, at) = (began(snapshot), snapshot.at.uptime);
     snapshot.locks.iter().filter(|lock| !lock.waiters.is_empty()).flat_map(move |lock| {
         let wanted = wanted(lock);
-        lock.waiters.iter().map(move |waiter| Wait {
-            lock,
-            waiter,
-            began,
-            at,
-            wanted,
-            missed: false,
-        })
+        // Whoever tries again and again is seen only while that is traced: its going means nothing.
+        let queued = lock.waiters.iter().filter(|waiter| waiter.how != How::Polling);
+        queued.map(move |waiter| Wait { lock, waiter, began, at, wanted, missed: false })
     })
 }
 

@@ -35,12 +35,12 @@ pub(crate) fn measure() {
         filtered.trace();
         elsewhere += throughput(&path, TIME);
     }
-    let loss = |rate: f64| (1.0 - rate / without) * 100.0;
+    let share = |rate: f64| (1.0 - rate / without) * 100.0;
     println!(
         "loss of throughput: {:.1}% when it is traced, {:.1}% when another file is; \
          {events} events, {lost} lost, {:.1} us each to read",
-        loss(with),
-        loss(elsewhere),
+        share(with),
+        share(elsewhere),
         cost.as_secs_f64() * 1e6 / events.max(1) as f64,
     );
 }

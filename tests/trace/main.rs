@@ -1,6 +1,6 @@
 //! What the kernel's trace adds: real locks, real tracepoints. Needs root.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #[path = "../support/mod.rs"]
 mod support;

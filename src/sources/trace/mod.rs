@@ -63,37 +63,25 @@ struct Shared {
     trouble: Option<Note>,
 }
 
-/// What makes a trace: how a running one differs from the usual.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Manner {
-    /// The buffer of each processor.
-    pub(crate) kilobytes: Option<u32>,
-    /// What is remembered.
-    pub(crate) limits: Option<usize>,
-}
-
 impl Trace {
-    /// Begins to trace the locks of these files, or all. `wake` is called, from a thread of its own,
-    /// when something has happened.
+    /// Begins to trace the locks of these files, or all. `kilobytes`: another size than usual for
+    /// the buffer of each processor. `wake` is called, from a thread of its own, when something has
+    /// happened.
     pub(crate) fn start(
         system: &System,
         files: Option<HashSet<FileId>>,
-        manner: Manner,
+        kilobytes: Option<u32>,
         wake: impl Fn() + Send + 'static,
     ) -> Result<Self, Note> {
         let list = files.as_ref().map(|files| files.iter().copied().collect::<Vec<_>>());
-        let tracer =
-            Tracer::start(system, list.as_deref(), manner.kilobytes).map_err(Reason::note)?;
+        let tracer = Tracer::start(system, list.as_deref(), kilobytes).map_err(Reason::note)?;
         let since = system.now();
         let failed = |error: io::Error| Reason::Failed("begin to read the trace", error).note();
         let (waiter, stop) = (tracer.waiter().map_err(failed)?, tracer.stopper());
-        let limits = manner
-            .limits
-            .map_or(Limits::default(), |states| Limits { states, ..Limits::default() });
         let shared = Arc::new(Mutex::new(Shared {
             trouble: without(tracer.missing()),
             tracer,
-            machine: Machine::new(since.uptime, limits),
+            machine: Machine::new(since.uptime, Limits::default()),
             polling: Polling::default(),
             onlooker: Onlooker::new(system.again()),
             told: Vec::new(),

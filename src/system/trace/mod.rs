@@ -7,6 +7,8 @@
 #[cfg(target_os = "linux")]
 mod format;
 #[cfg(target_os = "linux")]
+mod layout;
+#[cfg(target_os = "linux")]
 mod page;
 #[cfg(target_os = "linux")]
 mod reader;

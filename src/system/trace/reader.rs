@@ -12,8 +12,9 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::format::Format;
+use super::layout::{Layout, Point};
 use super::page::Pages;
-use super::record::{Layout, Point, Record};
+use super::record::Record;
 use super::tracefs::{Instance, Tracefs};
 use super::{Batch, Loss, Reason};
 use crate::model::FileId;

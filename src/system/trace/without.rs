@@ -11,7 +11,11 @@ use crate::system::System;
 #[derive(Debug)]
 pub(crate) enum Tracer {}
 
-/// Ends a wait for it.
+/// Whoever would wait for it.
+#[derive(Debug)]
+pub(crate) enum Waiter {}
+
+/// Would end such a wait.
 #[derive(Debug)]
 pub(crate) enum Stop {}
 
@@ -24,7 +28,7 @@ impl Tracer {
         Err(Reason::Unsupported)
     }
 
-    pub(crate) fn stopper(&self) -> io::Result<Stop> {
+    pub(crate) fn stopper(&self) -> Stop {
         match *self {}
     }
 
@@ -49,6 +53,16 @@ impl Tracer {
     }
 
     pub(crate) fn read(&mut self, _until: Duration) -> io::Result<Batch> {
+        match *self {}
+    }
+}
+
+impl Waiter {
+    pub(crate) fn wait(&self) -> io::Result<bool> {
+        match *self {}
+    }
+
+    pub(crate) fn pause(&self, _time: Duration) -> bool {
         match *self {}
     }
 }

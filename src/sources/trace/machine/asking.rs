@@ -1,0 +1,106 @@
+//! What a look asks of the machine.
+
+use std::time::Duration;
+
+use super::{Ended, Held, Machine, Owner, Transition, Unlock, Waiting};
+use crate::model::{FileId, Mechanism, Pid, Range};
+
+impl Machine {
+    /// What was held of a file at `then`, which is not long ago.
+    pub(in super::super) fn held_at(
+        &self,
+        file: FileId,
+        then: Duration,
+    ) -> impl Iterator<Item = &Held> {
+        let ended = self.ended.iter().filter(move |ended| ended.file == file && ended.at >= then);
+        let all = self.held_of(file).chain(ended.map(|ended| &ended.held));
+        all.filter(move |held| held.all_since <= then)
+    }
+
+    /// Since when nothing has changed about who holds what of a file.
+    pub(in super::super) fn quiet_since(&self, file: FileId) -> Duration {
+        self.changed.get(&file).copied().unwrap_or(self.unknown_until).max(self.unknown_until)
+    }
+
+    pub(in super::super) fn waiting(&self, tid: Pid) -> Option<&Waiting> {
+        self.waiting.get(&tid)
+    }
+
+    #[cfg(test)]
+    pub(in super::super) fn sizes(&self) -> [usize; 5] {
+        let (held, waiting) = (self.held.len(), self.waiting.len());
+        [held, waiting, self.ended.len(), self.unlocks.len(), self.changed.len()]
+    }
+
+    pub(in super::super) fn unlocks_seen(&self) -> &[Unlock] {
+        &self.unlocks
+    }
+
+    /// Whether the taking of a lock of these bytes was traced, of one that is held or was lately.
+    pub(in super::super) fn knows(&self, file: FileId, mechanism: Mechanism, range: Range) -> bool {
+        let is_it = |held: &Held| (held.mechanism, held.range) == (mechanism, range);
+        self.held_of(file).any(is_it) || self.has_ended(file, mechanism, range)
+    }
+
+    fn held_of(&self, file: FileId) -> impl Iterator<Item = &Held> {
+        let first = Owner { file, is_flock: false, address: 0 };
+        let last = Owner { file, is_flock: true, address: u64::MAX };
+        self.held.range(first..=last).flat_map(|(_, held)| held)
+    }
+
+    pub(in super::super) fn has_ended(
+        &self,
+        file: FileId,
+        mechanism: Mechanism,
+        range: Range,
+    ) -> bool {
+        let is_it = |ended: &Ended| {
+            let Held { mechanism: of, range: bytes, .. } = ended.held;
+            ended.file == file && (of, bytes) == (mechanism, range)
+        };
+        self.ended.iter().any(is_it)
+    }
+
+    /// A look that began at `began` showed all who wait: these threads. Those who waited before and are
+    /// not among them have given up.
+    pub(in super::super) fn seen_waiting(
+        &mut self,
+        began: Duration,
+        at: Duration,
+        shown: &dyn Fn(Pid) -> bool,
+    ) -> Vec<Transition> {
+        let mut gone = Vec::new();
+        self.waiting.retain(|tid, waiting| {
+            if shown(*tid) {
+                waiting.seen = waiting.seen.max(began);
+                waiting.missed = None;
+                return true;
+            }
+            if waiting.seen >= began || waiting.mechanism == Mechanism::Lease {
+                return true;
+            }
+            let Some(missed) = waiting.missed else {
+                waiting.missed = Some(at);
+                return true;
+            };
+            gone.push(waiting.gave_up(*tid, waiting.seen, missed));
+            false
+        });
+        gone
+    }
+
+    /// The next look begins later than this one did.
+    pub(in super::super) fn looked(&mut self, began: Duration) {
+        self.ended.clear();
+        self.unlocks.clear();
+        let mut forgotten = self.unknown_until;
+        self.changed.retain(|_, at| {
+            let is_new = *at >= began;
+            if !is_new {
+                forgotten = forgotten.max(*at);
+            }
+            is_new
+        });
+        self.unknown_until = forgotten;
+    }
+}
