@@ -1,6 +1,6 @@
 //! Locks that are taken away.
 
-use crate::listener::{Listener, story};
+use crate::listener::{Listener, rests, story};
 use crate::support::{Need, Scene};
 
 /// A scene in which the administrator's log is not the machine's.
@@ -61,6 +61,7 @@ fn a_lock_that_somebody_else_unlocks_is_lost() {
     let (holder, thief) = (scene.actor(), scene.actor());
     let fd = holder.does("flock('lock', EX)");
     holder.stops();
+    rests(&scene, "lock");
     let mut listener = Listener::start(&scene, &["--json", "lock"]);
     thief.does(format!(
         "flock(checked(libc.syscall(438, os.pidfd_open({}), {fd}, 0)), UN)",

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::support::{Scene, send};
+use crate::support::{Scene, send, wait_until};
 
 /// Looks are rare where the machine is busy.
 const SOON: Duration = Duration::from_mins(3);
@@ -157,4 +157,13 @@ fn is_sound(event: &Value) {
 /// The words and pids that a story is compared with.
 pub(crate) fn story<const N: usize>(events: [(&str, i32); N]) -> Vec<(String, i64)> {
     events.into_iter().map(|(word, pid)| (word.to_owned(), pid.into())).collect()
+}
+
+/// Waits until whoever has a lock has slept for longer than the clocks of processors differ.
+#[track_caller]
+pub(crate) fn rests(scene: &Scene, name: &str) {
+    wait_until("the holder has slept", || {
+        let age = scene.look().at(&scene.path(name))["age"]["min_s"].as_f64()?;
+        (age > 0.5).then_some(())
+    });
 }

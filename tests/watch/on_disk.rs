@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::listener::{Listener, story};
+use crate::listener::{Listener, rests, story};
 use crate::support::Scene;
 
 #[test]
@@ -39,8 +39,9 @@ fn a_lock_file_that_was_replaced_was_released_and_taken() {
 fn a_lock_file_that_is_removed_while_its_owner_sleeps_is_lost() {
     let Some(scene) = Scene::with(&[]) else { return };
     let owner = scene.actor();
-    owner.does("write('x.lock', str(os.getpid()))");
+    owner.does("write('x.lock', str(os.getpid())); fd = flock('other', EX)");
     owner.stops();
+    rests(&scene, "other");
     let mut listener = Listener::start(&scene, &["--json", "lockfile:x.lock"]);
     fs::remove_file(scene.path("x.lock")).unwrap();
     let event = listener.hears("lost", owner.pid);

@@ -15,6 +15,9 @@ use crate::model::{
     Snapshot, Span,
 };
 
+/// The clock of file times is behind by so much at the most.
+const COARSE: Duration = Duration::from_millis(20);
+
 /// A lock that is not as it was.
 pub(super) struct Turn<'a> {
     pub(super) before: Option<Before<'a>>,
@@ -192,8 +195,14 @@ impl<'a, 'w> Telling<'a, 'w> {
     /// When what lies on disk was made; `None`: that is no news.
     fn made(&self, lock: &Lock, there: &OnDisk) -> Option<Window> {
         let made = there.birth.unwrap_or(there.changed).min(self.now.at.wall);
-        let is_known = |old: &Lock| old.mechanism != Mechanism::Exists && old.file == lock.file;
-        if self.first.is_some_and(|first| made <= first.wall)
+        // Numbers of files are given out again soon.
+        let is_known = |old: &Lock| {
+            old.mechanism != Mechanism::Exists
+                && old.file == lock.file
+                && (old.path.is_none() || old.path == lock.path)
+        };
+        let first = self.first.map(|first| self.moment(first.uptime.saturating_sub(COARSE)));
+        if first.is_some_and(|first| made <= first.wall)
             || self.last.snapshot.locks.iter().any(is_known)
         {
             return None;
