@@ -109,7 +109,8 @@ impl Teller {
         match seen.selection {
             Ok(selection) if self.is_first => {
                 self.is_first = false;
-                self.begin(&seen.snapshot, &selection, interval);
+                let apart = (!seen.tracing.is_on()).then_some(interval);
+                self.begin(&seen.snapshot, &selection, apart);
             }
             Ok(_) => {}
             Err(error) => self.trouble(error)?,
@@ -130,16 +131,10 @@ impl Teller {
         Ok(())
     }
 
-    /// Whether locks are traced, and what was missed.
+    /// Why locks are not traced, and what was missed.
     fn trace(&mut self, tracing: &Tracing) {
         if let Some(note) = &tracing.declined {
             self.note(note);
-        }
-        if tracing.is_on() {
-            let text = "locks are traced: from now on times are exact, and nothing is missed";
-            if self.said.insert(text.to_owned()) {
-                stderr::remark(self.global, text);
-            }
         }
         if tracing.lost > self.lost {
             let lost = tracing.lost - std::mem::replace(&mut self.lost, tracing.lost);
@@ -164,7 +159,8 @@ impl Teller {
         }
     }
 
-    fn begin(&self, snapshot: &Snapshot, selection: &Selection, interval: Duration) {
+    /// `apart`: how far looks are, where locks are not traced.
+    fn begin(&self, snapshot: &Snapshot, selection: &Selection, apart: Option<Duration>) {
         for path in selection.absent() {
             let path = harmless_bytes(path.as_os_str().as_encoded_bytes());
             stderr::remark(self.global, &format!("nothing is at {path} yet"));
@@ -173,13 +169,15 @@ impl Teller {
         let (count, waiting) =
             locks.fold((0, 0), |(count, waiting), lock| (count + 1, waiting + lock.waiters.len()));
         let locks = if count == 1 { "lock" } else { "locks" };
-        let apart = short(interval);
-        stderr::remark(
-            self.global,
-            &format!(
-                "watching {count} {locks}, {waiting} waiting; looks are up to {apart} apart, and what \
-                 begins and ends in between is not seen"
+        let how = match apart {
+            None => {
+                "they are traced: times are exact, also of what comes and goes in an instant".into()
+            }
+            Some(apart) => format!(
+                "looks are up to {} apart, and what begins and ends in between is not seen",
+                short(apart)
             ),
-        );
+        };
+        stderr::remark(self.global, &format!("watching {count} {locks}, {waiting} waiting; {how}"));
     }
 }

@@ -33,7 +33,7 @@ impl Listener {
             .spawn()
             .unwrap();
         let mut said = BufReader::new(program.stderr.take().unwrap()).lines();
-        assert!(said.any(|line| line.unwrap().contains("locks are traced")));
+        assert!(said.any(|line| line.unwrap().contains("they are traced")));
         let (tell, lines) = channel();
         let printed: ChildStdout = program.stdout.take().unwrap();
         std::thread::spawn(move || {
