@@ -2,18 +2,18 @@
 
 use std::io::{self, Write};
 
-use jiff::Timestamp;
 use locktop::diagnose::{self, Explanation};
-use locktop::model::{Lock, Note, Pid, harmless_bytes};
+use locktop::model::{Lock, Pid, harmless_bytes};
 use locktop::{Folders, Inspector, Memory, Snapshot, Target, release};
 use serde::Serialize;
 
 use super::args::{Explain, Global};
 use super::failure::{Failure, Status};
+use super::json::{self, Head};
 use super::page::{self, BOLD, Page};
 use super::pick::Pick;
+use super::stderr;
 use super::wrap::wrap;
-use super::{json, stderr};
 
 /// Queues are chains in the kernel; below this depth they are drawn straight.
 const DEEPEST: u32 = 12;
@@ -89,26 +89,14 @@ impl<'a> Told<'a> {
 /// What `explain --json` prints: the head of the document of `ls --json`, and the explanations.
 #[derive(Debug, Serialize)]
 struct Document<'a> {
-    schema: u32,
-    host: &'a str,
-    boot_id: Option<&'a str>,
-    looked_at: Timestamp,
-    complete: bool,
-    notes: &'a [Note],
+    #[serde(flatten)]
+    head: Head<'a>,
     explanations: &'a [Told<'a>],
 }
 
 impl<'a> Document<'a> {
     fn of(snapshot: &'a Snapshot, explanations: &'a [Told<'a>]) -> Self {
-        Self {
-            schema: Snapshot::SCHEMA,
-            host: &snapshot.host.name,
-            boot_id: snapshot.host.boot_id.as_deref(),
-            looked_at: snapshot.at.wall,
-            complete: snapshot.complete,
-            notes: &snapshot.notes,
-            explanations,
-        }
+        Self { head: Head::of(snapshot), explanations }
     }
 }
 

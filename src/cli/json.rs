@@ -3,9 +3,35 @@
 
 use std::io::{self, Write};
 
-use locktop::model::harmless;
+use jiff::Timestamp;
+use locktop::Snapshot;
+use locktop::model::{Note, harmless};
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
+
+/// What every document that tells of a look begins with, as that of `ls` does.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Head<'a> {
+    schema: u32,
+    host: &'a str,
+    boot_id: Option<&'a str>,
+    looked_at: Timestamp,
+    complete: bool,
+    notes: &'a [Note],
+}
+
+impl<'a> Head<'a> {
+    pub(crate) fn of(snapshot: &'a Snapshot) -> Self {
+        Self {
+            schema: Snapshot::SCHEMA,
+            host: &snapshot.host.name,
+            boot_id: snapshot.host.boot_id.as_deref(),
+            looked_at: snapshot.at.wall,
+            complete: snapshot.complete,
+            notes: &snapshot.notes,
+        }
+    }
+}
 
 /// Writes the document and a line feed.
 pub(crate) fn print(

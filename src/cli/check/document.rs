@@ -3,22 +3,17 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-use locktop::Snapshot;
-use locktop::model::{Lock, Note};
+use locktop::model::Lock;
 use serde::Serialize;
 
 use super::Report;
 use super::finding::{Finding, longest_wait};
+use crate::cli::json::Head;
 
 #[derive(Debug, Serialize)]
 pub(super) struct Document<'a> {
-    schema: u32,
-    host: &'a str,
-    boot_id: Option<&'a str>,
-    looked_at: Timestamp,
-    complete: bool,
-    notes: &'a [Note],
+    #[serde(flatten)]
+    head: Head<'a>,
     limits: Limits,
     /// How many locks were looked at.
     locks: usize,
@@ -78,12 +73,7 @@ impl<'a> Document<'a> {
             lock: finding.lock,
         };
         Self {
-            schema: Snapshot::SCHEMA,
-            host: &snapshot.host.name,
-            boot_id: snapshot.host.boot_id.as_deref(),
-            looked_at: snapshot.at.wall,
-            complete: snapshot.complete,
-            notes: &snapshot.notes,
+            head: Head::of(snapshot),
             limits: Limits {
                 problems: limits.problems,
                 max_age_s: limits.age.map(seconds),

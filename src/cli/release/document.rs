@@ -1,39 +1,26 @@
 //! What `release --json` prints.
 
-use jiff::Timestamp;
 use locktop::Snapshot;
-use locktop::model::{Lock, LockId, Note, Pid};
+use locktop::model::{Lock, LockId, Pid};
 use locktop::release::{Outcome, Plan};
 use serde::Serialize;
 
 use super::choice::Choice;
 use crate::cli::failure::Status;
+use crate::cli::json::Head;
 
 /// The head of the document of `ls --json`, and what became of each target.
 #[derive(Debug, Serialize)]
 pub(super) struct Document<'a> {
-    schema: u32,
-    host: &'a str,
-    boot_id: Option<&'a str>,
-    looked_at: Timestamp,
-    complete: bool,
-    notes: &'a [Note],
+    #[serde(flatten)]
+    head: Head<'a>,
     dry_run: bool,
     releases: &'a [Told],
 }
 
 impl<'a> Document<'a> {
     pub(super) fn of(snapshot: &'a Snapshot, dry_run: bool, releases: &'a [Told]) -> Self {
-        Self {
-            schema: Snapshot::SCHEMA,
-            host: &snapshot.host.name,
-            boot_id: snapshot.host.boot_id.as_deref(),
-            looked_at: snapshot.at.wall,
-            complete: snapshot.complete,
-            notes: &snapshot.notes,
-            dry_run,
-            releases,
-        }
+        Self { head: Head::of(snapshot), dry_run, releases }
     }
 }
 
