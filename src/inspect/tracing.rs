@@ -10,7 +10,7 @@ use crate::ledger::Testimony;
 use crate::model::{
     Event, EventKind, FileId, How, Look, Mechanism, Note, PathBytes, Snapshot, Tracing,
 };
-use crate::sources::trace::{Trace, covers, tells};
+use crate::sources::trace::{Silencer, Trace, covers, tells};
 use crate::system::procfs::mounts::Mount;
 use crate::system::{Answer, Ask, System};
 
@@ -90,6 +90,11 @@ impl Inspector {
             }
         }
         self.tracing()
+    }
+
+    /// What silences the trace, from any thread, if this one hangs.
+    pub(crate) fn silencer(&self) -> Option<Silencer> {
+        self.tracks.trace.as_ref()?.silencer()
     }
 
     /// Traces no longer, and removes the trace's buffer.

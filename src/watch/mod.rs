@@ -40,6 +40,7 @@ use std::time::{Duration, Instant};
 use crate::error::Error;
 use crate::inspect::{Folders, Inspector, Selection};
 use crate::model::{Event, LockId, Note, Snapshot, Target, Tracing};
+use crate::sources::trace::Silencer;
 use crate::system::{cpu_time, give_memory_back};
 use acts::Acts;
 use events::Chronicle;
@@ -163,6 +164,7 @@ impl Watcher {
                 } else {
                     inspector.stop_tracing();
                 }
+                spotted.change(|wishes| wishes.silencer = inspector.silencer());
             }
             let glances = inspector.glances();
             let seen = look(&mut inspector, &targets, folders, absent);
@@ -240,8 +242,13 @@ impl Watcher {
 impl Drop for Watcher {
     fn drop(&mut self) {
         self.wakes.change(|wishes| wishes.stop = true);
-        // An error is as good: patience is over, or the thread is gone.
-        let _ = self.ended.recv_timeout(PATIENCE);
+        if self.ended.recv_timeout(PATIENCE).is_ok() {
+            return;
+        }
+        // Patience is over, or the thread is gone. What it leaves behind must cost nobody anything.
+        if let Some(silencer) = self.wakes.lock().silencer.take() {
+            silencer.silence();
+        }
     }
 }
 
@@ -359,6 +366,8 @@ struct Wishes {
     chosen: Option<LockId>,
     paused: bool,
     trace: bool,
+    /// For a trace that is running.
+    silencer: Option<Silencer>,
     stop: bool,
 }
 

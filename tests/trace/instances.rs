@@ -101,3 +101,42 @@ fn several_trace_at_the_same_time() {
         });
     }
 }
+
+#[test]
+fn who_hangs_at_the_end_traces_no_longer() {
+    if !all_met(&[Need::Tracing]) {
+        return;
+    }
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_locktop"))
+        .args(["watch", "--trace", "--json"])
+        .arg(file.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let said = BufReader::new(program.stderr.take().unwrap()).lines();
+    assert!(said.map_while(Result::ok).any(|line| line.contains("they are traced")));
+    // Nobody reads what it says: it hangs as soon as the pipe is full.
+    let pid = program.id();
+    wait_until("it hangs", || {
+        for _ in 0..100 {
+            rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive).unwrap();
+            rustix::fs::flock(&file, rustix::fs::FlockOperation::Unlock).unwrap();
+        }
+        let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+        let mut places =
+            tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("wchan")));
+        places.any(|place| place.is_ok_and(|place| place.ends_with("pipe_write"))).then_some(())
+    });
+    let on = tracefs().unwrap().join(format!("instances/{}/tracing_on", instances(pid)[0]));
+    assert_eq!(std::fs::read_to_string(&on).unwrap().trim(), "1");
+    send(Signal::INT, pid as i32);
+    program.wait().unwrap();
+    let is_silent = std::fs::read_to_string(&on).map_or(true, |text| text.trim() == "0");
+    // What it could not remove the next one does.
+    drop(Inspector::new().unwrap().trace());
+    wait_until("it is removed", || instances(pid).is_empty().then_some(()));
+    assert!(is_silent);
+}

@@ -18,13 +18,19 @@ pub(super) fn take_out(system: &System, locks: &mut Vec<Sighting>, table: &Table
         if lock.facts.mechanism != Mechanism::Flock {
             return true;
         }
-        if let Some(keeper) = &lock.keeper {
-            let Some(waits) = keeper.path.as_deref().and_then(Waits::shown_by) else { return true };
-            declared.extend(believed(lock, waits, keeper.stat.uid));
-            return false;
+        let mut device = || *device.get_or_insert_with(|| in_memory::device().ok());
+        let Some(keeper) = &lock.keeper else {
+            return !is_unreadable(system, lock, table, device);
+        };
+        let Some(waits) = keeper.path.as_deref().and_then(Waits::shown_by) else { return true };
+        // A file that is somebody's lock can be given such a name, where its giver has mounts of his own.
+        if is_wanted(lock, table) || !is_on(lock, device()) {
+            return true;
         }
-        let device = || *device.get_or_insert_with(|| in_memory::device().ok());
-        !is_unreadable(system, lock, table, device)
+        let said = believed(lock, waits, keeper.stat.uid);
+        let is_believed = said.is_some();
+        declared.extend(said);
+        !is_believed
     });
     declared
 }
@@ -47,10 +53,17 @@ fn is_unreadable(
     device: impl FnOnce() -> Option<Device>,
 ) -> bool {
     let [grant] = &*lock.facts.grants else { return false };
-    let is_wanted = || lock.entries.iter().any(|&entry| !table.entries[entry].waiting.is_empty());
     let is_ours = |pid: Pid| system.stat(pid).is_ok_and(|stat| stat.command == OURS);
     grant.taker == Taker::Unreadable
         && grant.recorded_pid.is_some_and(is_ours)
-        && !is_wanted()
-        && lock.facts.table_file.is_some_and(|file| Some(file.device) == device())
+        && !is_wanted(lock, table)
+        && is_on(lock, device())
+}
+
+fn is_wanted(lock: &Sighting, table: &Table) -> bool {
+    lock.entries.iter().any(|&entry| !table.entries[entry].waiting.is_empty())
+}
+
+fn is_on(lock: &Sighting, device: Option<Device>) -> bool {
+    lock.facts.table_file.is_some_and(|file| Some(file.device) == device)
 }

@@ -179,6 +179,10 @@ impl Machine {
 
     pub(super) fn enter(&mut self, record: Record) -> Outcome {
         let mut outcome = Outcome::default();
+        // It was read late: what came after it is missing, and with it perhaps its end.
+        if record.at < self.since {
+            return outcome;
+        }
         match record.what {
             What::Lock(asked) => self.answered(record, asked, &mut outcome),
             What::BreakBegins(file) => self.begins_to_break(record, file, &mut outcome),
@@ -230,6 +234,7 @@ impl Machine {
         let is_same = waiting.file == asked.file
             && waiting.owner == asked.owner
             && Some(waiting.mode) == asked.mode
+            && waiting.range == asked.range
             && matches!(asked.answer, Answer::Yes | Answer::Wait);
         if is_same {
             return Some(waiting);

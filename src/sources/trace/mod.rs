@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use crate::model::{FileId, Moment, Note, Tracing};
 use crate::system::System;
+pub(crate) use crate::system::trace::Silencer;
 use crate::system::trace::{Batch, Loss, Reason, Record, Stop, Tracer, Waiter, What};
 use machine::{Limits, Machine};
 use polling::Polling;
@@ -52,6 +53,8 @@ struct Shared {
     onlooker: Onlooker,
     /// What has happened, and nobody has taken yet.
     told: Vec<Told>,
+    /// All that happened since then is among it, or was taken.
+    told_since: Duration,
     /// All that happened until then has been read.
     until: Duration,
     events: u64,
@@ -85,6 +88,7 @@ impl Trace {
             polling: Polling::default(),
             onlooker: Onlooker::new(system.again()),
             told: Vec::new(),
+            told_since: since.uptime,
             until: since.uptime,
             events: 0,
             lost: 0,
@@ -138,9 +142,15 @@ impl Trace {
 }
 
 impl Trace {
-    /// Since when nothing has been missed, as time since boot.
+    /// What silences it if nobody can wait for its end.
+    pub(crate) fn silencer(&self) -> Option<Silencer> {
+        lock(&self.shared).tracer.silencer().ok()
+    }
+
+    /// Since when everything has been told, as time since boot.
     pub(crate) fn unbroken_since(&self) -> Duration {
-        lock(&self.shared).machine.since()
+        let shared = lock(&self.shared);
+        shared.machine.since().max(shared.told_since)
     }
 }
 
@@ -262,7 +272,8 @@ impl Shared {
     fn tell(&mut self, transition: machine::Transition) {
         if self.told.len() >= UNTOLD {
             // Nobody listens, or far too slowly: the newer half is enough.
-            self.told.drain(..UNTOLD / 2);
+            let left_out = self.told.drain(..UNTOLD / 2).map(|told| told.transition.at).max();
+            self.told_since = self.told_since.max(left_out.unwrap_or_default());
             self.lost += UNTOLD as u64 / 2;
         }
         self.told.push(self.onlooker.tell(transition));

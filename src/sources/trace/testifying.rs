@@ -92,7 +92,9 @@ fn of_grants(machine: &Machine, facts: &LockFacts, file: FileId, began: Duration
     let mut held: Vec<&Held> = machine.held_at(file, began).filter(is_it).collect();
     // Somebody whose going has not been told yet could be taken for his successor, who has no name.
     let is_anonymous = facts.grants.iter().any(|grant| grant.recorded_pid.is_none());
-    if is_anonymous && machine.has_ended(file, facts.mechanism, facts.range) {
+    // So could, while a look is made, whoever gives it back and takes it again.
+    let anytime = if is_anonymous { Duration::ZERO } else { began };
+    if machine.has_ended_since(anytime, file, facts.mechanism, facts.range) {
         return None;
     }
     let mut known = Vec::new();

@@ -26,7 +26,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::model::Note;
-pub(crate) use reader::{Stop, Tracer, Waiter};
+pub(crate) use reader::{Silencer, Stop, Tracer, Waiter};
 pub(crate) use record::{Answer, Asked, Record, What};
 
 /// What has happened since the last reading.

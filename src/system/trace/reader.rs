@@ -72,6 +72,19 @@ pub(crate) struct Waiter {
 #[derive(Debug)]
 pub(crate) struct Stop(Arc<OwnedFd>);
 
+/// Silences a trace whose reader hangs: its buffer stays until the next trace is made, and costs
+/// nobody anything.
+#[derive(Debug)]
+pub(crate) struct Silencer(Tracefs);
+
+impl Silencer {
+    /// From now on nothing is traced.
+    pub(crate) fn silence(&self) {
+        // Where the trace has been removed meanwhile, all the better.
+        let _ = self.0.write("tracing_on", "0");
+    }
+}
+
 impl Tracer {
     /// Begins to trace the locks of these files, or of all. `kilobytes`: another size than usual for
     /// the buffer of each processor.
@@ -186,6 +199,14 @@ impl Tracer {
     /// What ends its wait.
     pub(crate) fn stopper(&self) -> Stop {
         Stop(Arc::clone(&self.stop))
+    }
+
+    /// What silences it.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(crate) fn silencer(&self) -> io::Result<Silencer> {
+        self.instance.folder.folder(".").map(Silencer)
     }
 
     /// Reads what has happened until `now`, but for what is not settled.

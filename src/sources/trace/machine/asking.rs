@@ -39,7 +39,8 @@ impl Machine {
     /// Whether the taking of a lock of these bytes was traced, of one that is held or was lately.
     pub(in super::super) fn knows(&self, file: FileId, mechanism: Mechanism, range: Range) -> bool {
         let is_it = |held: &Held| (held.mechanism, held.range) == (mechanism, range);
-        self.held_of(file).any(is_it) || self.has_ended(file, mechanism, range)
+        self.held_of(file).any(is_it)
+            || self.has_ended_since(Duration::ZERO, file, mechanism, range)
     }
 
     fn held_of(&self, file: FileId) -> impl Iterator<Item = &Held> {
@@ -48,15 +49,16 @@ impl Machine {
         self.held.range(first..=last).flat_map(|(_, held)| held)
     }
 
-    pub(in super::super) fn has_ended(
+    pub(in super::super) fn has_ended_since(
         &self,
+        then: Duration,
         file: FileId,
         mechanism: Mechanism,
         range: Range,
     ) -> bool {
         let is_it = |ended: &Ended| {
             let Held { mechanism: of, range: bytes, .. } = ended.held;
-            ended.file == file && (of, bytes) == (mechanism, range)
+            ended.at >= then && ended.file == file && (of, bytes) == (mechanism, range)
         };
         self.ended.iter().any(is_it)
     }
