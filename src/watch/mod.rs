@@ -2,7 +2,8 @@
 //!
 //! Three things wake it: the clock, changes of watched lock files, and [`Watcher::look_now`]. It
 //! does one look at a time, with at most one queued behind it, and all looks together take no more
-//! than a hundredth of the time.
+//! than a hundredth of the time; after a very slow look the next one comes after a minute all the
+//! same.
 //!
 //! ```no_run
 //! use locktop::watch::Watcher;

@@ -1,4 +1,5 @@
-//! When to look: by the clock, by events, by request, and never for more than a share of the time.
+//! When to look: by the clock, by events, by request, and for no more than a share of the time,
+//! unless a look is so slow that this would leave people without one for too long.
 
 use std::time::{Duration, Instant};
 
@@ -7,6 +8,8 @@ use std::time::{Duration, Instant};
 const SHARE: u32 = 100;
 /// What may be spent at once after a quiet time.
 const BURST: Duration = Duration::from_millis(30);
+/// After the slowest look the next one comes so soon: what is on the screen is still worth something.
+const LONGEST: Duration = Duration::from_mins(1);
 /// What the clock leaves of it to events.
 const RESERVE: Duration = Duration::from_millis(20);
 /// From look to look when nothing happens.
@@ -36,7 +39,7 @@ pub(super) struct Asked {
 /// Decides when the next look is due.
 ///
 /// Time to look is earned at one part in [`SHARE`], saved up to [`BURST`], and spent by looks; the
-/// next one has to wait until the debt is paid.
+/// next one has to wait until the debt is paid. What would take longer than [`LONGEST`] is waived.
 #[derive(Debug)]
 pub(super) struct Pace {
     /// Seconds of looking that are saved, or owed when negative, at `ended`.
@@ -60,7 +63,8 @@ impl Pace {
     /// had to wait; `changed` when it showed something new.
     pub(super) fn looked(&mut self, begun: Instant, ended: Instant, cost: Duration, changed: bool) {
         let earned = begun.saturating_duration_since(self.ended).as_secs_f64() / f64::from(SHARE);
-        self.credit = (self.credit + earned).min(BURST.as_secs_f64()) - cost.as_secs_f64();
+        let credit = (self.credit + earned).min(BURST.as_secs_f64()) - cost.as_secs_f64();
+        self.credit = credit.max(-LONGEST.as_secs_f64() / f64::from(SHARE));
         (self.begun, self.ended, self.cost, self.first) = (begun, ended, cost, false);
         if changed {
             self.eager_until = ended + EAGER_FOR;
@@ -74,7 +78,7 @@ impl Pace {
         }
         if asked.now {
             // A person may overdraw, not monopolize.
-            return self.ended + self.cost * 9;
+            return self.ended + (self.cost * 9).min(LONGEST);
         }
         let by_event = asked.touched.map(|at| (at + SETTLE).max(self.ended + GAP));
         by_event.map_or(self.tick(), |at| at.min(self.tick())).max(self.affordable())
@@ -139,14 +143,34 @@ mod tests {
     }
 
     #[test]
-    fn whatever_happens_the_share_is_kept() {
-        for cost in [MS / 10, 4 * MS, 40 * MS, 900 * MS] {
+    fn whatever_happens_the_share_is_kept_by_looks_that_are_not_very_slow() {
+        for cost in [MS / 10, 4 * MS, 40 * MS, 600 * MS] {
             let time = Duration::from_mins(10);
             let looks = run(cost, time, true, true);
             // One look may begin just before its cost can no longer be afforded.
             let most = time / SHARE + BURST + cost;
             assert!(cost * looks.len() as u32 <= most, "{cost:?}: {}", looks.len());
         }
+    }
+
+    #[test]
+    fn after_a_very_slow_look_the_next_one_comes_within_a_minute() {
+        for cost in [900 * MS, 2000 * MS, 20_000 * MS] {
+            for asked in [false, true] {
+                let looks = run(cost, Duration::from_mins(10), asked, true);
+                for pair in looks.windows(2) {
+                    let pause = pair[1] - pair[0] - cost;
+                    // Seconds are counted as floating point.
+                    assert!(pause <= LONGEST + MS, "{cost:?}: {pause:?}");
+                    assert!(pause >= LONGEST - SHARE * BURST, "{cost:?}: {pause:?}");
+                }
+            }
+        }
+        let start = Instant::now();
+        let mut pace = Pace::new(start);
+        pace.looked(start, start + 20_000 * MS, 20_000 * MS, false);
+        let now = Asked { now: true, ..Asked::default() };
+        assert_eq!(pace.due(now), start + 20_000 * MS + LONGEST);
     }
 
     #[test]
@@ -200,7 +224,7 @@ mod tests {
         let mut pace = Pace::new(start);
         let cost = Duration::from_secs(1);
         pace.looked(start, start + cost, cost, false);
-        assert!(pace.interval() > Duration::from_secs(90));
+        assert!(pace.interval() > 30 * cost);
         assert_eq!(pace.due(Asked { now: true, ..Asked::default() }), start + 10 * cost);
     }
 }

@@ -1,8 +1,11 @@
 //! Who has the other end of a pipe or socket: the descriptors of all processes.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeSet, HashMap};
-use std::path::Path;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Instant;
 
 use super::super::procfs::fdinfo::FdInfo;
@@ -11,7 +14,7 @@ use super::sample::field;
 use crate::model::Pid;
 
 /// Which way something flows through a descriptor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Way {
     In,
     Out,
@@ -31,9 +34,13 @@ pub(super) struct Those {
 #[derive(Debug)]
 pub(super) struct Ends<'a> {
     system: &'a System,
-    pub(super) deadline: Instant,
+    deadline: Instant,
     index: OnceCell<Index>,
     in_flight: OnceCell<bool>,
+    /// What was answered already, by link and way; sockets have no way.
+    answers: RefCell<HashMap<(Vec<u8>, Option<Way>), Those>>,
+    /// The tables of connections by network namespace.
+    connections: RefCell<HashMap<PathBuf, Rc<[Vec<u8>]>>>,
 }
 
 /// Descriptors by what their links say.
@@ -47,33 +54,76 @@ struct Index {
 /// What a server of file systems has open.
 const FUSE: &[u8] = b"/dev/fuse";
 
+/// No longer table of connections is read.
+const TABLE: u64 = 8 << 20;
+
 impl<'a> Ends<'a> {
     pub(super) fn new(system: &'a System, deadline: Instant) -> Self {
-        Self { system, deadline, index: OnceCell::new(), in_flight: OnceCell::new() }
+        Self {
+            system,
+            deadline,
+            index: OnceCell::new(),
+            in_flight: OnceCell::new(),
+            answers: RefCell::default(),
+            connections: RefCell::default(),
+        }
+    }
+
+    pub(super) fn is_late(&self) -> bool {
+        Instant::now() >= self.deadline
     }
 
     /// Who could put something into a pipe that somebody reads, or take something out of one that
     /// is full.
     pub(super) fn of_pipe(&self, link: &[u8], waits: Way) -> Those {
-        self.openers(self.index(), link, |info| match waits {
-            Way::In => info.is_for_writing,
-            Way::Out => info.is_for_reading,
-        })
+        self.once(link, Some(waits), || self.openers(self.index(), link, Some(waits)))
     }
 
     /// The same of a pipe with a name.
     pub(super) fn of_named_pipe(&self, path: &Path, waits: Way) -> Those {
         let name = path.as_os_str().as_encoded_bytes();
-        let index = Index::read(self.system, self.deadline, |link| link == name);
-        self.openers(&index, name, |info| match waits {
-            Way::In => info.is_for_writing,
-            Way::Out => info.is_for_reading,
+        self.once(name, Some(waits), || {
+            let index = Index::read(self.system, self.deadline, |link| link == name);
+            self.openers(&index, name, Some(waits))
         })
     }
 
     /// Who has a socket.
     pub(super) fn of_socket(&self, inode: u64) -> Those {
-        self.openers(self.index(), format!("socket:[{inode}]").as_bytes(), |_| true)
+        let link = format!("socket:[{inode}]").into_bytes();
+        self.once(&link, None, || self.openers(self.index(), &link, None))
+    }
+
+    fn once(&self, link: &[u8], waits: Option<Way>, ask: impl FnOnce() -> Those) -> Those {
+        let key = (link.to_vec(), waits);
+        if let Some(those) = self.answers.borrow().get(&key) {
+            return those.clone();
+        }
+        let those = ask();
+        self.answers.borrow_mut().insert(key, those.clone());
+        those
+    }
+
+    /// The tables of connections in the network namespace of a process; none when it is late.
+    pub(super) fn connections(&self, pid: Pid) -> Rc<[Vec<u8>]> {
+        let namespace = std::fs::read_link(self.system.path(pid, "ns/net"));
+        let namespace = namespace.unwrap_or_else(|_| self.system.path(pid, "net"));
+        if let Some(tables) = self.connections.borrow().get(&namespace) {
+            return Rc::clone(tables);
+        }
+        if self.is_late() {
+            return Rc::default();
+        }
+        let read = |name: &str| {
+            let mut text = Vec::new();
+            let file = File::open(self.system.path(pid, name)).ok()?;
+            file.take(TABLE).read_to_end(&mut text).ok()?;
+            Some(text)
+        };
+        // Kernels without IPv6 have one of them.
+        let tables: Rc<[_]> = ["net/tcp", "net/tcp6"].into_iter().filter_map(read).collect();
+        self.connections.borrow_mut().insert(namespace, Rc::clone(&tables));
+        tables
     }
 
     /// Who serves a FUSE file system. Older kernels do not tell which connection a server has: there it
@@ -84,6 +134,10 @@ impl<'a> Ends<'a> {
         let openers = index.by_link.get(FUSE).map(Vec::as_slice).unwrap_or_default();
         let told: Vec<(Pid, Option<u64>)> = openers
             .iter()
+            .take_while(|_| {
+                those.cut |= self.is_late();
+                !those.cut
+            })
             .filter_map(|&(pid, fd)| {
                 let mut text = Vec::new();
                 let descriptors = self.system.descriptors(pid).ok()?;
@@ -91,6 +145,7 @@ impl<'a> Ends<'a> {
                 Some((pid, field(text, b"fuse_connection:")))
             })
             .collect();
+        those.are_all &= !those.cut;
         if told.iter().any(|(_, number)| number.is_some()) {
             let serve = told.iter().filter(|(_, number)| *number == Some(connection.into()));
             those.pids = serve.map(|(pid, _)| *pid).collect();
@@ -112,20 +167,35 @@ impl<'a> Ends<'a> {
             let mut carries = |&(pid, fd): &(Pid, i32)| {
                 let descriptors = self.system.descriptors(pid).ok();
                 let info = descriptors.and_then(|of| of.information_of(fd, &mut text).ok());
-                info.is_some_and(|info| info.in_flight > 0) || Instant::now() >= self.deadline
+                info.is_some_and(|info| info.in_flight > 0) || self.is_late()
             };
             index.cut || sockets.filter_map(|(_, openers)| openers.first()).any(&mut carries)
         })
     }
 
-    fn openers(&self, index: &Index, link: &[u8], fits: impl Fn(&FdInfo) -> bool) -> Those {
+    /// Those who have the end that somebody waits for; without a way, any.
+    fn openers(&self, index: &Index, link: &[u8], waits: Option<Way>) -> Those {
+        let fits = |info: &FdInfo| match waits {
+            Some(Way::In) => info.is_for_writing,
+            Some(Way::Out) => info.is_for_reading,
+            None => true,
+        };
         let mut those = index.those();
         let mut text = Vec::new();
-        for &(pid, fd) in index.by_link.get(link).into_iter().flatten() {
+        let openers = index.by_link.get(link).map(Vec::as_slice).unwrap_or_default();
+        for of_one in openers.chunk_by(|one, next| one.0 == next.0) {
+            let pid = of_one[0].0;
             // One that was closed meanwhile has no such end.
             let Ok(descriptors) = self.system.descriptors(pid) else { continue };
-            if descriptors.information_of(fd, &mut text).is_ok_and(|info| fits(&info)) {
-                those.pids.insert(pid);
+            for &(_, fd) in of_one {
+                if self.is_late() {
+                    (those.cut, those.are_all) = (true, false);
+                    return those;
+                }
+                if descriptors.information_of(fd, &mut text).is_ok_and(|info| fits(&info)) {
+                    those.pids.insert(pid);
+                    break;
+                }
             }
         }
         those
@@ -146,14 +216,22 @@ impl Index {
         for pid in pids {
             if Instant::now() >= deadline {
                 index.cut = true;
+            }
+            if index.cut {
                 break;
             }
-            index.enter(system, pid, &keep);
+            index.enter(system, pid, deadline, &keep);
         }
         index
     }
 
-    fn enter(&mut self, system: &System, pid: Pid, keep: impl Fn(&[u8]) -> bool) {
+    fn enter(
+        &mut self,
+        system: &System,
+        pid: Pid,
+        deadline: Instant,
+        keep: impl Fn(&[u8]) -> bool,
+    ) {
         let numbers = system.descriptors(pid).and_then(|all| Ok((all.numbers()?, all)));
         let (numbers, descriptors) = match numbers {
             Ok(numbers) => numbers,
@@ -166,6 +244,10 @@ impl Index {
             }
         };
         for fd in numbers {
+            if Instant::now() >= deadline {
+                self.cut = true;
+                return;
+            }
             let Ok(link) = descriptors.path(fd) else { continue };
             let link = link.into_os_string().into_encoded_bytes();
             if keep(&link) {
@@ -206,5 +288,36 @@ mod tests {
         assert!(ends.of_pipe(&link, Way::Out).pids.contains(&ours));
         let late = Ends::new(&system, Instant::now());
         assert!(late.of_pipe(&link, Way::In).cut);
+    }
+
+    #[test]
+    fn time_is_up_in_the_midst_of_one_process_too() {
+        let system = System::new();
+        let ours = std::process::id().cast_signed();
+        let (reader, _writer) = pipe().unwrap();
+        let mut index = Index::default();
+        index.enter(&system, ours, Instant::now(), |_| true);
+        assert!(index.cut && index.by_link.is_empty());
+
+        let link = b"pipe:[x]".to_vec();
+        let by_link = HashMap::from([(link.clone(), vec![(ours, reader.as_raw_fd()); 3])]);
+        let index = Index { by_link, ..Index::default() };
+        let late = Ends::new(&system, Instant::now()).openers(&index, &link, Some(Way::Out));
+        assert!(late.cut && !late.are_all && late.pids.is_empty());
+        let ends = Ends::new(&system, Instant::now() + Duration::from_secs(20));
+        let all = ends.openers(&index, &link, Some(Way::Out));
+        assert!(!all.cut && all.are_all && all.pids.contains(&ours));
+    }
+
+    #[test]
+    fn nothing_is_asked_twice() {
+        let system = System::new();
+        let ours = std::process::id().cast_signed();
+        let ends = Ends::new(&system, Instant::now() + Duration::from_secs(20));
+        let known = Those { pids: BTreeSet::from([ours]), are_all: true, cut: false };
+        assert_eq!(ends.once(b"pipe:[x]", Some(Way::In), || known.clone()), known);
+        assert_eq!(ends.of_pipe(b"pipe:[x]", Way::In), known);
+        assert_ne!(ends.of_pipe(b"pipe:[x]", Way::Out), known);
+        assert!(Rc::ptr_eq(&ends.connections(ours), &ends.connections(ours)));
     }
 }

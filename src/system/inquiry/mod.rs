@@ -57,7 +57,7 @@ impl System {
         for _ in 0..DEEPEST {
             let mut peers = BTreeSet::new();
             for pid in next {
-                if found.waits.len() >= limits.processes || Instant::now() >= deadline {
+                if found.waits.len() >= limits.processes || ends.is_late() {
                     break;
                 }
                 let waits = self.waits_of(pid, &ends);

@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::super::procfs::mounts::Mount;
 use super::super::procfs::stat::Stat;
@@ -22,9 +22,6 @@ const DESCRIPTORS: usize = 32;
 
 /// The longest path of a system call that is read.
 const PATH: usize = 4096;
-
-/// No longer table of connections is read.
-const TABLE: u64 = 8 << 20;
 
 /// One process, while its threads are asked.
 pub(super) struct Asking<'a> {
@@ -48,7 +45,7 @@ impl<'a> Asking<'a> {
         };
         let mut waits = Vec::new();
         for tid in tids.into_iter().take(THREADS) {
-            if Instant::now() >= self.ends.deadline {
+            if self.ends.is_late() {
                 break;
             }
             // Where one thread may not be asked, none of them may.
@@ -115,7 +112,7 @@ impl<'a> Asking<'a> {
         let is_socket = matches!(thing.what, What::Socket | What::FullSocket);
         // Whether it has a limit may not be known: then it may.
         let timed = is_socket && platform::has_limit(self.pid, fd, way).unwrap_or(true);
-        Wait { tid, any_of: vec![thing], complete: !self.is_late(), timed }
+        Wait { tid, any_of: vec![thing], complete: !self.ends.is_late(), timed }
     }
 
     /// What a thread waits for that reads from a descriptor, or writes to it.
@@ -215,14 +212,8 @@ impl<'a> Asking<'a> {
 
     /// The connection of a socket, in the process's own network namespace.
     fn connection(&self, inode: u64) -> Option<addresses::Connection> {
-        use std::io::Read as _;
-        let tables = ["net/tcp", "net/tcp6"].map(|name| {
-            let mut text = Vec::new();
-            let file = File::open(self.system.path(self.pid, name));
-            // Kernels without IPv6 have one of them.
-            file.and_then(|file| file.take(TABLE).read_to_end(&mut text)).map(|_| text)
-        });
-        let tables: Vec<&[u8]> = tables.iter().flatten().map(Vec::as_slice).collect();
+        let tables = self.ends.connections(self.pid);
+        let tables: Vec<&[u8]> = tables.iter().map(Vec::as_slice).collect();
         addresses::connection(&tables, inode)
     }
 
@@ -300,6 +291,9 @@ impl<'a> Asking<'a> {
         };
         let mut things = Vec::new();
         for entry in bytes.chunks_exact(8) {
+            if self.ends.is_late() {
+                break;
+            }
             let fd = i32::from_ne_bytes([entry[0], entry[1], entry[2], entry[3]]);
             let events = u16::from_ne_bytes([entry[4], entry[5]]);
             if fd < 0 {
@@ -332,8 +326,9 @@ impl<'a> Asking<'a> {
         let complete = read.len() + write.len() <= DESCRIPTORS;
         let things = read.iter().map(|fd| (*fd, Way::In));
         let things = things.chain(write.iter().map(|fd| (*fd, Way::Out))).take(DESCRIPTORS);
-        let mut things: Vec<_> = things.map(|(fd, way)| self.file(tid, fd, way)).collect();
-        if things.is_empty() {
+        let in_time = things.take_while(|_| !self.ends.is_late());
+        let mut things: Vec<_> = in_time.map(|(fd, way)| self.file(tid, fd, way)).collect();
+        if read.is_empty() && write.is_empty() {
             things.push(Wake::of(What::Timer));
         }
         self.any(tid, things, complete)
@@ -341,11 +336,14 @@ impl<'a> Asking<'a> {
 
     /// `epoll`: what its descriptor's information lists.
     fn watched(&self, tid: Pid, epoll: i32) -> Wait {
-        let path = self.system.thread_path(self.pid, tid, &format!("fdinfo/{epoll}"));
-        let Ok(text) = read_record(&path) else { return self.any(tid, Vec::new(), false) };
+        let mut buffer = Vec::new();
+        // Of the thread: its leader can have ended.
+        let descriptors = self.system.descriptors(tid).ok();
+        let text = descriptors.as_ref().and_then(|of| of.information(epoll, &mut buffer).ok());
+        let Some(text) = text else { return self.any(tid, Vec::new(), false) };
         let mut entries = Vec::new();
         let mut complete = true;
-        for line in String::from_utf8_lossy(&text).lines() {
+        for line in String::from_utf8_lossy(text).lines() {
             let Some(entry) = line.strip_prefix("tfd:") else { continue };
             match Watched::parse(entry) {
                 Some(entry) => entries.push(entry),
@@ -355,6 +353,9 @@ impl<'a> Asking<'a> {
         complete &= entries.len() <= DESCRIPTORS;
         let mut things = Vec::new();
         for entry in entries.iter().take(DESCRIPTORS) {
+            if self.ends.is_late() {
+                break;
+            }
             // Another file can have got that number since.
             let now = self.system.descriptor(self.pid, tid, entry.fd);
             if !now.is_ok_and(|stat| stat.file.inode == entry.inode) {
@@ -367,11 +368,7 @@ impl<'a> Asking<'a> {
     }
 
     fn any(&self, tid: Pid, any_of: Vec<Wake>, complete: bool) -> Wait {
-        Wait { tid, any_of, complete: complete && !self.is_late(), timed: false }
-    }
-
-    fn is_late(&self) -> bool {
-        Instant::now() >= self.ends.deadline
+        Wait { tid, any_of, complete: complete && !self.ends.is_late(), timed: false }
     }
 
     /// Bytes of a thread's memory; fewer where it ends.
