@@ -174,7 +174,8 @@ impl Teller {
                 "they are traced: times are exact, also of what comes and goes in an instant".into()
             }
             Some(apart) => format!(
-                "looks are up to {} apart, and what begins and ends in between is not seen",
+                "looks are about {} apart, more on a busy machine, and what begins and ends in between \
+                 is not seen",
                 short(apart)
             ),
         };

@@ -9,6 +9,7 @@ pub(super) use go_on::resume;
 pub(crate) use on_disk::release_of;
 
 use std::cmp::Reverse;
+use std::collections::HashSet;
 
 use serde::Serialize;
 
@@ -85,6 +86,13 @@ pub(super) fn for_lock(lock: &Lock, snapshot: &Snapshot) -> Vec<Advice> {
         }
     }
     next.extend(on_disk::breaking(lock).or_else(|| hands_off(lock)));
+    once(next)
+}
+
+/// Each command once, where it is told first.
+fn once(mut next: Vec<Advice>) -> Vec<Advice> {
+    let mut told = HashSet::new();
+    next.retain(|advice| advice.command.clone().is_none_or(|command| told.insert(command)));
     next
 }
 

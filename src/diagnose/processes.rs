@@ -25,7 +25,9 @@ pub fn explain_process(pid: Pid, snapshot: &Snapshot) -> Explanation {
     let process = people.get(pid);
     let is_in = |circle: &&Deadlock| {
         let mut members = circle.members.iter();
+        // Whoever keeps with a member what is waited for is part of it.
         members.any(|member| member.pid == pid || member.waits() == pid)
+            || held.iter().any(|(lock, _)| circle.locks.contains(&lock.id))
     };
     let circles: Vec<_> = snapshot.deadlocks.iter().filter(is_in).collect();
     let mut sentences = several(&circles, |circle| explain::told_circle(circle, snapshot, &people));

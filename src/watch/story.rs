@@ -1,11 +1,11 @@
 //! One story of two: what looks prove, and what the kernel has told meanwhile.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::inspect::{Selection, Traced};
-use crate::model::{Event, EventKind, LockId, Mechanism, Snapshot};
+use crate::model::{Event, EventKind, How, Lock, LockId, Mechanism, Snapshot};
 
 /// Remembers the look before.
 #[derive(Debug, Default)]
@@ -36,6 +36,7 @@ impl Story {
         });
         let mut told = traced.events;
         told.retain(|event| selection.covers(event));
+        queued_once(&mut told, last.as_deref());
         for event in &mut by_looks {
             sharpen(event, &mut told);
         }
@@ -43,6 +44,22 @@ impl Story {
         by_looks.sort_by_key(|event| event.at);
         by_looks
     }
+}
+
+/// The kernel wakes those who wait when others do not get out of their way after all, and they queue
+/// anew: whoever was seen to wait before has waited all along.
+fn queued_once(told: &mut Vec<Event>, last: Option<&Snapshot>) {
+    let mut acted = HashSet::new();
+    told.retain(|event| {
+        let is_first = acted.insert((event.id.clone(), event.pid));
+        let waits = |lock: &Lock| {
+            let queued = lock.waiters.iter().filter(|waiter| waiter.how == How::Kernel);
+            let mut pids = queued.map(|waiter| waiter.process.pid);
+            event.pid.is_some() && pids.any(|pid| pid == event.pid)
+        };
+        let waited = || last.and_then(|last| last.lock(&event.id)).is_some_and(waits);
+        !(event.kind == EventKind::Queued && is_first && waited())
+    });
 }
 
 /// Who was made to let go has let go: that is one event, with the time of the one and the words of the

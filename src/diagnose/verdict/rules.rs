@@ -100,11 +100,19 @@ impl Judge<'_> {
         };
         let reasons: Vec<_> = grant.sharers.iter().take(NAMED).filter_map(reason).collect();
         let more = grant.sharers.len() - reasons.len();
+        let is_recorded = grant.sharers.iter().all(|by| by.certainty == Certainty::Recorded);
+        let unsure = if is_recorded {
+            "; not certain: it is named by the kernel only, and who else keeps it could not be seen"
+        } else {
+            ""
+        };
         Some(match (reasons.len(), more) {
-            (1, 0) => reasons.concat(),
-            (_, 0) => format!("none of those who keep it can go on: {}", reasons.join("; ")),
+            (1, 0) => reasons.concat() + unsure,
+            (_, 0) => {
+                format!("none of those who keep it can go on: {}{unsure}", reasons.join("; "))
+            }
             _ => format!(
-                "none of those who keep it can go on: {}; and {more} more",
+                "none of those who keep it can go on: {}; and {more} more{unsure}",
                 reasons.join("; ")
             ),
         })
