@@ -37,11 +37,14 @@ pub(super) struct Ends<'a> {
     deadline: Instant,
     index: OnceCell<Index>,
     in_flight: OnceCell<bool>,
-    /// What was answered already, by link and way; sockets have no way.
-    answers: RefCell<HashMap<(Vec<u8>, Option<Way>), Those>>,
+    /// What was answered already.
+    answers: RefCell<HashMap<Question, Those>>,
     /// The tables of connections by network namespace.
     connections: RefCell<HashMap<PathBuf, Rc<[Vec<u8>]>>>,
 }
+
+/// A link, and which way somebody waits; at sockets it does not matter.
+type Question = (Vec<u8>, Option<Way>);
 
 /// Descriptors by what their links say.
 #[derive(Debug, Default)]
