@@ -444,4 +444,4 @@ impl Wakes {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

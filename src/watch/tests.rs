@@ -53,7 +53,7 @@ fn facts(path: &str) -> LockFacts {
 }
 
 /// A lock of a file.
-pub(super) fn lock(path: &str) -> Lock {
+pub(crate) fn lock(path: &str) -> Lock {
     snapshot(vec![facts(path)]).locks.remove(0)
 }
 

@@ -257,15 +257,32 @@ fn judge(question: &Pending, answer: &Answer) -> Naming {
     }
 }
 
+/// A path that the kernel told of a descriptor of our file tree, without what it puts behind one that
+/// is gone.
+pub(in crate::sources) fn as_it_was(
+    system: &System,
+    mounts: &[Mount],
+    path: Arc<Path>,
+    stat: &FileStat,
+) -> Arc<Path> {
+    let (bare, suffixed) = without_suffix(&path);
+    let is_real = suffixed && stat.links > 0 && leads_to(system, mounts, &path, stat);
+    if is_real { path } else { bare }
+}
+
+fn leads_to(system: &System, mounts: &[Mount], path: &Path, stat: &FileStat) -> bool {
+    let Some(mount) = Mount::of_path(mounts, path) else { return false };
+    let ask = Ask { path: path.to_path_buf(), root: None, mount: mount.point.clone() };
+    let same = |answer: &Answer| matches!(answer, Answer::Found(found) if found.file == stat.file);
+    system.look_up(vec![ask]).first().is_some_and(same)
+}
+
 /// A file can really be called `x (deleted)`: its name is looked up as it stands.
 fn keep_real_suffix(system: &System, files: &Files, question: &Pending, locks: &mut [Sighting]) {
     let mut name = question.path.to_path_buf().into_os_string();
     name.push(DELETED);
     let path = PathBuf::from(name);
-    let Some(mount) = Mount::of_path(&files.mounts, &path) else { return };
-    let ask = Ask { path: path.clone(), root: None, mount: mount.point.clone() };
-    let same = |answer: &Answer| matches!(answer, Answer::Found(found) if found.file == question.stat.file);
-    if system.look_up(vec![ask]).first().is_some_and(same) {
+    if leads_to(system, &files.mounts, &path, &question.stat) {
         let facts = &mut locks[question.lock].facts;
         facts.path = Some(PathBytes::new(path));
         facts.naming = Naming::Same;

@@ -25,6 +25,7 @@ use crate::system::procfs::locks::{Record, Table};
 use crate::system::procfs::mounts::Mount;
 use crate::system::{Anatomy, System, TableText};
 use files::Files;
+pub(super) use files::as_it_was;
 use memory::{Memory, Refreshed};
 use names::Names;
 use resting::{Keeping, Resting};

@@ -10,6 +10,7 @@ use crate::model::{
     Event, EventKind, Evidence, FileId, Lock, LockId, Mechanism, Moment, PathBytes, Pid, Range,
     Snapshot, Span,
 };
+use crate::sources::kernel::as_it_was;
 use crate::system::System;
 use crate::system::procfs::mounts::Mount;
 use crate::system::trace::{Record, What};
@@ -157,19 +158,26 @@ impl Onlooker {
         let file = transition.file;
         // Whoever comes may come to another file that has got the number of one that was removed.
         let comes = matches!(transition.kind, EventKind::Acquired | EventKind::Queued);
-        if (comes || !self.files.contains_key(&file))
-            && let Some(path) = self.search(file, pid)
-        {
-            self.know(file, path);
+        if comes || !self.files.contains_key(&file) {
+            let path = self.search(file, pid);
+            if let Some(path) = &path {
+                self.know(file, path.clone());
+            } else if let Some(known) = self.files.get_mut(&file) {
+                known.used = true;
+            }
+            return path;
         }
         let known = self.files.get_mut(&file)?;
         known.used = true;
         Some(known.path.clone())
     }
 
-    /// The path by which a process has the file open.
+    /// The path by which a process has the file open; `None` where it is none of our file tree.
     fn search(&mut self, file: FileId, pid: Pid) -> Option<PathBytes> {
         if self.budget == 0 {
+            return None;
+        }
+        if self.system.shares_our_tree(pid) != Some(true) {
             return None;
         }
         let descriptors = self.system.descriptors(pid).ok()?;
@@ -189,7 +197,8 @@ impl Onlooker {
                 self.mounts = self.system.mounts(None);
             }
             if Mount::number_in_table(&self.mounts, &stat) == file {
-                return descriptors.path(fd).ok().map(PathBytes::new);
+                let path = descriptors.path(fd).ok()?.into();
+                return Some(as_it_was(&self.system, &self.mounts, path, &stat).into());
             }
         }
         None
@@ -249,7 +258,8 @@ impl Told {
             self.transition;
         let key = (file, mechanism, range);
         let lock = shown.0.get(&key).or_else(|| before.0.get(&key));
-        let path = lock.and_then(|lock| lock.path.clone()).or(self.path);
+        // By now another file can have that number.
+        let path = self.path.or_else(|| lock.and_then(|lock| lock.path.clone()));
         let path = path.or_else(|| onlooker.name_of(file).cloned());
         let evidence = self.evidence;
         let lasted =
@@ -296,4 +306,92 @@ pub(crate) fn tells(kind: EventKind) -> bool {
             | EventKind::Released
             | EventKind::GaveUp
     )
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::fs::{self, File};
+    use std::os::fd::AsRawFd as _;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::model::Device;
+
+    fn in_table(system: &System, pid: Pid, fd: i32) -> FileId {
+        system.number_in_table(&system.descriptors(pid).unwrap().stat(fd).unwrap())
+    }
+
+    fn transition(kind: EventKind, file: FileId) -> Transition {
+        let at = Duration::from_secs(1);
+        Transition {
+            kind,
+            at,
+            not_before: at,
+            file,
+            mechanism: Mechanism::Flock,
+            range: Range::WHOLE,
+            tid: 1,
+            pid: None,
+            lasted: None,
+        }
+    }
+
+    #[test]
+    fn a_file_without_a_name_is_told_by_the_one_that_it_had() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = fs::canonicalize(folder.path()).unwrap();
+        let mut onlooker = Onlooker::new(System::new());
+        for (name, is_removed) in [("a", true), ("b (deleted)", false), ("c (deleted)", true)] {
+            let path = folder.join(name);
+            let file = File::create(&path).unwrap();
+            if is_removed {
+                fs::remove_file(&path).unwrap();
+            }
+            let number = in_table(&onlooker.system, onlooker.own, file.as_raw_fd());
+            onlooker.begin();
+            let found = onlooker.search(number, onlooker.own);
+            assert_eq!(found, Some(PathBytes::new(path)));
+        }
+    }
+
+    #[test]
+    fn paths_of_another_file_tree_are_not_told_as_ours() {
+        let proc = tempfile::tempdir().unwrap();
+        let proc = proc.path();
+        let locked = proc.join("locked");
+        File::create(&locked).unwrap();
+        for (process, namespace) in [("self", "mnt:[1]"), ("7", "mnt:[1]"), ("8", "mnt:[2]")] {
+            fs::create_dir_all(proc.join(process).join("ns")).unwrap();
+            fs::create_dir_all(proc.join(process).join("fd")).unwrap();
+            symlink(namespace, proc.join(process).join("ns/mnt")).unwrap();
+            symlink("/", proc.join(process).join("root")).unwrap();
+            symlink(&locked, proc.join(process).join("fd/3")).unwrap();
+        }
+        fs::copy("/proc/self/mountinfo", proc.join("self/mountinfo")).unwrap();
+        let mut onlooker = Onlooker::new(System::with_proc(proc));
+        let number = in_table(&onlooker.system, 7, 3);
+        assert_eq!(onlooker.search(number, 7), Some(PathBytes::new(locked)));
+        assert_eq!(onlooker.search(number, 8), None);
+    }
+
+    #[test]
+    fn the_name_of_that_instant_comes_first() {
+        let file = FileId { device: Device { major: 8, minor: 1 }, inode: 5 };
+        let named = |name: &str| Some(PathBytes::new(name));
+        let mut onlooker = Onlooker::new(System::new());
+        let shown = crate::watch::tests::lock("/now");
+        let shown = Index(HashMap::from([((file, Mechanism::Flock, Range::WHOLE), &shown)]));
+        let path = |path: Option<PathBytes>, onlooker: &Onlooker| {
+            let told =
+                Told::new(transition(EventKind::Released, file), None, path, Evidence::Traced);
+            told.event(onlooker.system.now(), [&shown, &Index::default()], onlooker).path
+        };
+        onlooker.know(file, PathBytes::new("/once"));
+        assert_eq!(path(named("/then"), &onlooker), named("/then"));
+        assert_eq!(path(None, &onlooker), named("/now"));
+        // Whoever comes and cannot be asked may come to another file of the same number.
+        assert_eq!(onlooker.path(&transition(EventKind::Acquired, file), Pid::MAX), None);
+        let gone = onlooker.path(&transition(EventKind::Released, file), Pid::MAX);
+        assert_eq!(gone, named("/once"));
+    }
 }
