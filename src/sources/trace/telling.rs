@@ -308,7 +308,8 @@ pub(crate) fn tells(kind: EventKind) -> bool {
     )
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::fs::{self, File};
     use std::os::fd::AsRawFd as _;
