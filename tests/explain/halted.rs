@@ -114,15 +114,15 @@ fn a_frozen_holder_and_the_way_on() {
     wait_until("it is frozen", || (stage.does(&is_frozen) == json!(true)).then_some(()));
     let _waiter = cast.waiter("report", "flock('l', EX)");
     insta::assert_snapshot!(cast.told("l"), @"
-    DIR/l: stuck (posix lock, exclusive)
-    backup (pid BACKUP) is in uninterruptible sleep in VFORK: it waits for the start of a program by its child backup (pid CHILD), and has for TIME. Held by backup (pid BACKUP) through descriptor 3, for TIME. 1 process waits for it. backup (pid BACKUP): run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
+    DIR/l: stuck (flock lock, exclusive)
+    backup (pid BACKUP) is frozen (its control group). Held by backup through descriptor 3, for TIME. 1 process waits for it. backup: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: PLAY.
     Queue:
       report (pid REPORT, root) has waited TIME to have it exclusively
     What can be done, least harm first:
-      - See to what backup (pid BACKUP) waits for, such as a device or a file system: until that answers, no signal reaches it.
-          sudo cat /proc/BACKUP/stack
-      - End backup (pid BACKUP) with SIGTERM: it can clean up, but what was under way stays unfinished. In uninterruptible sleep it takes the signal when that sleep ends. SIGKILL only if that is ignored: then nothing is cleaned up.
-          locktop release DIR/l --method terminate
+      - Thaw the control group of backup (pid BACKUP), or the one above it that was frozen.
+          locktop release DIR/l --method resume
+      - End backup (pid BACKUP) with SIGTERM: it can clean up, but what was under way stays unfinished. A frozen process takes the signal when it is thawed. SIGKILL only if that is ignored: then nothing is cleaned up.
+          kill BACKUP
       - Do not remove the lock's file: that frees nothing, and lets a second holder in beside the first.
     ");
     cast.runs(&format!("{} --yes", cast.suggested("l", "resume")));

@@ -27,10 +27,8 @@ pub(super) fn take_out(system: &System, locks: &mut Vec<Sighting>, table: &Table
         if is_wanted(lock, table) || !is_on(lock, device()) {
             return true;
         }
-        let said = believed(lock, waits, keeper.stat.uid);
-        let is_believed = said.is_some();
-        declared.extend(said);
-        !is_believed
+        declared.extend(believed(lock, waits, keeper.stat.uid));
+        false
     });
     declared
 }
