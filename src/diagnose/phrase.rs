@@ -6,12 +6,7 @@ use super::waits;
 
 /// `rsync (pid 3244)`.
 pub(crate) fn name(process: &Process) -> String {
-    match (&process.command, process.pid) {
-        (Some(command), Some(pid)) => format!("{} (pid {pid})", harmless(command)),
-        (Some(command), None) => harmless(command).into_owned(),
-        (None, Some(pid)) => format!("pid {pid}"),
-        (None, None) => "somebody who could not be seen".into(),
-    }
+    process.label()
 }
 
 /// The same for a process of these facts.

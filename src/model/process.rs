@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-use super::{Moment, PathBytes, Peer, Progress, Wait};
+use super::{Moment, PathBytes, Peer, Progress, Wait, harmless};
 
 /// A process number as the kernel gives it out; numbers are reused, see [`ProcessId`].
 pub type Pid = i32;
@@ -143,6 +143,17 @@ impl Process {
     #[must_use]
     pub fn id(&self) -> Option<ProcessId> {
         Some(ProcessId { pid: self.pid?, start: self.start? })
+    }
+
+    /// What to call it in a sentence: `rsync (pid 3244)`. Harmless to print.
+    #[must_use]
+    pub fn label(&self) -> String {
+        match (&self.command, self.pid) {
+            (Some(command), Some(pid)) => format!("{} (pid {pid})", harmless(command)),
+            (Some(command), None) => harmless(command).into_owned(),
+            (None, Some(pid)) => format!("pid {pid}"),
+            (None, None) => "somebody who could not be seen".into(),
+        }
     }
 
     /// For how long none of its threads has run, at that moment.

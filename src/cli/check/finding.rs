@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use locktop::Snapshot;
-use locktop::model::{Holder, Lock, Process, Range, Verdict, Waiter, harmless, short};
+use locktop::model::{Holder, Lock, Range, Verdict, Waiter, harmless, short};
 
 use crate::cli::args::Check;
 
@@ -118,7 +118,7 @@ fn of_wait(lock: &Lock, limit: Duration) -> Option<Finding<'_>> {
     let first = first_waiter(lock).filter(|first| first.waited.min > limit)?;
     let text = format!(
         "{} has waited for {}, longer than {}; {}",
-        name(&first.process),
+        first.process.label(),
         first.waited.sentence().unwrap_or_default(),
         short(limit),
         held_by(lock),
@@ -164,18 +164,8 @@ pub(super) fn label(lock: &Lock) -> String {
     format!("{}{bytes}{}", lock.label(), name.unwrap_or_default())
 }
 
-/// `rsync (pid 3244)`.
-fn name(process: &Process) -> String {
-    match (&process.command, process.pid) {
-        (Some(command), Some(pid)) => format!("{} (pid {pid})", harmless(command)),
-        (Some(command), None) => harmless(command).into_owned(),
-        (None, Some(pid)) => format!("pid {pid}"),
-        (None, None) => "somebody who could not be seen".into(),
-    }
-}
-
 fn held_by(lock: &Lock) -> String {
-    let name = |holder: &Holder| name(&holder.process);
+    let name = |holder: &Holder| holder.process.label();
     match &lock.holders[..] {
         [] => "nobody is seen to have it".into(),
         [one] => format!("{} has it", name(one)),
