@@ -145,7 +145,7 @@ impl Scene {
             _ => self.copy_of_binary(),
         };
         Command::new("timeout")
-            .args(["--kill-after=1", "30"])
+            .args(["--kill-after=1", "300"])
             .args(through)
             .arg(binary)
             .args(args)
