@@ -59,6 +59,8 @@ use crate::model::{FileId, Host, Mechanism, Mode, Moment, Pid, Range};
 use control_groups::CgroupRoots;
 pub(crate) use discovery::Discovery;
 pub(crate) use harm::{OwnLock, own_user};
+#[cfg(test)]
+pub(crate) use inquiry::READ_CALL;
 pub(crate) use inquiry::{Found, Limits};
 pub(crate) use lock_table::TableText;
 use lookup::Lookups;
@@ -191,15 +193,6 @@ impl System {
         // PROC_PID_INIT_INO of the kernel's include/uapi/linux/nsfs.h.
         std::fs::read_link(self.proc.join("self/ns/pid"))
             .is_ok_and(|link| link == Path::new("pid:[4026531836]"))
-    }
-
-    /// Whether our clock since boot is the machine's: a time namespace can have another.
-    pub(crate) fn has_clock_of_machine(&self) -> bool {
-        let offsets = std::fs::read_to_string(self.proc.join("self/timens_offsets"));
-        // A kernel without time namespaces has no such file.
-        offsets.map_or(true, |text| {
-            text.lines().all(|line| line.split_whitespace().skip(1).all(|offset| offset == "0"))
-        })
     }
 
     /// All processes, by number.

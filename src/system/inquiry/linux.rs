@@ -11,6 +11,10 @@ use super::super::procfs::syscall::Call;
 use super::ends::Way;
 use crate::model::Pid;
 
+/// The number of `read`.
+#[cfg(test)]
+pub(crate) const READ_CALL: Option<i64> = Some(libc::SYS_read);
+
 /// What a system call of that number can sleep for. `None`: nothing that is known here.
 pub(super) fn call(number: i64) -> Option<Call> {
     if let Some(call) = call_of_this_cpu(number) {

@@ -24,6 +24,8 @@ use std::time::{Duration, Instant};
 use super::System;
 use crate::model::{Peer, Pid, Process, State, Wait};
 use ends::Ends;
+#[cfg(test)]
+pub(crate) use platform::READ_CALL;
 use threads::Asking;
 
 /// Who waits for somebody who waits for somebody: followed so far.

@@ -6,6 +6,9 @@ use super::super::procfs::syscall::Call;
 use super::ends::Way;
 use crate::model::Pid;
 
+#[cfg(test)]
+pub(crate) const READ_CALL: Option<i64> = None;
+
 pub(super) fn call(_number: i64) -> Option<Call> {
     None
 }

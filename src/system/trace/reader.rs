@@ -350,6 +350,17 @@ impl Points {
     }
 }
 
+impl System {
+    /// Whether our clock since boot is the machine's: a time namespace can have another.
+    fn has_clock_of_machine(&self) -> bool {
+        let offsets = std::fs::read_to_string(self.proc.join("self/timens_offsets"));
+        // A kernel without time namespaces has no such file.
+        offsets.map_or(true, |text| {
+            text.lines().all(|line| line.split_whitespace().skip(1).all(|offset| offset == "0"))
+        })
+    }
+}
+
 fn pages(tracefs: &Tracefs) -> Result<Pages, Reason> {
     let read = |name: &str| {
         tracefs.read(name).map_err(|error| match error.kind() {

@@ -16,6 +16,7 @@ pub(crate) struct Record {
 
 /// What it did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "no other system tells"))]
 pub(crate) enum What {
     /// Somebody asked for a lock, or gave one back.
     Lock(Asked),
@@ -49,6 +50,7 @@ pub(crate) struct Asked {
 
 /// What the kernel said to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "no other system tells"))]
 pub(crate) enum Answer {
     /// Done.
     Yes,

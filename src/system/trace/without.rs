@@ -1,5 +1,7 @@
-//! Where nothing can be traced.
+//! Where nothing can be traced. That there is none of these is known here alone: whoever uses them
+//! is compiled as where there are.
 
+use std::convert::Infallible;
 use std::io;
 use std::time::Duration;
 
@@ -9,19 +11,19 @@ use crate::system::System;
 
 /// A trace: there is none.
 #[derive(Debug)]
-pub(crate) enum Tracer {}
+pub(crate) struct Tracer(Infallible);
 
 /// Whoever would wait for it.
 #[derive(Debug)]
-pub(crate) enum Waiter {}
+pub(crate) struct Waiter(Infallible);
 
 /// Would end such a wait.
 #[derive(Debug)]
-pub(crate) enum Stop {}
+pub(crate) struct Stop(Infallible);
 
 /// Would silence one.
 #[derive(Debug)]
-pub(crate) enum Silencer {}
+pub(crate) struct Silencer(Infallible);
 
 impl Tracer {
     pub(crate) fn start(
@@ -33,56 +35,56 @@ impl Tracer {
     }
 
     pub(crate) fn stopper(&self) -> Stop {
-        match *self {}
+        match self.0 {}
     }
 
     pub(crate) fn silencer(&self) -> io::Result<Silencer> {
-        match *self {}
+        match self.0 {}
     }
 
     pub(crate) fn missing(&self) -> &[&'static str] {
-        match *self {}
+        match self.0 {}
     }
 
     pub(crate) fn only(&self, _files: Option<&[FileId]>) -> io::Result<()> {
-        match *self {}
+        match self.0 {}
     }
 
     pub(crate) fn follow_forks(&mut self, _follow: bool) {
-        match *self {}
+        match self.0 {}
     }
 
     pub(crate) fn commands(&self) -> String {
-        match *self {}
+        match self.0 {}
     }
 
     pub(crate) fn waiter(&self) -> io::Result<Waiter> {
-        match *self {}
+        match self.0 {}
     }
 
     pub(crate) fn read(&mut self, _until: Duration) -> io::Result<Batch> {
-        match *self {}
+        match self.0 {}
     }
 }
 
 impl Waiter {
     pub(crate) fn wait(&self) -> io::Result<bool> {
-        match *self {}
+        match self.0 {}
     }
 
     pub(crate) fn pause(&self, _time: Duration) -> bool {
-        match *self {}
+        match self.0 {}
     }
 }
 
 impl Stop {
     pub(crate) fn stop(&self) {
-        match *self {}
+        match self.0 {}
     }
 }
 
 impl Silencer {
     pub(crate) fn silence(&self) {
-        match *self {}
+        match self.0 {}
     }
 }
