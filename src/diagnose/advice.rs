@@ -191,7 +191,7 @@ fn end_who_waits_for_itself(lock: &Lock) -> Option<Advice> {
     let text = format!(
         "End {} with SIGTERM: it waits for what it keeps itself, and if the others who keep it wait \
          for its end, nothing moves before.",
-        phrase::name(waiter)
+        waiter.label()
     );
     Some(Advice::new(text, command("kill", &[waiter])))
 }
@@ -408,7 +408,7 @@ fn older_half(lock: &Lock, snapshot: &Snapshot) -> Option<Advice> {
 }
 
 fn names(processes: &[&Process]) -> String {
-    phrase::list(processes.iter().map(|process| phrase::name(process)), AT_ONCE)
+    phrase::list(processes.iter().map(|process| process.label()), AT_ONCE)
 }
 
 /// `kill 12 13`; none for nobody, for somebody whose number is unknown, and for too many.

@@ -199,7 +199,7 @@ impl<'a> People<'a> {
     }
 
     pub(super) fn name(&self, pid: Pid) -> String {
-        self.get(pid).map_or_else(|| format!("pid {pid}"), phrase::name)
+        self.get(pid).map_or_else(|| format!("pid {pid}"), Process::label)
     }
 }
 

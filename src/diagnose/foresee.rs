@@ -271,7 +271,7 @@ impl<'a, K: Kin> Caught<'a, K> {
     /// What there is to say of one who shares a grant.
     fn link(&self, holder: &Holder, it: &str) -> Link<'a> {
         let pid = holder.process.pid.unwrap_or_default();
-        let (name, through) = (phrase::name(&holder.process), phrase::through(&holder.fds));
+        let (name, through) = (holder.process.label(), phrase::through(&holder.fds));
         let round = self.causes.get(&pid).map_or(0, |(round, _)| *round);
         match self.root(pid) {
             (root, Cause::Lock(grant)) => {

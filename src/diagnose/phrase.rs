@@ -4,14 +4,9 @@ use crate::model::{Facts, LockFacts, Mode, PathBytes, Peer, Pid, Process, Range,
 
 use super::waits;
 
-/// `rsync (pid 3244)`.
-pub(crate) fn name(process: &Process) -> String {
-    process.label()
-}
-
-/// The same for a process of these facts.
+/// `rsync (pid 3244)`, as far as it is known.
 pub(crate) fn who(facts: &Facts, pid: Pid) -> String {
-    facts.processes.get(&pid).map_or_else(|| format!("pid {pid}"), |process| name(process))
+    facts.processes.get(&pid).map_or_else(|| format!("pid {pid}"), |process| process.label())
 }
 
 /// Where the file of a lock is; its id where that is unknown.
@@ -161,6 +156,6 @@ mod tests {
     fn names_are_harmless() {
         let process =
             Process { pid: Some(7), command: Some("a\x1b[2J".into()), ..Process::default() };
-        assert_eq!(name(&process), r"a\x1b[2J (pid 7)");
+        assert_eq!(process.label(), r"a\x1b[2J (pid 7)");
     }
 }

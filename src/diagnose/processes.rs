@@ -76,7 +76,7 @@ fn summary(held: usize, wanted: usize) -> String {
 /// Its number is in the headline.
 fn command(process: &Process) -> String {
     let command = process.command.as_deref();
-    command.map_or_else(|| phrase::name(process), |command| harmless(command).into_owned())
+    command.map_or_else(|| process.label(), |command| harmless(command).into_owned())
 }
 
 /// `, last ran 2.0s ago`.

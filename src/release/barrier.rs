@@ -32,7 +32,7 @@ pub(super) fn unproven(snapshot: &Snapshot, holders: &[&Holder]) -> Option<Obsta
     if doubtful.is_empty() {
         return None;
     }
-    let names = doubtful.iter().map(|by| phrase::name(&by.process));
+    let names = doubtful.iter().map(|by| by.process.label());
     let help = snapshot.notes.iter().find_map(|note| note.would_help.clone());
     Some(Obstacle {
         cause: Cause::Permission,
@@ -47,8 +47,7 @@ pub(super) fn unproven(snapshot: &Snapshot, holders: &[&Holder]) -> Option<Obsta
 
 pub(super) fn kernel_thread(holders: &[&Holder]) -> Option<Obstacle> {
     let by = holders.iter().find(|holder| holder.process.kernel_thread)?;
-    let text =
-        format!("{} is a thread of the kernel, which no signal ends", phrase::name(&by.process));
+    let text = format!("{} is a thread of the kernel, which no signal ends", by.process.label());
     let help = "see to those for whom it acts, such as the clients of a file server";
     Some(Obstacle { cause: Cause::Method, text, would_help: Some(help.into()) })
 }
@@ -56,7 +55,7 @@ pub(super) fn kernel_thread(holders: &[&Holder]) -> Option<Obstacle> {
 /// It would end what we run in.
 pub(super) fn ourselves(plan: &Plan, rights: &Rights) -> Option<Obstacle> {
     let by = plan.victims.iter().find(|victim| rights.ours.contains(&victim.pid))?;
-    let name = phrase::name(&by.process);
+    let name = by.process.label();
     let text = if by.pid == std::process::id().cast_signed() {
         "it is this program itself that has it".into()
     } else {
@@ -76,7 +75,7 @@ pub(super) fn cannot_signal(plan: &Plan, rights: &Rights) -> Option<Obstacle> {
     };
     Some(Obstacle {
         cause: Cause::Permission,
-        text: format!("{} belongs to {owner}", phrase::name(&by.process)),
+        text: format!("{} belongs to {owner}", by.process.label()),
         would_help: Some(help),
     })
 }
@@ -88,16 +87,14 @@ pub(super) fn cannot_thaw(plan: &Plan, rights: &Rights) -> Option<Obstacle> {
     if let Some(by) = frozen().find(|victim| freezers_of(&victim.pid).is_empty()) {
         let text = format!(
             "the control group that keeps {} frozen cannot be reached from here",
-            phrase::name(&by.process)
+            by.process.label()
         );
         let help = "thaw it from outside its container";
         return Some(Obstacle { cause: Cause::Permission, text, would_help: Some(help.into()) });
     }
     let by = frozen().find(|victim| freezers_of(&victim.pid).iter().any(|by| !by.is_ours))?;
-    let text = format!(
-        "the control group that keeps {} frozen may not be written to",
-        phrase::name(&by.process)
-    );
+    let text =
+        format!("the control group that keeps {} frozen may not be written to", by.process.label());
     Some(Obstacle { cause: Cause::Permission, text, would_help: Some("run as root".into()) })
 }
 
@@ -105,10 +102,8 @@ pub(super) fn cannot_thaw(plan: &Plan, rights: &Rights) -> Option<Obstacle> {
 pub(super) fn frozen(plan: &Plan) -> Option<Obstacle> {
     let is_frozen = |state| state == Some(State::Frozen);
     let by = plan.victims.iter().find(|victim| is_frozen(victim.process.state))?;
-    let text = format!(
-        "{} is frozen, and takes the signal only once it is thawed",
-        phrase::name(&by.process)
-    );
+    let text =
+        format!("{} is frozen, and takes the signal only once it is thawed", by.process.label());
     let help = match plan.method {
         Method::EndWaiter => "thaw its control group",
         _ => "resume it first",
@@ -142,10 +137,7 @@ pub(super) fn cannot_trace(plan: &Plan, rights: &Rights) -> Option<Obstacle> {
         Tracing::OwnOnly => {
             let is_foreign = |uid: Option<u32>| uid != rights.uid;
             let by = plan.victims.iter().find(|victim| is_foreign(victim.process.uid))?;
-            (
-                format!("the open files of {} may not be shared", phrase::name(&by.process)),
-                LOOK_AS_ROOT,
-            )
+            (format!("the open files of {} may not be shared", by.process.label()), LOOK_AS_ROOT)
         }
         Tracing::WithCapability => (
             "this system lets nobody share another's open files without the right to trace \
@@ -172,7 +164,7 @@ pub(super) fn guessed(lock: &Lock, holders: &[&Holder]) -> Option<Obstacle> {
     if guessed.is_empty() {
         return None;
     }
-    let names = phrase::list(guessed.iter().map(|by| phrase::name(&by.process)), 4);
+    let names = phrase::list(guessed.iter().map(|by| by.process.label()), 4);
     Some(Obstacle {
         cause: Cause::Method,
         text: format!(

@@ -337,7 +337,7 @@ fn ourselves() -> Pid {
 }
 
 fn names<'a>(processes: impl Iterator<Item = &'a Process>) -> String {
-    let names: Vec<String> = processes.map(phrase::name).collect();
+    let names: Vec<String> = processes.map(Process::label).collect();
     phrase::list(names.into_iter(), 8)
 }
 

@@ -486,5 +486,5 @@ impl<'a> Act<'a> {
 }
 
 fn name(victim: &Victim) -> String {
-    phrase::name(&victim.process)
+    victim.process.label()
 }

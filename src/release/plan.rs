@@ -194,7 +194,7 @@ impl Plan {
             let form = self.grounds.on_disk.as_ref().map(|there| there.content.form().word());
             return format!("the {}", form.unwrap_or("file"));
         }
-        let named = self.processes().into_iter().map(|victim| phrase::name(&victim.process));
+        let named = self.processes().into_iter().map(|victim| victim.process.label());
         phrase::list(named, usize::MAX)
     }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::barrier;
 use super::plan::{Cause, Grounds, Obstacle, Plan, Victim};
 use super::wording;
-use crate::diagnose::phrase;
 use crate::model::{
     FAMILIES, Holder, Lock, Mechanism, Method, Pid, Snapshot, State, Waiter, harmless_bytes,
     is_halted,
@@ -195,7 +194,7 @@ impl Draft<'_> {
             .iter()
             .map(|victim| {
                 let fd = victim.fds.first().copied().unwrap_or_default();
-                let name = phrase::name(&victim.process);
+                let name = victim.process.label();
                 format!("unlock descriptor {fd} of {name} from outside: pidfd_getfd(2)")
             })
             .collect();
@@ -257,7 +256,7 @@ impl Draft<'_> {
                     .then(|| format!("kill -CONT {}", id.pid)),
             );
         }
-        let name = phrase::name(&waiter.process);
+        let name = waiter.process.label();
         plan.frees = format!("{name} waits no more; the lock stays where it is.");
         plan.harm = format!("What {name} waited to do is not done.");
         plan.obstacle = if plan.victims.is_empty() {

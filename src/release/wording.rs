@@ -15,7 +15,7 @@ struct Them {
 impl Them {
     fn of(plan: &Plan) -> Self {
         let processes = plan.processes();
-        let names = phrase::list(processes.iter().map(|by| phrase::name(&by.process)), 8);
+        let names = phrase::list(processes.iter().map(|by| by.process.label()), 8);
         Self { names, count: processes.len() }
     }
 
@@ -68,7 +68,7 @@ pub(super) fn ended(plan: &Plan) -> String {
     ] {
         let mut in_it = plan.processes().into_iter().filter(|by| by.process.state == Some(state));
         if let Some(by) = in_it.next() {
-            let name = phrase::name(&by.process);
+            let name = by.process.label();
             harm = format!("{harm} {name} takes the signal when {until}.");
         }
     }
@@ -136,13 +136,13 @@ pub(super) fn unlocked(plan: &Plan) -> String {
 /// Who has the lock then.
 fn then(lock: &Lock, others: &[&Holder]) -> String {
     if !others.is_empty() {
-        let names = phrase::list(others.iter().map(|by| phrase::name(&by.process)), 4);
+        let names = phrase::list(others.iter().map(|by| by.process.label()), 4);
         let have = plural(others.len(), "still has it", "still have it");
         return format!("{names} {have}");
     }
     match lock.waiters.first() {
         Some(waiter) => {
-            let name = phrase::name(&waiter.process);
+            let name = waiter.process.label();
             format!("the lock is free, and {name} is next in the queue")
         }
         None => "the lock is free; nobody waits in its queue".into(),
@@ -167,7 +167,7 @@ pub(super) fn removal(lock: &Lock) -> Vec<String> {
 pub(super) fn removed(lock: &Lock) -> (String, String) {
     let form = lock.on_disk.as_ref().map_or("file", |there| there.content.form().word());
     let frees = format!("The {form} is gone, and with it the lock: whoever tries next has it.");
-    let names = phrase::list(lock.holders.iter().map(|by| phrase::name(&by.process)), 4);
+    let names = phrase::list(lock.holders.iter().map(|by| by.process.label()), 4);
     let harm = match (lock.verdict, &*lock.holders) {
         (Verdict::Stale, _) => format!(
             "Should somebody alive rely on the {form} all the same, exclusion is broken for him. \
@@ -195,7 +195,7 @@ pub(super) fn removed(lock: &Lock) -> (String, String) {
 #[must_use]
 pub fn handed_over(now: Option<&Lock>) -> String {
     let Some(lock) = now else { return "handed over: nobody has it now".into() };
-    let mut names: Vec<_> = lock.holders.iter().map(|by| phrase::name(&by.process)).collect();
+    let mut names: Vec<_> = lock.holders.iter().map(|by| by.process.label()).collect();
     names.dedup();
     if names.is_empty() {
         return "handed over: somebody who cannot be seen from here has it now".into();

@@ -40,7 +40,7 @@ pub(in crate::diagnose) fn resume(
             format!(
                 "See to what {} waits for, such as a device or a file system: until that answers, no \
                  signal reaches it.",
-                phrase::name(process)
+                process.label()
             ),
             process.pid.map(|pid| format!("sudo cat /proc/{pid}/stack")),
         ));
@@ -50,7 +50,7 @@ pub(in crate::diagnose) fn resume(
 }
 
 fn detach(process: &Process) -> Advice {
-    let name = phrase::name(process);
+    let name = process.label();
     match (&process.tracer, process.pid) {
         (Some(_), _) => Advice::plain(format!(
             "Let {} continue {name} or detach from it.",
@@ -64,7 +64,7 @@ fn detach(process: &Process) -> Advice {
 }
 
 fn thaw(process: &Process, target: Option<&str>) -> Advice {
-    let name = phrase::name(process);
+    let name = process.label();
     if let Some(container) = &process.container {
         let container = harmless(container);
         return Advice::plain(format!(
@@ -102,7 +102,7 @@ fn answer(thing: &Wake, process: &Process) -> Option<Advice> {
     let terminal = thing.name.as_deref().filter(|_| thing.what == What::Terminal)?;
     Some(Advice::plain(format!(
         "Answer {} on the terminal {}, or ask whoever sits there.",
-        phrase::name(process),
+        process.label(),
         harmless(terminal)
     )))
 }
@@ -112,7 +112,7 @@ fn wake(peer: &Peer, process: &Process) -> Option<Advice> {
         Some(command) => format!("{} (pid {})", harmless(command), peer.pid),
         None => format!("pid {}", peer.pid),
     };
-    let whose = format!("for which {} waits", phrase::name(process));
+    let whose = format!("for which {} waits", process.label());
     Some(match peer.state? {
         State::Stopped => Advice::new(
             format!("Let {name} go on, {whose}: a signal stopped it."),

@@ -57,13 +57,13 @@ pub(super) fn told(lock: &Lock, snapshot: &Snapshot, people: &People<'_>) -> Opt
     let links = behind(only.process.pid?, snapshot, people);
     let (first, last) = (links.first()?, links.last()?);
     let doing = phrase::doing(last.holder);
-    let held = format!("{} is held by {}", first.lock.label(), phrase::name(first.holder));
+    let held = format!("{} is held by {}", first.lock.label(), first.holder.label());
     Some(match (links.len(), doing) {
         (1, Some(doing)) => format!("{held}, which {doing}."),
         (1, None) => format!("{held}."),
         (_, doing) => format!(
             "{held}, which waits in turn; at the end of the chain {} has {}{}.",
-            phrase::name(last.holder),
+            last.holder.label(),
             last.lock.label(),
             doing.map_or_else(String::new, |doing| format!(" and {doing}"))
         ),

@@ -17,7 +17,7 @@ fn told(lock: &Lock) -> &[Holder] {
 pub(super) fn are_told(lock: &Lock, reason: &Reason) -> bool {
     let is_told = |holder: &Holder| {
         let keeps = format!("keeps it{}", phrase::through(&holder.fds));
-        reason.more.contains(&phrase::name(&holder.process))
+        reason.more.contains(&holder.process.label())
             && (holder.certainty == Certainty::Recorded || reason.more.contains(&keeps))
     };
     match &*lock.holders {
@@ -80,7 +80,7 @@ pub(super) fn held(lock: &Lock, reason: &Reason, reason_is_first: bool) -> Vec<S
 /// How a holder is called once its number was told: by its command alone, unless that of another of
 /// them, or of somebody in the reason, is the same.
 fn short_name(process: &Process, lock: &Lock, before: &str) -> String {
-    let name = phrase::name(process);
+    let name = process.label();
     let Some(command) = &process.command else { return name };
     let same = |other: &Process| other.pid != process.pid && other.command == process.command;
     let of_several = lock.holders.iter().any(|by| same(&by.process))
@@ -102,7 +102,7 @@ fn names(lock: &Lock, holders: &[&Holder], before: &str) -> String {
         let host = lock.elsewhere(holder);
         let host = host.map_or_else(String::new, |host| format!(" on {}", harmless(host)));
         let through = if alike { String::new() } else { through(holder) };
-        let name = phrase::name(&holder.process);
+        let name = holder.process.label();
         let is_new = holders.len() > 1 || !before.contains(&name);
         let name = if is_new { name } else { short_name(&holder.process, lock, before) };
         format!("{name}{host}{through}")
@@ -138,7 +138,7 @@ pub(super) fn doing(lock: &Lock, snapshot: &Snapshot, reason: &Reason) -> Vec<St
     let mut groups: Vec<(String, Vec<&Process>)> = Vec::new();
     for process in told(lock).iter().map(|holder| &*holder.process) {
         let Some(doing) = phrase::doing(process) else { continue };
-        if waits(process) || reason.more.contains(&format!("{} {doing}", phrase::name(process))) {
+        if waits(process) || reason.more.contains(&format!("{} {doing}", process.label())) {
             continue;
         }
         match groups.iter_mut().find(|(other, _)| *other == doing) {
@@ -175,7 +175,7 @@ pub(super) fn that_wait<'a, L: Iterator<Item = &'a Lock>>(
         let wants = |lock: &&Lock| lock.waiters.iter().any(|by| by.process.pid == Some(pid));
         let labels: Vec<_> = others().filter(wants).map(Lock::label).collect();
         let labels = phrase::list(labels.into_iter(), 3);
-        let is_told = reason.more.contains(&format!("{} itself waits", phrase::name(process)));
+        let is_told = reason.more.contains(&format!("{} itself waits", process.label()));
         (!labels.is_empty() && !is_told).then(|| {
             format!("{} itself waits for {labels}.", short_name(process, lock, &reason.more))
         })

@@ -32,7 +32,7 @@ pub(super) fn lines(lock: &Lock, snapshot: &Snapshot, people: &People<'_>) -> Ve
 /// `apt (pid 1203, alice) has waited 12m04s to have it exclusively`.
 pub(in crate::diagnose) fn waits(waiter: &Waiter, what: &str, at: Moment) -> String {
     let process = &waiter.process;
-    let name = phrase::name(process);
+    let name = process.label();
     let who = match (portrait::user(process), name.strip_suffix(')')) {
         (Some(user), Some(name)) if process.pid.is_some() => format!("{name}, {user})"),
         (Some(user), _) => format!("{name} ({user})"),

@@ -85,9 +85,9 @@ fn plain(lock: &Lock) -> Vec<String> {
 
 /// `rsync (pid 3244) keeps it through descriptor 9`.
 fn keeps(holder: &Holder) -> String {
-    format!("{} keeps it{}", phrase::name(&holder.process), phrase::through(&holder.fds))
+    format!("{} keeps it{}", holder.process.label(), phrase::through(&holder.fds))
 }
 
 fn names(processes: &[&Process]) -> String {
-    phrase::list(processes.iter().map(|process| phrase::name(process)), NAMED)
+    phrase::list(processes.iter().map(|process| process.label()), NAMED)
 }

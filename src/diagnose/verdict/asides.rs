@@ -133,8 +133,8 @@ impl Judge<'_> {
             holder.inner_pid.map_or_else(String::new, |pid| format!(", as pid {pid} there"));
         Some(format!(
             "{} runs in {place}{inner}, and {}, which waits, {}",
-            phrase::name(holder),
-            phrase::name(waiter),
+            holder.label(),
+            waiter.label(),
             container(waiter).map_or_else(|| "does not".into(), |other| format!("in {other}"))
         ))
     }

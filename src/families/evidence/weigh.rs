@@ -44,7 +44,7 @@ fn alive(
     clock: Clock,
 ) -> Finding {
     let form = there.content.form().word();
-    let who = phrase::name(&suspect.process);
+    let who = suspect.process.label();
     let named = if number == suspect.pid {
         format!("it names pid {number}")
     } else {
@@ -88,7 +88,7 @@ fn alive(
     } else if number == 1 && is_known.is_none() {
         Some(format!("{who} is the first process, and in a container others have that number"))
     } else if let ([other, ..], None) = (inside, is_known) {
-        let other = phrase::name(&other.process);
+        let other = other.process.label();
         Some(format!("both {who} and, in its container, {other} have that number"))
     } else {
         None
@@ -187,7 +187,7 @@ fn writers(heard: &Testimony) -> Vec<Sharer> {
 }
 
 fn names(suspects: &[&Suspect]) -> String {
-    phrase::list(suspects.iter().map(|by| phrase::name(&by.process)), NAMED)
+    phrase::list(suspects.iter().map(|by| by.process.label()), NAMED)
 }
 
 impl Suspect {

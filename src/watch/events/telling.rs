@@ -9,7 +9,7 @@ use super::parties::{Came, Exchange, Left, Party, bytes_within, cover, is_of_byt
 use super::waits::{Turnover, Wait};
 use super::window::{Who, Window, lasted};
 use super::{Act, Before, Last, Life, MissedWait, Place, Since, Witness};
-use crate::diagnose::phrase::{self, manner};
+use crate::diagnose::phrase::manner;
 use crate::model::{
     Event, EventKind, Evidence, FileId, Lock, LockId, Mechanism, Method, Mode, Moment, OnDisk, Pid,
     Snapshot, Span,
@@ -240,7 +240,7 @@ impl<'a, 'w> Telling<'a, 'w> {
             .party
             .spokesman()
             .filter(|_| waiter.id().is_some_and(|waiter| !came.party.has(waiter)));
-        let remark = keeper.map(|keeper| format!("{} keeps it", phrase::name(keeper)));
+        let remark = keeper.map(|keeper| format!("{} keeps it", keeper.label()));
         let event = self.event(EventKind::Granted, lock, Who::of(waiter), window);
         self.told.push(Event {
             duration: Some(duration),
