@@ -130,7 +130,7 @@ impl Memory {
         };
         let (looks, left_out) = ledger.save()?;
         match self.try_keep(folder, &looks, ledger, at, system) {
-            Err(error) => Some(unkept(&format!("{}: {error}", shown(folder)))),
+            Err(error) => Some(unkept(&format!("{}: {error}", shown(&folder.join(FILE))))),
             Ok(()) => (left_out > 0).then(|| cut(left_out)),
         }
     }

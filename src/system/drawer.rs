@@ -49,7 +49,7 @@ mod unix {
     use std::os::unix::fs::MetadataExt as _;
     use std::path::Path;
 
-    use rustix::fs::{CWD, Mode, OFlags, openat, renameat};
+    use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, renameat, statat, unlinkat};
     use rustix::io::Errno;
 
     use crate::model;
@@ -67,7 +67,9 @@ mod unix {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let folder =
                 openat(CWD, folder, flags, Mode::empty()).map_err(|error| match error {
-                    Errno::LOOP | Errno::NOTDIR => refused("it is no folder"),
+                    Errno::LOOP | Errno::NOTDIR => {
+                        io::Error::new(io::ErrorKind::NotADirectory, "its folder is none")
+                    }
                     error => error.into(),
                 })?;
             let folder = File::from(folder);
@@ -113,16 +115,29 @@ mod unix {
             most: usize,
             still: impl FnOnce(Option<&str>) -> bool,
         ) -> io::Result<bool> {
-            if !flock::try_lock(&self.folder, model::Mode::Exclusive)? {
+            // One of a run that was ended in the middle is written over. It is locked, and not the
+            // folder: whoever may read that could keep it locked.
+            let beside = format!("{name}.new");
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NONBLOCK;
+            let file = File::from(self.open_file(&beside, flags, Mode::RUSR | Mode::WUSR)?);
+            let found = file.metadata()?;
+            is_ours_alone(&found, "the file beside it")?;
+            if !flock::try_lock(&file, model::Mode::Exclusive)?
+                || !self.is_called(&found, &beside)?
+            {
                 return Ok(false);
             }
-            let replaced = self.replace_alone(name, text, most, still);
-            flock::unlock(&self.folder)?;
+            let replaced = self.replace_by(&file, &beside, name, text, most, still);
+            if !matches!(replaced, Ok(true)) {
+                unlinkat(&self.folder, &*beside, AtFlags::empty())?;
+            }
             replaced
         }
 
-        fn replace_alone(
+        fn replace_by(
             &self,
+            mut file: &File,
+            beside: &str,
             name: &str,
             text: &str,
             most: usize,
@@ -137,15 +152,19 @@ mod unix {
             if !still(found.as_deref()) {
                 return Ok(false);
             }
-            // One of a run that was ended in the middle is written over.
-            let beside = format!("{name}.new");
-            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NONBLOCK;
-            let file = self.open_file(&beside, flags, Mode::RUSR | Mode::WUSR)?;
-            let mut file = File::from(file);
-            is_ours_alone(&file.metadata()?, "the file beside it")?;
+            file.set_len(0)?;
             file.write_all(text.as_bytes())?;
-            renameat(&self.folder, &*beside, &self.folder, name)?;
+            renameat(&self.folder, beside, &self.folder, name)?;
             Ok(true)
+        }
+
+        /// Whether a file still has that name: whoever had it locked may have renamed it.
+        fn is_called(&self, file: &Metadata, name: &str) -> io::Result<bool> {
+            match statat(&self.folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(now) => Ok((now.st_dev, now.st_ino) == (file.dev(), file.ino())),
+                Err(Errno::NOENT) => Ok(false),
+                Err(error) => Err(error.into()),
+            }
         }
 
         fn open_file(&self, name: &str, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
@@ -301,7 +320,7 @@ mod tests {
         fs::write(desk.file(), b"\xff").unwrap();
         assert_eq!(why(drawer.read("file", MOST)), "it is not text");
         symlink(desk.folder(), desk.above.path().join("elsewhere")).unwrap();
-        assert_eq!(why(Drawer::open(&desk.above.path().join("elsewhere"))), "it is no folder");
+        assert_eq!(why(Drawer::open(&desk.above.path().join("elsewhere"))), "its folder is none");
     }
 
     #[test]
@@ -322,10 +341,22 @@ mod tests {
     fn of_two_that_write_one_does() {
         let desk = Desk::new();
         let drawer = Drawer::make(&desk.folder()).unwrap();
-        let other = fs::File::open(desk.folder()).unwrap();
+        let beside = desk.folder().join("file.new");
+        let other = fs::File::create(&beside).unwrap();
+        permit(beside, 0o600);
         assert!(flock::try_lock(&other, Mode::Exclusive).unwrap());
         assert!(!drawer.replace("file", "one", MOST, |_| true).unwrap());
         drop(other);
+        assert!(drawer.replace("file", "one", MOST, |_| true).unwrap());
+    }
+
+    #[test]
+    fn whoever_may_read_the_folder_keeps_nobody_from_writing() {
+        let desk = Desk::new();
+        let drawer = Drawer::make(&desk.folder()).unwrap();
+        permit(desk.folder(), 0o755);
+        let other = fs::File::open(desk.folder()).unwrap();
+        assert!(flock::try_lock(&other, Mode::Exclusive).unwrap());
         assert!(drawer.replace("file", "one", MOST, |_| true).unwrap());
     }
 }

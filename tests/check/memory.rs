@@ -253,7 +253,9 @@ fn what_somebody_else_can_write_is_neither_read_nor_written() {
     let permit = |path, mode| fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
 
     permit(&file, 0o666);
-    assert!(doubts(&scene, "others may write to it").said.contains("cannot be remembered"));
+    assert!(
+        doubts(&scene, "first-seen: others may write to it").said.contains("cannot be remembered")
+    );
     permit(&file, 0o600);
     permit(&folder, 0o770);
     doubts(&scene, "others may write to its folder");
@@ -272,7 +274,7 @@ fn what_somebody_else_can_write_is_neither_read_nor_written() {
     // A folder that is a link could be anybody's.
     fs::rename(&folder, scene.path(".elsewhere")).unwrap();
     std::os::unix::fs::symlink(scene.path(".elsewhere"), &folder).unwrap();
-    doubts(&scene, "it is no folder");
+    doubts(&scene, "first-seen: its folder is none");
 }
 
 #[test]
