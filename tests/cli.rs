@@ -103,6 +103,17 @@ fn a_file_that_nobody_locks_is_no_failure() {
 }
 
 #[test]
+fn of_a_folder_that_nobody_locks_it_is_said_who_shows_what_is_below() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let told = output(&["explain", path]);
+    let text = String::from_utf8(told.stdout).unwrap();
+    let hint = "itself; 'locktop ls' shows those below it";
+    assert_eq!(text, format!("nobody holds a lock on the folder {path} {hint}\n"));
+    assert_eq!(told.status.code(), Some(0));
+}
+
+#[test]
 fn without_a_terminal_it_lists() {
     let file = tempfile::NamedTempFile::new().unwrap();
     file.as_file().lock().unwrap();

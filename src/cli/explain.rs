@@ -45,11 +45,15 @@ pub(crate) fn run(explain: &Explain, global: Global) -> Result<Status, Failure> 
         return Ok(pick.status);
     }
     if told.is_empty() {
-        writeln!(
-            out,
-            "nobody holds a lock on {}",
-            harmless_bytes(explain.target.as_encoded_bytes())
-        )?;
+        let asked = harmless_bytes(explain.target.as_encoded_bytes());
+        if is_folder(&mut inspector, &snapshot, &target) {
+            writeln!(
+                out,
+                "nobody holds a lock on the folder {asked} itself; 'locktop ls' shows those below it"
+            )?;
+        } else {
+            writeln!(out, "nobody holds a lock on {asked}")?;
+        }
     }
     let page = Page::stdout(global);
     for (index, one) in told.iter().enumerate() {
@@ -64,6 +68,13 @@ pub(crate) fn run(explain: &Explain, global: Global) -> Result<Status, Failure> 
         stderr::notes(&snapshot, global);
     }
     Ok(pick.status)
+}
+
+/// Whether other commands mean what is below it by that.
+fn is_folder(inspector: &mut Inspector, snapshot: &Snapshot, target: &Target) -> bool {
+    let meant = inspector.select(snapshot, std::slice::from_ref(target), Folders::Below);
+    // One that may not be listed is of no help there either.
+    matches!(target, Target::Path(_)) && meant.is_ok_and(|meant| meant.reaches_below())
 }
 
 /// An explanation and what it is of.

@@ -208,6 +208,15 @@ impl Selection {
         places.filter(|place| place.file.is_none()).map(|place| place.path.as_path())
     }
 
+    /// Whether everything below a folder is meant.
+    #[must_use]
+    pub fn reaches_below(&self) -> bool {
+        self.picks.iter().any(|pick| match pick {
+            Pick::Places { places, .. } => places.iter().any(|place| place.below),
+            _ => false,
+        })
+    }
+
     /// Whether the lock was asked for.
     #[must_use]
     pub fn contains(&self, lock: &Lock) -> bool {
