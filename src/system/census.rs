@@ -83,8 +83,8 @@ impl System {
                 rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"="))
             })
         };
-        let texts =
-            [read_record(&self.path(pid, "cmdline"))?, read_record(&self.path(pid, "environ"))?];
+        let pieces = ["cmdline", "environ"].map(|name| self.text_piece(pid, name));
+        let texts = self.read_memories(&pieces).into_iter().collect::<io::Result<Vec<_>>>()?;
         Ok(texts.iter().any(|text| text.split(|byte| *byte == 0).any(is_one)))
     }
 

@@ -4,7 +4,6 @@ use std::cmp::Ordering;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -196,10 +195,6 @@ pub(super) fn stat_path_in(root: &Path, path: &Path) -> io::Result<FileStat> {
     let file =
         openat2(&root, path, flags | OFlags::NOFOLLOW, Mode::empty(), ResolveFlags::IN_ROOT)?;
     Ok(file_stat(&statx(&file, "", WITHOUT_ASKING | AtFlags::EMPTY_PATH, wanted())?))
-}
-
-pub(super) fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<()> {
-    file.read_exact_at(buffer, at)
 }
 
 /// Whether a signal could be sent to that number: somebody has it. (The process group of a process

@@ -25,6 +25,7 @@ mod lock_table;
 mod locked;
 pub(crate) mod locking;
 mod lookup;
+mod memories;
 pub(crate) mod numbering;
 pub(crate) mod on_disk;
 mod people;
@@ -50,7 +51,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -65,6 +66,7 @@ pub(crate) use inquiry::{Found, Limits};
 pub(crate) use lock_table::TableText;
 use lookup::Lookups;
 pub(crate) use lookup::{Answer, Ask};
+use memories::Memories;
 pub(crate) use people::Anatomy;
 use people::People;
 use places::Places;
@@ -74,6 +76,7 @@ use procfs::fdinfo::FdInfo;
 use procfs::mounts::Mount;
 use procfs::stat::Stat;
 use procfs::syscall;
+pub(crate) use procfs::syscall::LockCall;
 pub(crate) use pulse::Pulse;
 use scheduler::Account;
 
@@ -125,6 +128,7 @@ pub(crate) struct System {
     disks: on_disk::Disks,
     knocks: knock::Knocks,
     locked: locked::Locked,
+    memories: Arc<Memories>,
     people: Mutex<People>,
     /// Those whom no lock table names.
     others: Mutex<People>,
@@ -160,6 +164,7 @@ impl System {
             disks: on_disk::Disks::default(),
             knocks: knock::Knocks::default(),
             locked: locked::Locked::default(),
+            memories: Arc::default(),
             people: Mutex::default(),
             others: Mutex::default(),
             stalled: AtomicU64::new(0),
@@ -170,7 +175,7 @@ impl System {
 
     /// The same system, for another thread.
     pub(crate) fn again(&self) -> Self {
-        Self::with_proc(&self.proc)
+        Self { memories: Arc::clone(&self.memories), ..Self::with_proc(&self.proc) }
     }
 
     /// The machine's name, and what identifies this run of its kernel.
@@ -259,24 +264,35 @@ impl System {
         (name != "0" && !name.is_empty()).then_some(name)
     }
 
-    /// What a thread asks for, if it sleeps in a system call that waits for a lock.
-    pub(crate) fn wanted(&self, pid: Pid, tid: Pid) -> io::Result<Option<Wanted>> {
+    /// The system call that a thread sleeps in, if that waits for a lock.
+    pub(crate) fn lock_call(&self, pid: Pid, tid: Pid) -> io::Result<Option<LockCall>> {
         let text = read_record(&self.thread_path(pid, tid, "syscall"))?;
-        let Some(call) =
-            platform::LOCK_CALLS.and_then(|numbers| syscall::LockCall::parse(&text, numbers))
-        else {
-            return Ok(None);
+        Ok(platform::LOCK_CALLS.and_then(|numbers| LockCall::parse(&text, numbers)))
+    }
+
+    /// What threads `(pid, tid)` ask for in such calls, in their order.
+    pub(crate) fn wanted(&self, callers: &[(Pid, Pid, LockCall)]) -> Vec<Wanted> {
+        let in_memory = |(pid, tid, call): &(Pid, Pid, LockCall)| {
+            Some(self.memory_piece(*pid, *tid, call.flock_at?, syscall::STRUCT_FLOCK))
         };
-        let asked = call.flock_at.and_then(|at| self.struct_flock(pid, tid, at));
-        Ok(Some(Wanted {
-            fd: call.fd,
-            mechanism: call.mechanism,
-            mode: call.mode.or(asked.map(|(mode, _)| mode)),
-            range: match call.mechanism {
-                Mechanism::Flock => Some(Range::WHOLE),
-                _ => asked.and_then(|(_, range)| range),
-            },
-        }))
+        let pieces: Vec<_> = callers.iter().filter_map(in_memory).collect();
+        // What may not be read, or does not answer, is not known.
+        let mut read = self.read_memories(&pieces).into_iter().map(|bytes| {
+            syscall::parse_struct_flock(bytes.ok()?.first_chunk::<{ syscall::STRUCT_FLOCK }>()?)
+        });
+        let wanted = |(_, _, call): &(Pid, Pid, LockCall)| {
+            let asked = call.flock_at.and_then(|_| read.next().flatten());
+            Wanted {
+                fd: call.fd,
+                mechanism: call.mechanism,
+                mode: call.mode.or(asked.map(|(mode, _)| mode)),
+                range: match call.mechanism {
+                    Mechanism::Flock => Some(Range::WHOLE),
+                    _ => asked.and_then(|(_, range)| range),
+                },
+            }
+        };
+        callers.iter().map(wanted).collect()
     }
 
     /// Whether a process has set itself a time limit: it has a timer, or expects the signal of one.
@@ -292,14 +308,6 @@ impl System {
         };
         // What cannot be read tells of none.
         timers.is_ok_and(|timers| !timers.is_empty()) || expects().unwrap_or(false)
-    }
-
-    fn struct_flock(&self, pid: Pid, tid: Pid, at: u64) -> Option<(Mode, Option<Range>)> {
-        // The first thread can have ended, and left its memory to the others.
-        let memory = std::fs::File::open(self.thread_path(pid, tid, "mem")).ok()?;
-        let mut bytes = [0; syscall::STRUCT_FLOCK];
-        platform::read_at(&memory, &mut bytes, at).ok()?;
-        syscall::parse_struct_flock(&bytes)
     }
 
     /// Whether a process of that number is alive, even where `/proc` hides it.

@@ -87,10 +87,6 @@ pub(super) fn stat_path_in(_root: &Path, _path: &Path) -> io::Result<FileStat> {
     Err(unsupported())
 }
 
-pub(super) fn read_at(_file: &File, _buffer: &mut [u8], _at: u64) -> io::Result<()> {
-    Err(unsupported())
-}
-
 pub(super) fn answers_signals(_pid: Pid) -> bool {
     false
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, Uid, UpdateKind, Users};
 
+use super::memories::HAS_COMMAND_LINES;
 use super::procfs::cgroup::Cgroup;
 use super::procfs::stat::Stat;
 use super::relatives::Relatives;
@@ -195,15 +196,20 @@ impl People {
             |uid: u32| Some(users?.get_user_by_id(&user_of_number(uid)?)?.name().to_owned());
         // Where sysinfo fails, what it would have told stays unknown.
         let mut portable = sysinfo::System::new().ok();
+        let mut lines = HashMap::new();
         if let Some(portable) = portable.as_mut().filter(|_| system.is_this_machine()) {
             let pids: Vec<_> = unknown
                 .iter()
                 .map(|(pid, _)| sysinfo::Pid::from_u32(pid.cast_unsigned()))
                 .collect();
-            let kind = ProcessRefreshKind::nothing()
-                .with_cmd(UpdateKind::Always)
-                .with_user(UpdateKind::Always)
-                .without_tasks();
+            let mut kind =
+                ProcessRefreshKind::nothing().with_user(UpdateKind::Always).without_tasks();
+            if HAS_COMMAND_LINES {
+                let pids: Vec<Pid> = unknown.iter().map(|(pid, _)| *pid).collect();
+                lines = system.command_lines(&pids);
+            } else {
+                kind = kind.with_cmd(UpdateKind::Always);
+            }
             let _ =
                 portable.refresh_processes_specifics(ProcessesToUpdate::Some(&pids), false, kind);
         }
@@ -226,7 +232,10 @@ impl People {
                     .and_then(|known| known.facts.started_at)
                     .or_else(|| started_at(system, stat, now)),
                 command: Some(String::from_utf8_lossy(&stat.command).into_owned()),
-                cmdline: seen.map(|seen| seen.cmd().to_vec()).filter(|cmd| !cmd.is_empty()),
+                cmdline: lines
+                    .remove(pid)
+                    .or_else(|| Some(seen?.cmd().to_vec()))
+                    .filter(|line| !line.is_empty()),
                 user: uid.and_then(user_name),
                 uid,
                 login_user: login.and_then(user_name),

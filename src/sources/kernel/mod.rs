@@ -116,6 +116,7 @@ impl Source for Kernel {
         notes.extend(hidden.then(hidden_processes));
         notes.extend((!everything_in_table).then(|| inner_pid_namespace(table.hidden)));
         notes.extend(self.names.incomplete.then(search_cut));
+        notes.extend(silent_memories(&system.silent_memories()));
         let unseen = !everything_in_table || hidden || cut || !scan.unreadable.is_empty();
         // Whether anybody has run since is told from the second look on.
         let kept = std::mem::take(&mut keeping.locks);
@@ -323,6 +324,22 @@ fn search_cut() -> Note {
             .into(),
         would_help: Some("run as root, or name the lock files".into()),
     }
+}
+
+fn silent_memories(pids: &[Pid]) -> Option<Note> {
+    let (first, others) = pids.split_first()?;
+    let others = match others.len() {
+        0 => String::new(),
+        count => format!(" and of {count} more"),
+    };
+    Some(Note {
+        code: "silent_memories",
+        text: format!(
+            "the memory of pid {first}{others} does not answer, as when it is of a file whose file \
+             system hangs: command lines, and what is asked for, may be missing"
+        ),
+        would_help: Some(format!("end pid {first}, or whoever serves its file system")),
+    })
 }
 
 fn inner_pid_namespace(hidden: u64) -> Note {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Sighting;
 use crate::model::{Evidence, FileId, How, Mechanism, Mode, Moment, Pid, Range, Request, Span};
 use crate::system::procfs::locks::{Kind, Record, Table};
-use crate::system::{Anatomy, System, Wanted};
+use crate::system::{Anatomy, LockCall, System, Wanted};
 
 /// A thread that sleeps in a system call for a lock.
 #[derive(Debug, Clone, Copy)]
@@ -147,8 +147,8 @@ impl Threads {
             pids.dedup();
             pids
         };
-        let sleepers: Vec<Sleeper> =
-            pids.into_iter().flat_map(|pid| sleepers(system, pid)).collect();
+        let callers: Vec<_> = pids.into_iter().flat_map(|pid| callers(system, pid)).collect();
+        let sleepers = sleepers(system, &callers);
         let mut by_pid: HashMap<Pid, Vec<usize>> = HashMap::new();
         for (index, sleeper) in sleepers.iter().enumerate() {
             by_pid.entry(sleeper.pid).or_default().push(index);
@@ -244,21 +244,27 @@ impl Sleeper {
 }
 
 /// The threads of a process that sleep in a system call for a lock; none where it may not be read.
-fn sleepers(system: &System, pid: Pid) -> Vec<Sleeper> {
-    let mut sleepers = Vec::new();
+fn callers(system: &System, pid: Pid) -> Vec<(Pid, Pid, LockCall)> {
+    let mut callers = Vec::new();
     let tids = match system.stat(pid) {
         Ok(stat) if stat.threads == 1 => vec![pid],
         _ => system.tids(pid).unwrap_or_default(),
     };
     for tid in tids {
         // Where one thread may not be read, none of them may.
-        let Ok(wanted) = system.wanted(pid, tid) else { break };
-        let Some(wanted) = wanted else { continue };
-        if let Ok(stat) = system.descriptor(pid, tid, wanted.fd) {
-            sleepers.push(Sleeper { pid, tid, wanted, file: stat.file, taken: false });
-        }
+        let Ok(call) = system.lock_call(pid, tid) else { break };
+        callers.extend(call.map(|call| (pid, tid, call)));
     }
-    sleepers
+    callers
+}
+
+/// What those ask for, and on which files.
+fn sleepers(system: &System, callers: &[(Pid, Pid, LockCall)]) -> Vec<Sleeper> {
+    let sleeper = |(&(pid, tid, _), wanted): (&(Pid, Pid, LockCall), Wanted)| {
+        let file = system.descriptor(pid, tid, wanted.fd).ok()?.file;
+        Some(Sleeper { pid, tid, wanted, file, taken: false })
+    };
+    callers.iter().zip(system.wanted(callers)).filter_map(sleeper).collect()
 }
 
 /// The thread of a process that waits for a lease to be given up.

@@ -1,7 +1,6 @@
 //! What each thread of a process sleeps for: its system call, and what its descriptors are.
 
 use std::cell::OnceCell;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -381,10 +380,7 @@ impl<'a> Asking<'a> {
     }
 
     fn memory_exactly(&self, tid: Pid, at: u64, length: usize) -> Option<Vec<u8>> {
-        let memory = File::open(self.system.thread_path(self.pid, tid, "mem")).ok()?;
-        let mut bytes = vec![0; length];
-        super::super::platform::read_at(&memory, &mut bytes, at).ok()?;
-        Some(bytes)
+        self.system.read_memory(self.pid, tid, at, length).ok()
     }
 
     /// A `timespec` in a thread's memory.
