@@ -118,7 +118,9 @@ fn root_and_a_user_tell_the_holder_once_each_and_nobody_else() {
     wait_until("one of each user is left", || {
         all.retain_mut(|one| match one.try_wait().unwrap() {
             Some(status) => {
-                assert_eq!(status.code(), Some(4));
+                // It lives, so 0 is for not having found it: with so many queues the lock table is
+                // long, and changes all the time.
+                assert!(matches!(status.code(), Some(0 | 4)), "{status}");
                 gave_up += 1;
                 false
             }
