@@ -11,6 +11,10 @@ use notify::{WatchPathConfig, Watcher as _};
 use super::handshake::Stop;
 use super::request::Pauses;
 
+/// The first pause after an event: that a file is closed is told just before its locks go, and whoever
+/// closes it may have to wait for a processor in between.
+const EARLY: Duration = Duration::from_millis(10);
+
 /// The lengths of successive pauses.
 #[derive(Debug)]
 pub(super) struct Rhythm {
@@ -42,6 +46,8 @@ fn random() -> f64 {
 #[derive(Debug)]
 pub(crate) struct Lingering {
     rhythm: Rhythm,
+    /// The next pause instead, for a while after an event.
+    early: Option<Duration>,
     kinds: EventKindMask,
     watch: Option<Watch>,
 }
@@ -63,7 +69,7 @@ pub(crate) type Mark = Option<crate::model::FileId>;
 impl Lingering {
     /// Events of other kinds end no pause.
     pub(crate) fn new(pauses: Pauses, kinds: EventKindMask) -> Self {
-        Self { rhythm: Rhythm::new(pauses), kinds, watch: None }
+        Self { rhythm: Rhythm::new(pauses), early: None, kinds, watch: None }
     }
 
     /// Pauses until something happens to `name`, which is `place` or in it, or for as long as it is
@@ -75,7 +81,10 @@ impl Lingering {
             .as_ref()
             .is_some_and(|watch| watch.place == place && watch.name == name && watch.mark == mark);
         if watched {
-            stop.pause(self.rhythm.next());
+            let turn = self.early.unwrap_or_else(|| self.rhythm.next());
+            let told = stop.pause(turn).then_some(EARLY);
+            let later = self.early.map(|early| early * 2);
+            self.early = told.or(later).filter(|early| *early < self.rhythm.next);
             return;
         }
         self.watch = Some(Watch {
