@@ -73,7 +73,7 @@ impl Lingering {
     }
 
     /// Pauses until something happens to `name`, which is `place` or in it, or for as long as it is
-    /// this pause's turn. Returns at once when this is the first time for what is at `place`: what
+    /// this pause's turn, which is short for a while after that. Returns at once when this is the first time for what is at `place`: what
     /// happened before it was watched has not been reported.
     pub(crate) fn linger(&mut self, place: &Path, name: &Path, mark: Mark, stop: &Arc<Stop>) {
         let watched = self
@@ -133,6 +133,23 @@ mod tests {
         }
         let rest: Vec<_> = (0..8).map(|_| rhythm.next()).collect();
         assert!(rest.windows(2).any(|two| two[0] != two[1]), "{rest:?}");
+    }
+
+    #[test]
+    fn after_an_event_pauses_are_short_for_a_while() {
+        let folder = tempfile::tempdir().unwrap();
+        let never = Duration::from_hours(1);
+        let pauses = Pauses { first: never, growth: 1.0, longest: never };
+        let mut lingering = Lingering::new(pauses, EventKindMask::empty());
+        let stop = Arc::default();
+        let mut linger = || {
+            lingering.linger(folder.path(), folder.path(), None, &stop);
+            lingering.early
+        };
+        assert_eq!(linger(), None);
+        stop.nudge();
+        assert_eq!(linger(), Some(EARLY));
+        assert_eq!([linger(), linger()], [2, 4].map(|times| Some(EARLY * times)));
     }
 
     #[test]
