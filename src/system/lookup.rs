@@ -9,12 +9,13 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{FileStat, platform};
 
-/// A mount that is silent for so long is taken to hang.
-const PATIENCE: Duration = Duration::from_millis(200);
+/// Mounts that are silent for so long are taken to hang: much longer than a busy machine keeps a
+/// thread from running.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Answers come in parcels, since a channel for each would cost more than a look-up.
 const PARCEL: usize = 256;
@@ -71,12 +72,16 @@ impl Lookups {
                 waiting.push((mount, indices));
             }
         }
+        // All have the same time, however many hang.
+        let mut until = Instant::now() + PATIENCE;
         for (mount, indices) in waiting {
             let Some(worker) = workers.get_mut(&mount) else { continue };
             let mut indices = indices.into_iter();
             while worker.owed > 0 {
-                match worker.answers.recv_timeout(PATIENCE) {
+                let left = until.saturating_duration_since(Instant::now());
+                match worker.answers.recv_timeout(left) {
                     Ok(parcel) => {
+                        until = Instant::now() + PATIENCE;
                         worker.owed = worker.owed.saturating_sub(parcel.len());
                         // The parcel first: a zip that ends takes one too many from its left side.
                         for (answer, index) in parcel.into_iter().zip(indices.by_ref()) {
