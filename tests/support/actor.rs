@@ -1,6 +1,7 @@
 //! A process that does what a test says.
 
 use std::cell::RefCell;
+use std::fs;
 use std::io::{BufRead as _, BufReader, ErrorKind, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -34,7 +35,7 @@ impl Actor {
             Err(error) => panic!("cannot accept an actor: {error}"),
         });
         connection.set_nonblocking(false).unwrap();
-        connection.set_read_timeout(Some(Duration::from_mins(2))).unwrap();
+        connection.set_read_timeout(Some(Duration::from_mins(5))).unwrap();
         Self {
             pid,
             process: process(pid),
@@ -84,6 +85,15 @@ impl Actor {
             panic!("{error}");
         }
         answer["value"].take()
+    }
+
+    /// Waits until it sleeps after what it did: from then on it does not run by itself.
+    #[track_caller]
+    pub fn rests(&self) {
+        wait_until("an actor sleeps", || {
+            let place = fs::read_to_string(format!("/proc/{}/wchan", self.pid)).ok()?;
+            (place != "0").then_some(())
+        });
     }
 
     /// A copy of it, with all its descriptors.
