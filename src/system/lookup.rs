@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::{FileStat, platform};
 
 /// A mount that is silent for so long is taken to hang.
-const PATIENCE: Duration = Duration::from_millis(200);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Answers come in parcels, since a channel for each would cost more than a look-up.
 const PARCEL: usize = 256;
