@@ -8,10 +8,10 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Signal, pidfd_send_signal};
 use serde_json::Value;
 
-use super::kernel::{blocked_threads, state, wait_until};
+use super::kernel::{blocked_threads, handle_of, has_gone, is_stopped, state, wait_until};
 
 /// A Python process of a [`Scene`](super::Scene); `stage.py` has the words that it understands.
 ///
@@ -36,19 +36,29 @@ impl Actor {
         });
         connection.set_nonblocking(false).unwrap();
         connection.set_read_timeout(Some(Duration::from_mins(5))).unwrap();
-        Self {
+        let actor = Self {
             pid,
-            process: process(pid),
+            process: handle_of(pid).expect("the actor lives"),
             connection: RefCell::new(BufReader::new(connection)),
             door: Rc::clone(door),
-        }
+        };
+        actor.comes_to_rest();
+        actor
     }
 
-    /// Has it evaluate or execute Python, and returns the value.
+    /// Has it evaluate or execute Python, and returns the value when it has come to rest.
     #[track_caller]
     pub fn does(&self, source: impl AsRef<str>) -> Value {
         self.begins(source);
-        self.answer()
+        let value = self.answer();
+        self.comes_to_rest();
+        value
+    }
+
+    /// Who has answered runs on for a while before it listens again.
+    #[track_caller]
+    fn comes_to_rest(&self) {
+        wait_until("an actor rests", || (state(self.pid) != Some('R')).then_some(()));
     }
 
     /// Has it begin with something that takes its time; [`Actor::answer`] is its end.
@@ -115,20 +125,16 @@ impl Actor {
     }
 
     /// Stops it.
+    #[track_caller]
     pub fn stops(&self) {
         self.gets(Signal::STOP);
-        wait_until("an actor has stopped", || (state(self.pid)? == 'T').then_some(()));
+        wait_until("an actor has stopped", || is_stopped(self.pid).then_some(()));
     }
 
     /// Ends it, and waits until its number is free.
+    #[track_caller]
     pub fn ends(self) {
         self.gets(Signal::KILL);
-        wait_until("an actor has ended", || state(self.pid).is_none().then_some(()));
+        wait_until("an actor has ended", || has_gone(&self.process).then_some(()));
     }
-}
-
-/// A handle of a process that lives.
-fn process(pid: i32) -> OwnedFd {
-    let number = Pid::from_raw(pid).expect("a pid is positive");
-    pidfd_open(number, PidfdFlags::empty()).expect("the actor lives")
 }
