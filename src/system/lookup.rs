@@ -48,6 +48,8 @@ pub(super) struct Lookups {
 #[derive(Debug)]
 struct Worker {
     asks: Sender<Vec<Ask>>,
+    /// Says that it has heard what it was asked.
+    begins: Receiver<()>,
     answers: Receiver<Vec<io::Result<FileStat>>>,
     /// Answers that it owes from a time when it hung.
     owed: usize,
@@ -74,6 +76,8 @@ impl Lookups {
         for (mount, indices) in waiting {
             let Some(worker) = workers.get_mut(&mount) else { continue };
             let mut indices = indices.into_iter();
+            // On a busy machine it takes its time to begin, which says nothing of the mount.
+            let _ = worker.begins.recv();
             while worker.owed > 0 {
                 match worker.answers.recv_timeout(PATIENCE) {
                     Ok(parcel) => {
@@ -101,12 +105,14 @@ impl Lookups {
 impl Worker {
     fn start() -> Self {
         let (asks, to_do) = channel::<Vec<Ask>>();
+        let (begun, begins) = channel();
         let (done, answers) = channel();
         // Where no thread can be had, both ends of the channels are dropped, and the mount reads as
         // one that does not answer.
         let _ = std::thread::Builder::new().name("look-up".into()).stack_size(64 << 10).spawn(
             move || {
                 for asks in to_do {
+                    let _ = begun.send(());
                     for parcel in asks.chunks(PARCEL) {
                         if done.send(parcel.iter().map(look_up_now).collect()).is_err() {
                             return;
@@ -115,7 +121,7 @@ impl Worker {
                 }
             },
         );
-        Self { asks, answers, owed: 0 }
+        Self { asks, begins, answers, owed: 0 }
     }
 
     /// Whether it has answered everything that it was asked.
