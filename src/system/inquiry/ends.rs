@@ -281,7 +281,7 @@ mod tests {
         let (reader, writer) = pipe().unwrap();
         let link = system.descriptors(ours).unwrap().path(reader.as_raw_fd()).unwrap();
         let link = link.into_os_string().into_encoded_bytes();
-        let soon = || Instant::now() + Duration::from_secs(20);
+        let soon = || Instant::now() + Duration::from_mins(5);
         let ends = Ends::new(&system, soon());
         assert!(ends.of_pipe(&link, Way::In).pids.contains(&ours));
         assert!(ends.of_pipe(&link, Way::Out).pids.contains(&ours));
