@@ -114,11 +114,14 @@ impl Player {
         entries.map(|entry| entry.unwrap().path()).collect()
     }
 
-    /// Stops it, wherever it is.
+    /// Stops it with all its threads, wherever they are.
     pub(crate) fn stops(&self) {
         self.gets(Signal::STOP);
         wait_until("a player has stopped", || {
-            state(self.pid()).filter(|state| "TZ".contains(*state))
+            let tasks = fs::read_dir(format!("/proc/{}/task", self.pid())).ok()?.flatten();
+            let mut states =
+                tasks.filter_map(|task| state(task.file_name().to_str()?.parse().ok()?));
+            states.all(|state| "TZ".contains(state)).then_some(())
         });
     }
 
