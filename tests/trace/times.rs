@@ -148,11 +148,14 @@ fn a_lock_that_stays_is_held_all_the_time_however_busy_its_holder_is() {
     for _ in 0..3 {
         actor.does("sum(range(100_000))");
         let lock = desk.sees("l");
-        assert!(lock.age.times_seen().is_none(), "{:?}", lock.age);
+        // What others do too fast to be traced makes it less sure.
+        let is_sure = desk.inspector.tracing().lost == 0;
+        assert!(!is_sure || lock.age.times_seen().is_none(), "{:?}", lock.age);
     }
     let seen = desk.looks();
     let path = desk.scene.path("l");
     let age = &seen.locks.iter().find(|lock| crate::desk::is_at(lock, &path)).unwrap().age;
+    let since = since.max(desk.inspector.tracing().unbroken_since.unwrap().uptime);
     assert!(age.min >= seen.at.uptime.saturating_sub(since), "{age:?}");
 }
 
