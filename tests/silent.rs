@@ -1,7 +1,5 @@
 //! Memory that does not answer. By itself: whoever looks meanwhile meets it, too.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
 mod support;
 
 use serde_json::{Value, json};
