@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::{Behind, Details, FileId, Grant, Method, OnDisk, PathBytes, Pid, Process, Range, Span};
+use super::{
+    Behind, Details, FileId, Grant, Method, OnDisk, PathBytes, Pid, Process, Range, Reason, Span,
+};
 
 /// What makes a lock exclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -419,8 +421,8 @@ pub struct Lock {
     pub verdict: Verdict,
     /// Long by design, no finding.
     pub normal: bool,
-    /// The judgement's reason in a sentence.
-    pub why: Option<Arc<str>>,
+    /// The judgement's reason: in JSON, and wherever it is printed, a sentence.
+    pub why: Option<Reason>,
     /// For how long it has been held.
     pub age: Span,
     /// Whom the kernel or the file names; often not the holder.
