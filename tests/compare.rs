@@ -88,15 +88,20 @@ fn locktop_names_the_one_who_has_it_and_the_one_who_waits() {
 #[test]
 fn lslocks_names_the_dead_taker() {
     let Some(act) = Act::set("lslocks", "--version", " 2.38.") else { return };
-    // It prints nothing as long as a lease is being broken anywhere, as in another test.
-    let table = wait_until("lslocks prints", || {
-        let columns = "COMMAND,PID,MODE,BLOCKER,PATH";
-        Some(printed(Command::new("lslocks").args(["-u", "-o", columns])))
-            .filter(|table| !table.is_empty())
-    });
     let taker = act.taker().to_string();
-    let held = table.lines().find(|line| line.starts_with("(unknown)") && line.contains(&taker));
-    let held = held.unwrap_or_else(|| panic!("no unknown holder in {table}"));
+    let held_by_taker = |table: &str| {
+        let of_taker = |line: &&str| line.starts_with("(unknown)") && line.contains(&taker);
+        table.lines().find(of_taker).map(str::to_owned)
+    };
+    // It prints nothing as long as a lease is being broken anywhere, as in another test, and can miss
+    // a line of the kernel's table that changes while it is read.
+    let table = wait_until("lslocks prints both", || {
+        let columns = "COMMAND,PID,MODE,BLOCKER,PATH";
+        let table = printed(Command::new("lslocks").args(["-u", "-o", columns]));
+        let has_both = held_by_taker(&table).is_some() && line_of(act.waiter, &table).is_some();
+        has_both.then_some(table)
+    });
+    let held = held_by_taker(&table).unwrap();
     assert!(!held.contains("orphan.lock"), "{held}");
     let waits = line_of(act.waiter, &table).unwrap();
     assert_eq!(waits[2..4], ["WRITE*", &taker], "{table}");
@@ -113,8 +118,11 @@ fn lsof_shows_holder_and_waiter_alike() {
     }
     let stopped = act.playground.pid_of("stopped stop stopped.lock");
     let lock = act.lock.with_file_name("stopped.lock");
-    let table = printed(Command::new("lsof").args(["-n", "-w"]).arg(lock));
-    assert_eq!(line_of(stopped, &table).unwrap()[3], "3uW", "{table}");
+    // It can miss a line of the kernel's table that changes while it is read.
+    wait_until("lsof shows a lock", || {
+        let table = printed(Command::new("lsof").args(["-n", "-w"]).arg(&lock));
+        (line_of(stopped, &table).unwrap()[3] == "3uW").then_some(())
+    });
 }
 
 #[test]

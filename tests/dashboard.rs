@@ -161,7 +161,7 @@ fn what_a_terminal_forgot_while_it_was_small_is_drawn_again() {
     terminal.shows("nightly.lock");
     // The dashboard sees only the size that it had before.
     for width in [10, 100] {
-        terminal.seen.0.lock().unwrap().parser.screen_mut().set_size(30, width);
+        terminal.seen().catch_up().parser.screen_mut().set_size(30, width);
     }
     kill_process(terminal.pid(), Signal::WINCH).unwrap();
     terminal.shows("nightly.lock");
@@ -294,7 +294,7 @@ fn without_colours_weight_and_reverse_remain() {
         let cell = seen.parser.screen().cell(row, column);
         cell.is_some_and(vt100::Cell::inverse)
     });
-    let seen = terminal.seen.0.lock().unwrap();
+    let seen = terminal.seen();
     let screen = seen.parser.screen();
     let cells = (0..30).flat_map(|row| (0..100).map(move |column| (row, column)));
     let mut cells = cells.filter_map(|(row, column)| screen.cell(row, column));

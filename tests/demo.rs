@@ -14,7 +14,7 @@ use std::process::{Child, Command, Stdio};
 
 use portable_pty::CommandBuilder;
 use rustix::process::Signal;
-use support::{Playground, Screen, send, somebody_is_in_charge};
+use support::{Playground, Screen, send, somebody_is_in_charge, wait_until};
 
 fn is_first_namespace() -> bool {
     fs::read_link("/proc/self/ns/pid").unwrap().as_os_str() == "pid:[4026531836]"
@@ -28,10 +28,15 @@ fn end(demo: &mut Child, signal: Signal) {
 #[test]
 fn every_act_is_shown_and_nothing_stays() {
     let playground = Playground::new();
-    let output = playground.demo().output().unwrap();
-    let shown = String::from_utf8(output.stdout).unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success(), "{said}");
+    let (shown, said) = wait_until("a look finds nobody handing over", || {
+        let output = playground.demo().output().unwrap();
+        let shown = String::from_utf8(output.stdout).unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{said}");
+        assert_eq!(playground.company(), BTreeMap::new());
+        assert_eq!(playground.folders(), Vec::<PathBuf>::new());
+        shown.contains("/contention.lock").then_some((shown, said))
+    });
     for (file, word) in [
         ("/orphan.lock", if somebody_is_in_charge() { "contended" } else { "orphaned" }),
         ("/stopped.lock", "stuck"),
@@ -46,9 +51,6 @@ fn every_act_is_shown_and_nothing_stays() {
         let tells = |line: &str| line.contains(file) && line.split(' ').any(|it| it == word);
         assert!(shown.lines().any(tells), "no {word} {file} in:\n{shown}\n{said}");
     }
-    assert!(shown.contains("/contention.lock"), "{shown}");
-    assert_eq!(playground.company(), BTreeMap::new());
-    assert_eq!(playground.folders(), Vec::<PathBuf>::new());
 }
 
 #[test]
@@ -78,8 +80,7 @@ fn on_a_terminal_it_is_under_the_dashboard() {
 fn nothing_stays_after_a_signal() {
     for signal in [Signal::TERM, Signal::KILL] {
         let playground = Playground::new();
-        let (mut demo, _unread) = playground.held_demo();
-        playground.wait_for_company(Playground::COMPANY);
+        let (mut demo, _unread) = playground.set_demo();
         end(&mut demo, signal);
         playground.wait_for_nothing();
     }
@@ -99,8 +100,7 @@ fn nothing_stays_when_killed_while_the_scene_is_set() {
 #[test]
 fn actors_die_with_the_janitor_and_the_demo_removes_the_folder() {
     let playground = Playground::new();
-    let (mut demo, mut unread) = playground.held_demo();
-    playground.wait_for_company(Playground::COMPANY);
+    let (mut demo, mut unread) = playground.set_demo();
     send(Signal::KILL, playground.pid_of(" demo-janitor "));
     playground.wait_for_silence();
     unread.read_to_end(&mut Vec::new()).unwrap();
@@ -111,8 +111,7 @@ fn actors_die_with_the_janitor_and_the_demo_removes_the_folder() {
 #[test]
 fn no_process_outlives_both_demo_and_janitor() {
     let playground = Playground::new();
-    let (mut demo, _unread) = playground.held_demo();
-    playground.wait_for_company(Playground::COMPANY);
+    let (mut demo, _unread) = playground.set_demo();
     let janitor = playground.pid_of(" demo-janitor ");
     // While it is stopped it cannot notice that the demo ends.
     send(Signal::STOP, janitor);
@@ -124,8 +123,7 @@ fn no_process_outlives_both_demo_and_janitor() {
 #[test]
 fn nobody_else_may_enter_the_folder() {
     let playground = Playground::new();
-    let (mut demo, _unread) = playground.held_demo();
-    playground.wait_for_company(Playground::COMPANY);
+    let (mut demo, _unread) = playground.set_demo();
     let mode = fs::metadata(playground.folder()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o700);
     end(&mut demo, Signal::TERM);

@@ -34,7 +34,7 @@ impl Tool {
     /// To be run in that folder; whoever hangs is ended.
     fn command(self, folder: &Path) -> Command {
         let mut command = Command::new("timeout");
-        command.args(["--kill-after=1", "30"]).current_dir(folder).stdin(Stdio::null());
+        command.args(["--kill-after=1", "300"]).current_dir(folder).stdin(Stdio::null());
         match self {
             Flock => command.arg("flock"),
             Locktop => command.args([env!("CARGO_BIN_EXE_locktop"), "run"]),
@@ -99,15 +99,16 @@ const CASES: &[Case] = &[
     case("-n", &["--nonb", "lock", "echo", "in"], Alone, 1),
     case("-n", &["-n", "folder", "echo", "in"], Not, 0),
     case("-w SECONDS", &["-w", "20", "lock", "echo", "in"], Not, 0),
-    case("-w SECONDS", &["-w", ".007", "lock", "echo", "in"], Alone, 1),
-    case("-w SECONDS", &["-w0.1", "lock", "echo", "in"], Alone, 1),
+    case("-w SECONDS", &["-w", ".507", "lock", "echo", "in"], Alone, 1),
+    // Half a second: flock(1) never ends if its time is up before it waits.
+    case("-w SECONDS", &["-w0.5", "lock", "echo", "in"], Alone, 1),
     case("-w SECONDS", &["-w", "0", "lock", "echo", "in"], Alone, 1),
-    case("-w SECONDS", &["--wait", "0.1", "lock", "echo", "in"], Alone, 1),
-    case("-w SECONDS", &["--timeout=0.1", "lock", "echo", "in"], Alone, 1),
+    case("-w SECONDS", &["--wait", "0.5", "lock", "echo", "in"], Alone, 1),
+    case("-w SECONDS", &["--timeout=.5", "lock", "echo", "in"], Alone, 1),
     case("-w SECONDS", &["-n", "-w", "20", "lock", "echo", "in"], Alone, 1),
     case("-E N", &["-n", "-E", "7", "lock", "echo", "in"], Alone, 7),
     case("-E N", &["-n", "-E", "0", "lock", "echo", "in"], Alone, 0),
-    case("-E N", &["-w.1", "--conflict-exit-code", "255", "lock", "echo", "in"], Alone, 255),
+    case("-E N", &["-w.5", "--conflict-exit-code", "255", "lock", "echo", "in"], Alone, 255),
     case("-E N", &["-E", "7", "lock", "sh", "-c", "exit 3"], Not, 3),
     case("-o", &["-o", "lock", "sh", "-c", "ls -l /proc/$$/fd | grep -c lock"], Not, 1),
     case("-o", &["--close", "lock", "sh", "-c", PROBE], Not, 0),

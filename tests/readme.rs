@@ -7,7 +7,7 @@ mod support;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use support::{Playground, somebody_is_in_charge};
+use support::{Playground, somebody_is_in_charge, wait_until};
 
 const README: &str = include_str!("../README.md");
 
@@ -50,9 +50,14 @@ fn essence(text: &str) -> String {
         }
         words.push(' ');
     }
-    ["#s–#s", "between #s and #s", "at most #s", "at least #s"]
+    ["#m#s", "#s–#s", "between #s and #s", "at most #s", "at least #s"]
         .iter()
         .fold(words, |words, span| words.replace(span, "#s"))
+}
+
+/// Whether one of the two who take turns has the lock, and the other one waits.
+fn rivals_contend(text: &str) -> bool {
+    text.lines().any(|line| line.starts_with("contended ") && line.contains("/contention.lock "))
 }
 
 /// Which lock has been waited for longest changes, and with it the order.
@@ -79,7 +84,12 @@ fn outputs_are_what_the_commands_print() {
         let (command, shown) = session.split_once('\n').unwrap();
         let start = command.find(FOLDER).unwrap();
         let as_shown = &command[start..start + FOLDER.len() + 6];
-        let printed = run(&command.replace(as_shown, folder.to_str().unwrap()))
+        let command_here = command.replace(as_shown, folder.to_str().unwrap());
+        let printed = wait_until("a look finds nobody handing over", || {
+            let printed = run(&command_here);
+            (rivals_contend(&printed) == rivals_contend(shown)).then_some(printed)
+        });
+        let printed = printed
             .replace(folder.to_str().unwrap(), as_shown)
             .replace(&format!(" {}", user.trim()), &format!(" {USER}"))
             .replace(&format!("({})", user.trim()), &format!("({USER})"));

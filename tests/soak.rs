@@ -20,6 +20,9 @@ const WORKERS: usize = 4;
 /// Another time than this takes a setting: `LOCKTOP_SOAK_SECONDS`.
 const TIME: Duration = Duration::from_secs(20);
 
+/// So much longer it may take where the machine is busy.
+const LONGER: Duration = Duration::from_mins(5);
+
 /// Of each time that a worker has a lock: the file, and when it began to ask, had it, and had let go.
 /// Each worker has files of its own, and some that
 /// all want; now and then it keeps one for a while.
@@ -81,7 +84,7 @@ fn many_locks_come_and_go() {
     let (mut told, mut seen) = (Vec::new(), Vec::new());
     let mut memory = Vec::new();
     // Looks are rare where the machine is busy.
-    while begun.elapsed() < time || seen.is_empty() && begun.elapsed() < 3 * time {
+    while begun.elapsed() < time || seen.is_empty() && begun.elapsed() < time + LONGER {
         inspector.look().expect("a look");
         told.extend(inspector.take_traced().events.iter().filter_map(Happened::of));
         seen.extend(reports.try_iter().flatten());
@@ -100,7 +103,7 @@ fn many_locks_come_and_go() {
     let turns = turns(&scene, &workers.iter().map(|worker| worker.pid).collect::<Vec<_>>());
     let count: usize = turns.values().map(Vec::len).sum();
     assert!(count > 1_000, "only {count}");
-    let deadline = Instant::now() + Duration::from_mins(1);
+    let deadline = Instant::now() + LONGER;
     while !is_all_told(&told, &turns) {
         assert!(Instant::now() < deadline, "{}", first_missing(&told, &turns));
         inspector.look().expect("a look");

@@ -61,14 +61,14 @@ impl<T> Stop<T> {
     }
 
     /// Sleeps for so long, or until it is time to stop, or until there was a [`Stop::nudge`] since
-    /// the last pause.
-    pub(crate) fn pause(&self, time: Duration) {
+    /// the last pause; whether there was one.
+    pub(crate) fn pause(&self, time: Duration) -> bool {
         let mut state = self.state();
         if !state.stopped && !state.nudged {
             let woken = self.told.wait_timeout(state, time);
             state = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
-        state.nudged = false;
+        std::mem::take(&mut state.nudged)
     }
 
     /// Ends a pause, or the next one at once.

@@ -11,6 +11,10 @@ use notify::{WatchPathConfig, Watcher as _};
 use super::handshake::Stop;
 use super::request::Pauses;
 
+/// The first pause after an event: that a file is closed is told just before its locks go, and whoever
+/// closes it may have to wait for a processor in between.
+const EARLY: Duration = Duration::from_millis(10);
+
 /// The lengths of successive pauses.
 #[derive(Debug)]
 pub(super) struct Rhythm {
@@ -42,6 +46,8 @@ fn random() -> f64 {
 #[derive(Debug)]
 pub(crate) struct Lingering {
     rhythm: Rhythm,
+    /// The next pause instead, for a while after an event.
+    early: Option<Duration>,
     kinds: EventKindMask,
     watch: Option<Watch>,
 }
@@ -63,11 +69,11 @@ pub(crate) type Mark = Option<crate::model::FileId>;
 impl Lingering {
     /// Events of other kinds end no pause.
     pub(crate) fn new(pauses: Pauses, kinds: EventKindMask) -> Self {
-        Self { rhythm: Rhythm::new(pauses), kinds, watch: None }
+        Self { rhythm: Rhythm::new(pauses), early: None, kinds, watch: None }
     }
 
     /// Pauses until something happens to `name`, which is `place` or in it, or for as long as it is
-    /// this pause's turn. Returns at once when this is the first time for what is at `place`: what
+    /// this pause's turn, which is short for a while after that. Returns at once when this is the first time for what is at `place`: what
     /// happened before it was watched has not been reported.
     pub(crate) fn linger(&mut self, place: &Path, name: &Path, mark: Mark, stop: &Arc<Stop>) {
         let watched = self
@@ -75,7 +81,10 @@ impl Lingering {
             .as_ref()
             .is_some_and(|watch| watch.place == place && watch.name == name && watch.mark == mark);
         if watched {
-            stop.pause(self.rhythm.next());
+            let turn = self.early.unwrap_or_else(|| self.rhythm.next());
+            let told = stop.pause(turn).then_some(EARLY);
+            let later = self.early.map(|early| early * 2);
+            self.early = told.or(later).filter(|early| *early < self.rhythm.next);
             return;
         }
         self.watch = Some(Watch {
@@ -124,6 +133,23 @@ mod tests {
         }
         let rest: Vec<_> = (0..8).map(|_| rhythm.next()).collect();
         assert!(rest.windows(2).any(|two| two[0] != two[1]), "{rest:?}");
+    }
+
+    #[test]
+    fn after_an_event_pauses_are_short_for_a_while() {
+        let folder = tempfile::tempdir().unwrap();
+        let never = Duration::from_hours(1);
+        let pauses = Pauses { first: never, growth: 1.0, longest: never };
+        let mut lingering = Lingering::new(pauses, EventKindMask::empty());
+        let stop = Arc::default();
+        let mut linger = || {
+            lingering.linger(folder.path(), folder.path(), None, &stop);
+            lingering.early
+        };
+        assert_eq!(linger(), None);
+        stop.nudge();
+        assert_eq!(linger(), Some(EARLY));
+        assert_eq!([linger(), linger()], [2, 4].map(|times| Some(EARLY * times)));
     }
 
     #[test]

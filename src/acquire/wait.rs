@@ -290,7 +290,10 @@ impl<A: Aim> Line<A> {
             // Who does not hear it any more does not want the lock either: it is dropped.
             let _ = self.tell.send(News::Queueing(locking::thread_number()));
             let result = self.stand();
-            let _ = self.tell.send(News::Ended(result));
+            let Self { pending, tell, .. } = self;
+            // Whoever hears of the end finds nothing of the request left open.
+            drop(pending);
+            let _ = tell.send(News::Ended(result));
         };
         let started = thread::Builder::new().name("lock wait".into()).spawn(wait);
         started.map(drop).map_err(|error| {

@@ -69,6 +69,10 @@ fn absolute(path: &Path) -> Result<PathBuf, Error> {
     std::path::absolute(path).map_err(|error| Error::io("look up", path, error))
 }
 
+/// So many looks in a row do not all leave out a lock that is there, as one at a table that is read
+/// in pieces can.
+const MOST_LOOKS: usize = 3;
+
 /// A lock that somebody holds now is found by looking: an id alone does not tell where its file is.
 fn by_id(id: &LockId, want: Want) -> Result<Box<dyn Pending>, Error> {
     let name = harmless(id.as_str());
@@ -79,7 +83,14 @@ fn by_id(id: &LockId, want: Want) -> Result<Box<dyn Pending>, Error> {
     if want.range.is_some() {
         return Err(Error::usage(format!("{name} names its bytes already: leave the range away")));
     }
-    let snapshot = Inspector::new()?.snapshot()?;
+    let mut inspector = Inspector::new()?;
+    let mut snapshot = inspector.snapshot()?;
+    for _ in 1..MOST_LOOKS {
+        if snapshot.at_once || snapshot.lock(id).is_some() {
+            break;
+        }
+        snapshot = inspector.snapshot()?;
+    }
     let Some(lock) = snapshot.lock(id) else {
         return Err(Error::gone(format!(
             "nobody holds {name} now, or it cannot be seen from here: name the lock by its path"

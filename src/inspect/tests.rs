@@ -46,6 +46,23 @@ fn where_nobody_has_run_a_glance_tells_the_same_but_for_the_time() {
     assert_eq!(keepers(&anew), [(10, vec![3])]);
 }
 
+#[test]
+fn a_line_that_comes_twice_while_the_table_is_read_in_pieces_is_one_lock() {
+    let mut machine = held();
+    machine.locks(10, "a");
+    let others = 3..2000;
+    machine.locks.extend(
+        others.map(|number| format!("{number}: POSIX  ADVISORY  WRITE 10 00:01:{number} 0 EOF\n")),
+    );
+    machine.write("locks", &machine.locks);
+    let seen = machine.look();
+    let is_it = |lock: &&Lock| lock.file.is_some() && lock.mechanism == Mechanism::Flock;
+    let [lock] = seen.locks.iter().filter(is_it).collect::<Vec<_>>()[..] else {
+        panic!("{seen:#?}")
+    };
+    assert_eq!((lock.holders.len(), lock.verdict), (1, Verdict::Held), "{:?}", lock.why);
+}
+
 /// A machine as [`held`], on which somebody else takes and gives back a lock all the time.
 struct Bustle(Machine);
 

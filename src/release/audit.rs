@@ -23,8 +23,8 @@ const LARGEST: u64 = 4 << 20;
 /// So much of a log's end tells what was done of late.
 const RECENT: u64 = 256 << 10;
 
-/// Another act may be writing its line.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Others may be writing their lines, each down to a slow disk.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The log of all that was force-released, or was to be.
 ///

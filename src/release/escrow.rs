@@ -3,6 +3,7 @@
 
 use std::fs::File;
 
+use super::outcome::{self, UNTIL_NEXT};
 use super::plan::Plan;
 use crate::error::Error;
 use crate::model::{Lock, LockId};
@@ -38,7 +39,8 @@ impl Escrow {
     /// When it cannot be seen who has it; it is handed over all the same.
     pub fn hand_over(self) -> Result<Option<Lock>, Error> {
         drop(self.files);
-        let snapshot = super::outcome::settled(&self.lock, self.has_queue)?;
+        let looks = if self.has_queue { UNTIL_NEXT } else { 1 };
+        let snapshot = outcome::settled(&self.lock, looks)?;
         Ok(snapshot.lock(&self.lock).cloned())
     }
 }

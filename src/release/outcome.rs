@@ -33,8 +33,10 @@ pub struct Outcome {
     pub unlogged: Option<Error>,
 }
 
-/// How often, and how soon again, it is looked for who has the lock next: he has to be woken first.
-const TRIES: u32 = 20;
+/// How often it is looked for who has the lock next: he has to be woken first.
+pub(super) const UNTIL_NEXT: u32 = 20;
+
+/// Each pause between two such looks is longer by so much than the one before.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// A look that remembers nothing of earlier ones: an inspector takes it that those who have not run
@@ -43,14 +45,14 @@ pub(super) fn look_anew() -> Result<Snapshot, Error> {
     Inspector::new()?.snapshot()
 }
 
-/// A look, once the next one in the queue has had time to take the lock.
-pub(super) fn settled(lock: &LockId, has_queue: bool) -> Result<Snapshot, Error> {
-    for _ in 0..TRIES {
+/// A look that sees the lock, or the last of so many.
+pub(super) fn settled(lock: &LockId, looks: u32) -> Result<Snapshot, Error> {
+    for done in 1..looks {
         let snapshot = look_anew()?;
-        if !has_queue || snapshot.lock(lock).is_some() {
+        if snapshot.lock(lock).is_some() {
             return Ok(snapshot);
         }
-        thread::sleep(PAUSE);
+        thread::sleep(PAUSE * done);
     }
     look_anew()
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::audit::AuditLog;
 use super::escrow::Escrow;
-use super::outcome::{self, Outcome};
+use super::outcome::{self, Outcome, UNTIL_NEXT};
 use super::plan::{Grounds, Plan, Victim};
 use crate::diagnose::phrase;
 use crate::error::Error;
@@ -441,8 +441,13 @@ impl<'a> Act<'a> {
         if self.plan.grounds.mechanism == Mechanism::Exists {
             return self.plan.inspector()?.snapshot();
         }
-        let is_to_pass = self.has_queue && !is_kept && alive.is_empty();
-        outcome::settled(&self.plan.lock, is_to_pass)
+        let looks = match () {
+            // Somebody has it, whom one look can miss.
+            () if is_kept || !alive.is_empty() => LOOKS,
+            () if self.has_queue => UNTIL_NEXT,
+            () => 1,
+        };
+        outcome::settled(&self.plan.lock, looks)
     }
 
     fn look_until_they_go_on(&self) -> Result<Snapshot, Error> {

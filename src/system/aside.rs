@@ -38,9 +38,15 @@ impl<T: Send + 'static> Questions<T> {
             unanswered.remove(about);
             return Ok(Some(answer));
         }
+        let (begun, begins) = channel();
         let (done, answer) = channel();
-        // Nobody may be left to listen.
-        aside(move || drop(done.send(question())))?;
+        aside(move || {
+            // Nobody may be left to listen.
+            let _ = begun.send(());
+            drop(done.send(question()));
+        })?;
+        // On a busy machine that takes its time, which says nothing of the file system.
+        let _ = begins.recv();
         let in_time = answer.recv_timeout(patience).ok();
         if in_time.is_none() {
             unanswered.insert(about.to_path_buf(), answer);

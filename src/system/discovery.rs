@@ -251,8 +251,8 @@ mod tests {
 
     use super::*;
 
-    /// Longer than anything takes, less than anybody's patience.
-    const SOON: Duration = Duration::from_secs(20);
+    /// Longer than anything takes.
+    const SOON: Duration = Duration::from_mins(5);
 
     fn discover(patterns: Vec<Arc<str>>, folders: Vec<PathBuf>, wanted: &Wanted) -> Discovery {
         let quest = Quest { patterns, folders, wanted: Arc::clone(wanted), bell: None };

@@ -99,7 +99,8 @@ mod platform {
             let pid = RawPid::from_raw(pid).ok_or(io::ErrorKind::InvalidInput)?;
             match pidfd_open(pid, PidfdFlags::empty()) {
                 Ok(process) => Ok(Some(Self(process))),
-                Err(Errno::SRCH) => Ok(None),
+                // Before Linux 6.15 the latter where its number is still that of a process group.
+                Err(Errno::SRCH | Errno::INVAL) => Ok(None),
                 Err(error) => Err(error.into()),
             }
         }

@@ -44,15 +44,26 @@ impl System {
     pub(crate) fn awaited_child(&self, pid: Pid) -> Option<Pid> {
         let actors = self.actors(pid)?;
         let [(tid, command)] = actors.as_slice() else { return None };
-        match function(&self.wchan(pid, *tid)?) {
-            FOR_CHILDREN => {}
-            // That its command has ended, or that it is to pass on.
-            FOR_SIGNALS if command == OURS => {}
-            _ => return None,
+        let waits = || {
+            self.wchan(pid, *tid).is_some_and(|wchan| match function(&wchan) {
+                FOR_CHILDREN => true,
+                // That its command has ended, or that it is to pass on.
+                FOR_SIGNALS => command == OURS,
+                _ => false,
+            })
+        };
+        let pulse = || self.pulse(pid, std::iter::once(*tid));
+        let before = pulse();
+        if !waits() {
+            return None;
         }
         let mut children = self.children_of_all(pid)?;
         // Which of several it waits for, cannot be told.
         children.retain(|&child| self.may_live(child));
+        // One that ended while we looked is not among them: whoever waited for it has woken up.
+        if !waits() || pulse() != before {
+            return None;
+        }
         <[Pid; 1]>::try_from(children).ok().map(|[child]| child)
     }
 

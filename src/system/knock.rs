@@ -200,7 +200,7 @@ mod tests {
 
     use super::*;
 
-    const PATIENCE: Duration = Duration::from_secs(20);
+    const PATIENCE: Duration = Duration::from_mins(5);
 
     fn answer(mut stream: impl Read + Write, with: &[u8]) {
         let mut request = [0; REQUEST.len()];

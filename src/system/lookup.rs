@@ -9,12 +9,13 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{FileStat, platform};
 
-/// A mount that is silent for so long is taken to hang.
-const PATIENCE: Duration = Duration::from_millis(200);
+/// A mount that is silent for so long is taken to hang: longer than its thread has to wait for a
+/// processor on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Answers come in parcels, since a channel for each would cost more than a look-up.
 const PARCEL: usize = 256;
@@ -71,12 +72,16 @@ impl Lookups {
                 waiting.push((mount, indices));
             }
         }
+        let asked = Instant::now();
         for (mount, indices) in waiting {
             let Some(worker) = workers.get_mut(&mount) else { continue };
             let mut indices = indices.into_iter();
+            // All have been silent while one was waited for.
+            let mut heard = asked;
             while worker.owed > 0 {
-                match worker.answers.recv_timeout(PATIENCE) {
+                match worker.answers.recv_timeout(PATIENCE.saturating_sub(heard.elapsed())) {
                     Ok(parcel) => {
+                        heard = Instant::now();
                         worker.owed = worker.owed.saturating_sub(parcel.len());
                         // The parcel first: a zip that ends takes one too many from its left side.
                         for (answer, index) in parcel.into_iter().zip(indices.by_ref()) {

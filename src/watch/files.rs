@@ -295,8 +295,8 @@ mod tests {
 
     use super::*;
 
-    /// Longer than anything takes, less than anybody's patience.
-    const SOON: Duration = Duration::from_secs(20);
+    /// Longer than anything takes.
+    const SOON: Duration = Duration::from_mins(5);
 
     /// A folder with a lock file in it, and the events of what is kept.
     struct Desk {

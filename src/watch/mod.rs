@@ -54,6 +54,9 @@ use witness::Machine;
 /// How long a look that hangs may delay [`Watcher`]'s drop.
 const PATIENCE: Duration = Duration::from_millis(300);
 
+/// The same where a trace would be left behind, which whoever comes next has to remove.
+const TRACE_PATIENCE: Duration = Duration::from_secs(2);
+
 /// So many places are noted between two looks; what is beyond that the next search finds.
 const SPOTTED: usize = 1_000;
 
@@ -243,7 +246,9 @@ impl Watcher {
 impl Drop for Watcher {
     fn drop(&mut self) {
         self.wakes.change(|wishes| wishes.stop = true);
-        if self.ended.recv_timeout(PATIENCE).is_ok() {
+        let is_traced = self.wakes.lock().silencer.is_some();
+        let patience = if is_traced { TRACE_PATIENCE } else { PATIENCE };
+        if self.ended.recv_timeout(patience).is_ok() {
             return;
         }
         // Patience is over, or the thread is gone. What it leaves behind must cost nobody anything.

@@ -76,8 +76,8 @@ mod tests {
 
     use super::*;
 
-    /// Longer than anything takes, less than anybody's patience.
-    const SOON: Duration = Duration::from_secs(20);
+    /// Longer than anything takes.
+    const SOON: Duration = Duration::from_mins(5);
 
     #[derive(Debug)]
     struct Locks;

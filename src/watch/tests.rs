@@ -11,7 +11,7 @@ use crate::model::{
 };
 
 /// Long enough for a busy machine.
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_mins(5);
 
 fn snapshot(locks: Vec<LockFacts>) -> Snapshot {
     crate::diagnose::diagnose(Facts {

@@ -78,8 +78,12 @@ fn who_insists_waits() {
     let Some(scene) = Scene::with(&[]) else { return };
     Script::begin(&scene, "exec 9>l; flock 9; locktop run --insist l -- true 9>&-");
     wait_for_queue(&scene.path("l"), 1);
-    let report = scene.look();
-    assert_eq!(report.at(&scene.path("l"))["waiters"].as_array().unwrap().len(), 1);
+    // The kernel's table can leave out one that is there.
+    wait_until("it is seen to wait", || {
+        let report = scene.look();
+        let [lock] = report.all_at(&scene.path("l"))[..] else { return None };
+        (lock["waiters"].as_array()?.len() == 1).then_some(())
+    });
 }
 
 #[test]
@@ -92,11 +96,12 @@ fn the_later_of_two_who_cross() {
     let second = "locktop run b -- sh -c 'touch go; until test -e waits; do sleep 0.01; done; \
                   locktop run a -- true; exit $?'";
     let second = Script::begin(&scene, second);
-    wait_until("the first has waited for longer than a look takes", || {
+    // Of two who began within the same second, both give way.
+    wait_until("the first has waited for longer", || {
         let report = scene.look();
         let [lock] = report.all_at(&scene.path("b"))[..] else { return None };
         let waiter = lock["waiters"].as_array()?.first()?;
-        (waiter["waited"]["min_s"].as_f64()? > 0.5).then_some(())
+        (waiter["waited"]["min_s"].as_f64()? > 1.5).then_some(())
     });
     fs::write(scene.path("waits"), "").unwrap();
     let (status, said) = second.ends();

@@ -12,7 +12,7 @@ use locktop::{Error, Guard, Inspector, Target};
 use crate::support::{Actor, Scene, records, wait_until};
 
 /// Longer than anything takes, less than anybody's patience.
-const SOON: Duration = Duration::from_mins(2);
+const SOON: Duration = Duration::from_mins(5);
 
 fn path_of(scene: &Scene) -> Target {
     Target::Path(scene.path("lock"))

@@ -114,12 +114,21 @@ impl Player {
         entries.map(|entry| entry.unwrap().path()).collect()
     }
 
-    /// Stops it, wherever it is.
-    pub(crate) fn stops(&self) {
-        self.gets(Signal::STOP);
-        wait_until("a player has stopped", || {
-            state(self.pid()).filter(|state| "TZ".contains(*state))
-        });
+    /// Stops them with all their threads, wherever they are.
+    pub(crate) fn stop(players: &[Self]) {
+        for player in players {
+            player.gets(Signal::STOP);
+        }
+        for player in players {
+            wait_until("a player has stopped", || player.has_stopped().then_some(()));
+        }
+    }
+
+    fn has_stopped(&self) -> bool {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.pid())).into_iter().flatten();
+        let mut states =
+            tasks.flatten().filter_map(|task| state(task.file_name().to_str()?.parse().ok()?));
+        states.all(|state| "TZ".contains(state))
     }
 
     /// Has it go on.

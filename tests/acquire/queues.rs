@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use locktop::acquire::Cancel;
 
-use crate::asking::{Wait, is_held, lock, wait_for_queue, waiting};
+use crate::asking::{Wait, is_held, lock, wait_for_queue};
 use crate::chance::Chance;
 use crate::support::{Scene, blocked_threads, wait_until};
 
@@ -99,7 +99,7 @@ fn who_cancels_leaves_the_queue_however_deep_it_stands() {
         for wait in waits {
             assert!(wait.ends().unwrap_err().is_cancelled());
         }
-        assert_eq!(waiting(&path), 0);
+        wait_for_queue(&path, 0);
         first.release().unwrap();
         assert!(!is_held(&path));
     }
@@ -243,7 +243,8 @@ fn a_wait_that_is_asked_for_by_number_is_seen_as_ours() {
     });
     assert_eq!((told.position, told.ahead()), (Some(1), Some(0)));
     let holders = told.lock.expect("the lock was seen").holders;
-    assert_eq!(holders[0].process.pid, Some(us));
+    // A program that another test starts has it for a moment too.
+    assert!(holders.iter().any(|holder| holder.process.pid == Some(us)), "{holders:?}");
     first.release().unwrap();
     wait.ends().unwrap();
 }

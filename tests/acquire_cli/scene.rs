@@ -72,7 +72,8 @@ impl Scene {
     /// Whether nobody has the lock, by somebody else's word.
     pub(crate) fn is_free(&self, name: &str) -> bool {
         let file = std::fs::File::open(self.path(name)).unwrap();
-        file.try_lock().is_ok()
+        // A program that another test starts meanwhile would keep what is only closed.
+        file.try_lock().is_ok_and(|()| file.unlock().is_ok())
     }
 
     pub(crate) fn folder(&self) -> &Path {

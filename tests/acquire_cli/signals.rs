@@ -92,7 +92,8 @@ fn the_command_is_stopped_and_continued_with_us() {
     let is = |letter| move || (state(command) == Some(letter)).then_some(());
     run.gets(Signal::TSTP);
     wait_until("the command is stopped", is('T'));
-    // Whether we are too depends on whether somebody could continue us.
+    // Who stops only then would miss that it is to go on.
+    wait_until("so are we", || (state(run.pid()) == Some('T')).then_some(()));
     run.gets(Signal::CONT);
     wait_until("the command goes on", is('S'));
     run.gets(Signal::TERM);

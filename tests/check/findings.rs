@@ -165,7 +165,7 @@ fn the_document_says_what_was_looked_for_and_found() {
     let [holder, waiter] = [(); 2].map(|()| scene.actor());
     holder.does("flock('l', EX); flock('free', EX)");
     waiter.waits("flock('l', EX)");
-    let args = ["--max-waiters", "0", "--max-age", "1d", "."];
+    let args = ["--max-waiters", "0", "--max-age", "1d", "l", "free"];
     let found = document(&scene, &args);
     assert_eq!((&found["schema"], found["locks"].as_u64()), (&1.into(), Some(2)));
     assert_eq!(found["waiting"], 1);

@@ -58,7 +58,7 @@ fn has_rung(seen: &Seen) -> bool {
 }
 
 fn has_not_rung(terminal: &Terminal) -> bool {
-    !has_rung(&terminal.seen.0.lock().unwrap())
+    !has_rung(terminal.seen().catch_up())
 }
 
 /// Whether somebody who does not wait gets the lock.

@@ -1,9 +1,11 @@
 //! The program in a real terminal, and a lock to look at.
 
+use std::collections::VecDeque;
 use std::io::{Read, Write};
+use std::mem::take;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use portable_pty::{CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
@@ -11,7 +13,7 @@ use rustix::process::Pid;
 use tempfile::TempDir;
 
 /// Long enough even where the lock table is so large or busy that looks are rare.
-pub(crate) const SOON: Duration = Duration::from_mins(2);
+pub(crate) const SOON: Duration = Duration::from_mins(10);
 
 /// A lock file held by flock(1), until dropped.
 pub(crate) struct Held {
@@ -51,11 +53,29 @@ impl Drop for Held {
     }
 }
 
-/// What the program wrote, and what a terminal makes of it.
+/// What has been seen of what the program wrote, and what a terminal makes of it.
 pub(crate) struct Seen {
     pub(crate) parser: vt100::Parser,
     pub(crate) bytes: Vec<u8>,
+    /// What it wrote after that, picture by picture: whoever looks late misses none.
+    unseen: VecDeque<Vec<u8>>,
     ended: bool,
+}
+
+impl Seen {
+    /// Goes on to the next picture; `false`: there is none yet.
+    fn go_on(&mut self) -> bool {
+        let Some(next) = self.unseen.pop_front() else { return false };
+        self.parser.process(&next);
+        self.bytes.extend(next);
+        true
+    }
+
+    /// Up to what has been written by now.
+    pub(crate) fn catch_up(&mut self) -> &mut Self {
+        while self.go_on() {}
+        self
+    }
 }
 
 /// The program in a terminal.
@@ -63,7 +83,7 @@ pub(crate) struct Terminal {
     master: Box<dyn MasterPty + Send>,
     keyboard: Box<dyn Write + Send>,
     child: Box<dyn portable_pty::Child + Send + Sync>,
-    pub(crate) seen: Arc<(Mutex<Seen>, Condvar)>,
+    seen: Arc<(Mutex<Seen>, Condvar)>,
     /// The terminal's settings before the program was started.
     before: String,
 }
@@ -89,7 +109,7 @@ impl Terminal {
         command.env("TERM", "xterm-256color");
         let child = pty.slave.spawn_command(command).unwrap();
         let parser = vt100::Parser::new(30, 100, 0);
-        let seen = Seen { parser, bytes: Vec::new(), ended: false };
+        let seen = Seen { parser, bytes: Vec::new(), unseen: VecDeque::new(), ended: false };
         let seen = Arc::new((Mutex::new(seen), Condvar::new()));
         read(pty.master.try_clone_reader().unwrap(), Arc::clone(&seen));
         let keyboard = pty.master.take_writer().unwrap();
@@ -106,11 +126,15 @@ impl Terminal {
     }
 
     pub(crate) fn resize(&mut self, width: u16, height: u16) {
-        self.seen.0.lock().unwrap().parser.screen_mut().set_size(height, width);
+        self.seen().catch_up().parser.screen_mut().set_size(height, width);
         self.master.resize(size(width, height)).unwrap();
     }
 
-    /// Waits until the screen is so, and returns its text.
+    pub(crate) fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.0.lock().unwrap()
+    }
+
+    /// Looks at each picture until the screen is so, and returns its text.
     pub(crate) fn wait(&self, what: &str, is_so: impl Fn(&Seen) -> bool) -> String {
         let (seen, changed) = &*self.seen;
         let mut seen = seen.lock().unwrap();
@@ -119,6 +143,9 @@ impl Terminal {
             let text = seen.parser.screen().contents();
             if is_so(&seen) {
                 return text;
+            }
+            if seen.go_on() {
+                continue;
             }
             let left = SOON.saturating_sub(begun.elapsed());
             assert!(!left.is_zero() && !seen.ended, "{what} was not to be seen:\n{text}");
@@ -162,19 +189,43 @@ impl Drop for Terminal {
 
 fn read(mut from: Box<dyn Read + Send>, into: Arc<(Mutex<Seen>, Condvar)>) {
     std::thread::spawn(move || {
+        let mut written = Vec::new();
         let mut buffer = [0; 4096];
         loop {
             let count = from.read(&mut buffer).unwrap_or_default();
-            let mut seen = into.0.lock().unwrap();
-            seen.parser.process(&buffer[..count]);
-            seen.bytes.extend_from_slice(&buffer[..count]);
+            written.extend_from_slice(&buffer[..count]);
+            // Nobody looks after a test that failed.
+            let Ok(mut seen) = into.0.lock() else { return };
+            while let Some(end) = end_of_picture(&written) {
+                seen.unseen.push_back(written.drain(..end).collect());
+            }
             seen.ended = count == 0;
+            if seen.ended {
+                seen.unseen.push_back(take(&mut written));
+            }
             into.1.notify_all();
             if count == 0 {
                 return;
             }
         }
     });
+}
+
+/// Where the first picture ends, or what is written besides pictures; `None`: not yet.
+fn end_of_picture(written: &[u8]) -> Option<usize> {
+    /// What is written between these two is a picture.
+    const BEGIN: &[u8] = b"\x1b[?2026h";
+    const END: &[u8] = b"\x1b[?2026l";
+    if written.starts_with(BEGIN) {
+        let end = written.windows(END.len()).position(|bytes| bytes == END)?;
+        return Some(end + END.len());
+    }
+    // What begins as pictures do may become one.
+    let begin = (0..written.len()).find(|&at| {
+        let rest = &written[at..];
+        rest.starts_with(BEGIN) || BEGIN.starts_with(rest)
+    });
+    Some(begin.unwrap_or(written.len())).filter(|&end| end > 0)
 }
 
 pub(crate) fn size(cols: u16, rows: u16) -> PtySize {

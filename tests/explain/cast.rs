@@ -1,6 +1,6 @@
 //! A scene whose people have names, and what is said of them.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::env;
 use std::fs;
 use std::io::{self, Write as _};
@@ -22,8 +22,6 @@ use crate::support::{Actor, Need, Scene, Viewer, wait_until};
 pub(crate) struct Cast {
     pub(crate) scene: Scene,
     words: RefCell<Words>,
-    /// When somebody did something last.
-    acted: Cell<Instant>,
 }
 
 impl Cast {
@@ -39,7 +37,7 @@ impl Cast {
             return None;
         }
         scene.leaves_services();
-        let cast = Self { scene, words: RefCell::default(), acted: Cell::new(Instant::now()) };
+        let cast = Self { scene, words: RefCell::default() };
         let stage = cast.scene.stage();
         // One CPU for all: the kernel's table then has the newest lock first.
         stage.does("os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})");
@@ -76,7 +74,6 @@ impl Cast {
         let actor = self.actor(name);
         actor.does(source);
         sleeps(&actor);
-        self.acted.set(Instant::now());
         actor
     }
 
@@ -85,7 +82,6 @@ impl Cast {
     pub(crate) fn waiter(&self, name: &str, source: &str) -> Actor {
         let actor = self.actor(name);
         actor.waits(source);
-        self.acted.set(Instant::now());
         actor
     }
 
@@ -99,7 +95,6 @@ impl Cast {
         let told = line.char_indices().nth(200).map(|(end, _)| format!("{}…", &line[..end]));
         self.words.borrow_mut().text(told.unwrap_or(line), "PLAY");
         self.is(actor.pid, &name.to_uppercase());
-        self.acted.set(Instant::now());
     }
 
     /// The process is told by this word instead of its number.
@@ -143,8 +138,11 @@ impl Cast {
     /// What is said of a target.
     #[track_caller]
     pub(crate) fn told_of(&self, target: &str) -> String {
-        self.rests();
-        let text = self.scene.explain(target);
+        rests();
+        let text = wait_until("all can be seen in the time that a look has", || {
+            let text = self.scene.explain(target);
+            (!text.contains("What could not be seen:")).then_some(text)
+        });
         self.commands_are_understood(&text);
         self.redact(&text)
     }
@@ -152,7 +150,7 @@ impl Cast {
     /// What is said to somebody who has no rights over the processes.
     #[track_caller]
     pub(crate) fn told_to_nobody(&self, name: &str) -> String {
-        self.rests();
+        rests();
         let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
         let through = [&nobody[..], &["env", "HOME=/nonexistent"]].concat();
         let output = self.scene.locktop_through(&through, &["explain", &self.path(name)]);
@@ -179,14 +177,6 @@ impl Cast {
             let status = output.status.code().unwrap_or(-1);
             assert!(statuses.contains(&status), "{harmless}: {output:?}\n{text}");
         }
-    }
-
-    /// Waits until nobody has done anything for long enough that it is told of all who do nothing.
-    #[track_caller]
-    fn rests(&self) {
-        wait_until("all have rested", || {
-            (self.acted.get().elapsed() > Duration::from_millis(1500)).then_some(())
-        });
     }
 
     fn redact(&self, text: &str) -> String {
@@ -249,7 +239,7 @@ impl Cast {
         let path = env::var("PATH").unwrap();
         let namespace = format!("--mount=/proc/{}/ns/mnt", self.scene.stage().pid);
         Command::new("timeout")
-            .args(["30", "nsenter", &namespace, "sh", "-c", command])
+            .args(["300", "nsenter", &namespace, "sh", "-c", command])
             .env("PATH", format!("{folder}:{path}"))
             .stdin(Stdio::null())
             .output()
@@ -308,6 +298,19 @@ pub(crate) fn sleeps(actor: &Actor) {
     wait_until("an actor sleeps", || {
         place(actor.pid).is_some_and(|place| place.contains("nanosleep")).then_some(())
     });
+}
+
+/// Lets those who sleep by now do so for long enough that it is told of all that they do nothing.
+#[track_caller]
+fn rests() {
+    let begun = Instant::now();
+    wait_until("all have rested", || (begun.elapsed() > Duration::from_millis(1500)).then_some(()));
+}
+
+/// Waits until a process waits for the end of a child.
+#[track_caller]
+pub(crate) fn waits_for_a_child(pid: i32) {
+    wait_until("it waits for a child", || place(pid)?.contains("do_wait").then_some(()));
 }
 
 /// The function of the kernel in which a process sleeps.

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::cast::Cast;
+use crate::cast::{Cast, waits_for_a_child};
 use crate::support::{Need, wait_until};
 
 #[test]
@@ -72,6 +72,7 @@ fn a_writer_of_sqlite() {
         fs::read_to_string(cast.scene.path("begun")).ok()?.trim().parse().ok()
     });
     cast.is(child, "CHILD");
+    waits_for_a_child(shell.pid);
     insta::assert_snapshot!(cast.told("db"), @"
     DIR/db bytes 1073741825-1073741825 (SQLite writer): held (posix lock, exclusive)
     Held by sqlite3 (pid SQLITE3) through descriptor 3, for TIME. sqlite3 waits for the end of its child sh (pid CHILD), last ran TIME ago. sqlite3: run by root, in the folder DIR, a child of theatre (pid THEATRE), as: sqlite3 db.

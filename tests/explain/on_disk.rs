@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use crate::cast::{Cast, git, sleeps};
+use crate::cast::{Cast, git, sleeps, waits_for_a_child};
 use crate::support::{Need, wait_until};
 
 /// Nothing of the user's.
@@ -29,7 +29,11 @@ fn git_left_its_index_locked() {
     fs::write(cast.scene.path("r/.git/index.lock"), "").unwrap();
     // Any git on the machine that was there when it was made has to end first.
     cast.becomes("r/.git/index.lock", "stale");
-    insta::assert_snapshot!(cast.told("r/.git/index.lock"), @"
+    // And any that was started about then.
+    let told = wait_until("it is told as left behind", || {
+        Some(cast.told("r/.git/index.lock")).filter(|told| told.contains(": stale ("))
+    });
+    insta::assert_snapshot!(told, @"
     DIR/r/.git/index.lock (git index): stale (lockfile, a file)
     Nobody has it open, and no git is alive that was there when it was made. The file has been there for TIME.
     What can be done, least harm first:
@@ -61,6 +65,7 @@ fn git_is_at_work() {
         fs::read_to_string(cast.scene.path("editing")).ok()?.trim().parse().ok()
     });
     cast.is(editor, "EDITOR");
+    waits_for_a_child(git);
     insta::assert_snapshot!(cast.told("r/.git/index.lock"), @"
     DIR/r/.git/index.lock (git index): held (lockfile, a file)
     Probably held by git (pid GIT), for TIME. It does not say whose it is, but git (pid GIT), which makes such locks, was at work there before it was made. git waits for the end of its child editor (pid EDITOR), last ran TIME ago. git: run by root, in the folder DIR/r, a child of theatre (pid THEATRE), as: git commit -q -a.

@@ -3,7 +3,7 @@
 use portable_pty::CommandBuilder;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::cast::{Cast, place, sleeps};
+use crate::cast::{Cast, place, sleeps, waits_for_a_child};
 use crate::support::{Screen, records, state, wait_until};
 
 #[test]
@@ -54,7 +54,7 @@ fn a_holder_waits_for_a_child_that_is_stopped() {
     sleeps(&child);
     parent.does("flock('l', EX)");
     parent.begins(format!("os.waitpid({}, 0)", child.pid));
-    wait_until("it waits", || place(parent.pid)?.contains("wait").then_some(()));
+    waits_for_a_child(parent.pid);
     let _waiter = cast.waiter("report", "flock('l', EX)");
     child.stops();
     insta::assert_snapshot!(cast.told("l"), @"
@@ -119,9 +119,12 @@ fn a_holder_is_at_work() {
     worker.does("flock('l', EX)");
     worker.begins("while True: pass");
     let _waiter = cast.waiter("report", "flock('l', EX)");
-    let told = cast.told("l");
     let share = " % of a CPU";
-    let (before, after) = told.split_once(share).expect("what it has used is told");
+    // While we watched, others may have had the CPU.
+    let told = wait_until("it is seen at work", || {
+        Some(cast.told("l")).filter(|told| told.contains(share))
+    });
+    let (before, after) = told.split_once(share).unwrap();
     let before = before.trim_end_matches(|c: char| c.is_ascii_digit());
     insta::assert_snapshot!(format!("{before}MUCH{share}{after}"), @"
     DIR/l: contended (flock lock, exclusive)

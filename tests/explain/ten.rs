@@ -1,15 +1,11 @@
 //! A machine on which ten things hang, and two more, each for another reason.
 
 use std::fs;
-use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::cast::{Cast, Debugger, git, sleeps};
+use crate::cast::{Cast, Debugger, git, place, sleeps, waits_for_a_child};
 use crate::support::{Actor, Need, Record, Report, Viewer, records, state, wait_until};
-
-/// So long in uninterruptible sleep is a finding.
-const LONG: Duration = Duration::from_millis(10_300);
 
 /// The files, what is found of each, and words of the reason.
 const REASONS: [(&str, &str, &[&str]); 13] = [
@@ -46,7 +42,7 @@ impl Ten {
         // Children of whoever gives his rights away have none either.
         ten.cast.scene.stage().does("os.chmod('.stage', 0o777)");
         // What takes longest first.
-        let disk = ten.is_in_uninterruptible_sleep();
+        ten.is_in_uninterruptible_sleep();
         ten.wait_for_each_other();
         ten.waits_for_itself();
         ten.is_replaced();
@@ -57,7 +53,7 @@ impl Ten {
         ten.waits_for_a_pipe();
         ten.waits_for_a_child();
         ten.is_traced();
-        wait_until("it has slept for long", || (disk.elapsed() > LONG).then_some(()));
+        ten.are_judged();
         Some(ten)
     }
 
@@ -161,6 +157,7 @@ impl Ten {
         sleeps(&writer);
         reader.does("os.close(sink); flock('pipe', EX)");
         reader.begins("os.read(source, 1)");
+        wait_until("it reads", || place(reader.pid)?.contains("pipe_read").then_some(()));
         writer.stops();
         self.actors.extend([reader, writer]);
         self.waiter("flock('pipe', EX)");
@@ -172,6 +169,7 @@ impl Ten {
         sleeps(&child);
         parent.does("flock('child', EX)");
         parent.begins(format!("os.waitpid({}, 0)", child.pid));
+        waits_for_a_child(parent.pid);
         child.stops();
         self.actors.extend([parent, child]);
         self.waiter("flock('child', EX)");
@@ -190,17 +188,25 @@ impl Ten {
         self.waiter("flock('frozen', EX)");
     }
 
-    fn is_in_uninterruptible_sleep(&mut self) -> Instant {
+    fn is_in_uninterruptible_sleep(&mut self) {
         let holder = self.actor("disk");
         // Its child inherits no descriptor: these locks belong to the process.
         holder.does("posix('disk')");
         holder.begins("vfork()");
         let pid = holder.pid;
         wait_until("it sleeps uninterruptibly", || (state(pid) == Some('D')).then_some(()));
-        let since = Instant::now();
         self.actors.push(holder);
         self.waiter("posix('disk', wait=True)");
-        since
+    }
+
+    /// Waits until the one in uninterruptible sleep has slept for long enough to be a finding.
+    #[track_caller]
+    fn are_judged(&self) {
+        let disk = self.cast.scene.path("disk");
+        wait_until("it has slept for long", || {
+            let report = self.problems();
+            report.all_at(&disk).iter().any(|lock| lock["verdict"] == "stuck").then_some(())
+        });
     }
 
     /// What `ls --problems` says of all in the folder.

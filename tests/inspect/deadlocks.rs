@@ -132,7 +132,7 @@ fn a_circle_that_a_time_limit_opens_is_not_certain() {
     let script = "exec 8>a; flock 8; until test -e go; do sleep 0.01; done; exec 9>b; exec flock 9";
     let _first = scene.shell(script, &[]);
     wait_until("the first has its lock", || (!records(&scene.path("a")).is_empty()).then_some(()));
-    let limited = scene.shell("exec 8>b; flock 8; exec 9>a; exec flock --wait 60 9", &[]);
+    let limited = scene.shell("exec 8>b; flock 8; exec 9>a; exec flock --wait 6000 9", &[]);
     wait_until("the second waits", || (records(&scene.path("a")).len() == 2).then_some(()));
     std::fs::write(scene.path("go"), "").unwrap();
     wait_until("they wait in a circle", || {

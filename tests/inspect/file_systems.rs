@@ -1,14 +1,11 @@
 //! File systems on which numbers, names or answers are not what they seem.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::{Need, Scene, Viewer, pids, records, wait_until};
-
-/// Far less than for ever, and enough for a machine with much to do.
-const PROMPT: Duration = Duration::from_mins(1);
+use crate::support::{Need, Scene, Viewer, is_stopped, pids, records, wait_until};
 
 /// A scene with a btrfs of two subvolumes, `b/one` and `b/two`.
 fn btrfs() -> Option<Scene> {
@@ -124,6 +121,7 @@ fn a_file_system_that_does_not_answer_holds_nobody_up() {
     bystander.does("flock('l', EX)");
     // Somebody who is caught in it, by the way.
     stage.does(format!("os.kill({server}, signal.SIGSTOP)"));
+    wait_until("nobody answers", || is_stopped(server.as_i64()? as i32).then_some(()));
     sleeper.begins("os.stat('fuse/uncached')");
     wait_until("somebody is caught", || {
         let place = std::fs::read_to_string(format!("/proc/{}/wchan", sleeper.pid)).ok()?;
@@ -131,10 +129,8 @@ fn a_file_system_that_does_not_answer_holds_nobody_up() {
     });
 
     let lock = scene.path("fuse/l");
-    let start = Instant::now();
+    // Somebody who hangs is ended and has failed.
     let report = scene.look();
-    let took = start.elapsed();
-    assert!(took < PROMPT, "{took:?}");
     let seen = report.at(&lock);
     assert_eq!(pids(&seen["holders"]), [Some(holder.pid)]);
     assert_ne!(seen["verdict"], "split");
@@ -143,10 +139,7 @@ fn a_file_system_that_does_not_answer_holds_nobody_up() {
     assert!(why.contains("does not answer"), "the reader is told what is unknown: {why}");
 
     // Naming the file asks the file system, which must not hang either.
-    let start = Instant::now();
     let output = scene.locktop(Viewer::Ourselves, &["ls", lock.to_str().unwrap()]);
-    let took = start.elapsed();
-    assert!(took < PROMPT, "{took:?}");
     assert_eq!(output.status.code(), Some(5), "{output:?}");
     let report = scene.look_as(Viewer::Ourselves, &[seen["id"].as_str().unwrap()]);
     assert_eq!(pids(&report.at(&lock)["holders"]), [Some(holder.pid)]);

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Need, Report, Scene, pids, wait_until};
+use crate::support::{Need, Report, Scene, blocked_threads, pids, records, wait_until};
 
 /// What `locktop ls --json` says to somebody in the namespaces of process `pid`.
 #[track_caller]
@@ -34,8 +34,10 @@ fn inside_a_pid_namespace_descriptors_tell_what_the_lock_table_hides() {
         contained(&scene, "exec 9>l; flock 9; flock l true & flock l true & echo >ready; wait");
     let lock = scene.path("l");
     wait_until("the queue stands", || {
-        let queued = crate::support::records(&lock).iter().filter(|record| record.waits).count();
-        (queued == 2).then_some(())
+        let queue = records(&lock).into_iter().filter(|record| record.waits);
+        // Inside, only who sleeps is known to wait.
+        let asleep = queue.filter(|waiter| !blocked_threads(waiter.pid).is_empty());
+        (asleep.count() == 2).then_some(())
     });
     let enter = ["--pid", "--mount"];
     let report = look_inside(&scene, first, &enter);

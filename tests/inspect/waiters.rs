@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Actor, Need, Scene, pids, records, state, wait_until};
+use crate::support::{Actor, Need, Scene, blocked_threads, pids, records, state, wait_until};
 
 fn pids_of(actors: &[Actor]) -> Vec<Option<i32>> {
     actors.iter().map(|actor| Some(actor.pid)).collect()
@@ -31,7 +31,7 @@ fn a_queue_is_told_in_its_order() {
     }
     let told = scene.explain(scene.path("l").to_str().unwrap());
     let places: Vec<_> =
-        queue.iter().map(|waiter| told.find(&waiter.pid.to_string()).expect(&told)).collect();
+        queue.iter().map(|by| told.find(&format!("(pid {}, ", by.pid)).expect(&told)).collect();
     assert!(places.is_sorted(), "{told}");
 }
 
@@ -170,9 +170,10 @@ fn threads_of_one_process_stand_in_the_order_of_the_queue() {
     waiter.does("go = threading.Event()");
     let last = waiter.does("in_thread(lambda: go.wait() and flock('l', EX))");
     let first = waiter.does("in_thread(lambda: flock('l', EX))");
-    wait_until("the first waits", || (records(&scene.path("l")).len() == 2).then_some(()));
+    // Who sleeps first came first.
+    assert_eq!(json!(waiter.is_blocked()), first);
     waiter.does("go.set()");
-    wait_until("both wait", || (records(&scene.path("l")).len() == 3).then_some(()));
+    wait_until("both wait", || (blocked_threads(waiter.pid).len() == 2).then_some(()));
     let report = scene.look();
     let waiters = report.at(&scene.path("l"))["waiters"].as_array().unwrap();
     let tids: Vec<_> = waiters.iter().map(|waiter| &waiter["tid"]).collect();

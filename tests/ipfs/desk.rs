@@ -1,7 +1,8 @@
 //! A repository, and a program that locks it as Kubo does.
 
 use std::fs;
-use std::io::{BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{
@@ -9,6 +10,7 @@ use std::process::{
 };
 use std::sync::OnceLock;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -120,6 +122,23 @@ impl Desk {
         locks.into_iter().next().unwrap()
     }
 
+    /// Waits until that is how it stands with the daemon, who is given little time to answer; the
+    /// lock.
+    #[track_caller]
+    pub(crate) fn daemon_becomes(&self, standing: &str) -> Value {
+        wait_until(&format!("the daemon is {standing}"), || {
+            Some(self.lock()).filter(|lock| lock["details"]["daemon"] == standing)
+        })
+    }
+
+    /// Waits until a look finds the daemon ready.
+    #[track_caller]
+    pub(crate) fn gets_ready(&self, target: &str) {
+        wait_until("the daemon is ready", || {
+            self.output(&["wait", "--ready", "-n", target]).status.success().then_some(())
+        });
+    }
+
     /// Kubo's stand-in, with this command.
     pub(crate) fn kubo(&self, command: &[&str]) -> Command {
         let mut kubo = Command::new(kubo());
@@ -199,6 +218,12 @@ impl Running {
         next_line(&mut self.said, words)
     }
 
+    /// Waits until it says that it waits: at first only that, where a look takes its time.
+    #[track_caller]
+    pub(crate) fn waits(&mut self) {
+        self.says("locktop: waiting ");
+    }
+
     /// Has Kubo's stand-in do something.
     #[track_caller]
     pub(crate) fn does(&mut self, order: &str) {
@@ -237,8 +262,14 @@ impl Drop for Running {
 }
 
 #[track_caller]
-fn next_line(lines: &mut impl std::io::BufRead, words: &str) -> String {
+fn next_line(lines: &mut BufReader<impl Read + AsFd>, words: &str) -> String {
     loop {
+        if lines.buffer().is_empty() {
+            wait_until(&format!("a line has {words:?}"), || {
+                let mut pipe = [PollFd::new(lines.get_ref(), PollFlags::IN)];
+                (poll(&mut pipe, Some(&Timespec::default())).unwrap() > 0).then_some(())
+            });
+        }
         let mut line = String::new();
         assert!(lines.read_line(&mut line).unwrap() > 0, "waited in vain for {words:?}");
         if line.contains(words) {

@@ -35,8 +35,8 @@ fn a_daemon_is_starting_until_it_answers() {
     assert_eq!(desk.lock()["details"]["daemon"], "starting");
 
     daemon.does("serve");
-    let lock = desk.lock();
-    assert_eq!((&lock["details"]["daemon"], &lock["normal"]), (&json!("ready"), &json!(true)));
+    let lock = desk.daemon_becomes("ready");
+    assert_eq!(lock["normal"], true);
     let api = fs::read_to_string(desk.path("api")).unwrap();
     assert_eq!(lock["details"]["api"], api);
     assert!(why(&lock).contains(&api), "{}", why(&lock));
@@ -72,7 +72,7 @@ fn a_socket_with_a_name_is_an_address() {
     daemon.does(&format!("listen {}", desk.path("api.sock").display()));
     daemon.does("serve");
     daemon.does("say-where");
-    assert_eq!(desk.lock()["details"]["daemon"], "ready");
+    desk.daemon_becomes("ready");
 }
 
 #[test]

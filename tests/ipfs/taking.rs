@@ -56,7 +56,7 @@ fn who_waits_for_kubo_gets_the_file_that_is_there() {
         let daemon = desk.holder("daemon");
         desk.ends(&["run", "-n", "TARGET", "true"], 1);
         let mut hold = desk.start(&["hold", "TARGET"]);
-        hold.says("waiting for");
+        hold.waits();
         // Removes the file, and then lets go.
         daemon.stops();
         hold.prints("held @ipfs:");
@@ -108,7 +108,7 @@ fn its_holder_can_be_ended_and_not_more() {
     let mut daemon = desk.holder("daemon");
     desk.ends(&["release", "--yes", "--method", "unlock", "TARGET"], 2);
     assert!(daemon.is_running());
-    desk.ends(&["release", "--yes", "TARGET"], 0);
+    desk.ends(&["release", "--yes", "--grace", "5m", "TARGET"], 0);
     assert!(daemon.ends().success());
     assert!(desk.kubo_gets_it());
 }

@@ -13,8 +13,7 @@ fn a_wait_says_who_has_it_and_ends_when_the_daemon_does() {
     let Some(desk) = Desk::set() else { return };
     let mut daemon = desk.holder("daemon");
     let mut wait = desk.start(&["wait", "TARGET"]);
-    let said = wait.says("waiting for");
-    assert!(said.contains(&format!("ipfs (pid {}", daemon.pid())), "{said}");
+    let said = wait.says(&format!("ipfs (pid {}", daemon.pid()));
     assert!(said.contains("is the ipfs daemon, which is still starting"), "{said}");
     daemon.gets(Signal::TERM);
     assert!(daemon.ends().success());
@@ -28,7 +27,7 @@ fn a_killed_daemon_leaves_a_free_repository() {
     let Some(desk) = Desk::set() else { return };
     let mut daemon = desk.holder("daemon");
     let mut wait = desk.start(&["wait", "TARGET"]);
-    wait.says("waiting for");
+    wait.waits();
     daemon.gets(Signal::KILL);
     daemon.ends();
     assert!(wait.ends().success());
@@ -42,7 +41,7 @@ fn who_has_waited_can_start_kubo() {
     for _ in 0..10 {
         let daemon = desk.holder("daemon");
         let mut wait = desk.start(&["wait", "TARGET"]);
-        wait.says("waiting for");
+        wait.waits();
         daemon.stops();
         assert!(wait.ends().success());
         assert!(desk.kubo_gets_it());
@@ -58,7 +57,7 @@ fn a_wait_can_be_given_up() {
     assert!(said.contains("gave up"), "{said}");
     desk.ends(&["wait", "-n", "-E", "7", "REPOSITORY"], 7);
     let mut wait = desk.start(&["wait", "TARGET"]);
-    wait.says("waiting for");
+    wait.waits();
     wait.gets(Signal::INT);
     assert_eq!(wait.ends().signal(), Some(Signal::INT.as_raw()));
     daemon.stops();
@@ -80,8 +79,8 @@ fn ready_is_who_answers() {
     daemon.does("serve");
     assert!(wait.ends().success());
     assert!(wait.says("is ready").contains("repo.lock"));
-    desk.ends(&["wait", "--ready", "-n", "TARGET"], 0);
-    desk.ends(&["wait", "--ready", "-n", "REPOSITORY"], 0);
+    desk.gets_ready("TARGET");
+    desk.gets_ready("REPOSITORY");
     // Whoever has it still has it.
     assert!(!desk.kubo_gets_it());
     daemon.stops();
@@ -96,7 +95,7 @@ fn an_answer_without_a_lock_is_no_daemon() {
     daemon.does("serve");
     daemon.does("say-where");
     let api = fs::read(desk.path("api")).unwrap();
-    desk.ends(&["wait", "--ready", "-n", "TARGET"], 0);
+    desk.gets_ready("TARGET");
     // As if it had let go of the repository, and something else served there.
     fs::rename(desk.path("repo.lock"), desk.path("other.lock")).unwrap();
     fs::write(desk.path("repo.lock"), "").unwrap();
@@ -124,7 +123,7 @@ fn a_repository_can_vanish_meanwhile() {
     let daemon = desk.holder("daemon");
     waits[0] = desk.start(&["wait", "TARGET"]);
     for wait in &mut waits {
-        wait.says("waiting for");
+        wait.waits();
     }
     // At once: removed file by file it would be a free repository for a moment.
     fs::rename(desk.repository(), desk.repository().with_file_name("gone")).unwrap();

@@ -2,13 +2,13 @@
 
 use std::fs;
 
-use crate::desk::{ended, is_told_by_all, left_behind, seen, target, told, why};
+use crate::desk::{ended, is_told_by_all, left_behind, lies, seen, target, told, why};
 use crate::support::{Need, Scene, pids, wait_until};
 
 /// Writes it, and returns what is seen.
 #[track_caller]
 fn says(scene: &Scene, content: &str) -> serde_json::Value {
-    fs::write(scene.path("l"), content).unwrap();
+    lies(scene, "l", content);
     let target = target(scene, "lockfile", "l");
     is_told_by_all(scene, &target);
     seen(scene, &target)
@@ -86,7 +86,10 @@ fn a_number_of_a_container_is_told_by_both_names() {
     assert_eq!(inner, number);
     let lock = says(&scene, &number.to_string());
     assert_eq!(lock["verdict"], "unknown", "{lock:#}");
-    assert!(why(&lock).contains("in a container sleep (pid "), "{lock:#}");
+    let lock = wait_until("the shell has become what it executes", || {
+        let lock = seen(&scene, &target(&scene, "lockfile", "l"));
+        why(&lock).contains("in a container sleep (pid ").then_some(lock)
+    });
     assert!(why(&lock).contains(&format!("it names pid {number}")), "{lock:#}");
     // The first process there is a number that everybody has.
     let lock = says(&scene, "1");
@@ -141,7 +144,7 @@ fn an_x_server_respects_ours() {
             "--",
             "sh",
             "-c",
-            "timeout 5 Xvfb :3718 -screen 0 64x64x8 2>&1 | cat; cat /tmp/.X3718-lock",
+            "timeout 300 Xvfb :3718 -screen 0 64x64x8 2>&1 | cat; cat /tmp/.X3718-lock",
         ],
         &[0],
     );

@@ -104,7 +104,7 @@ fn a_server_has_its_pid_file_until_it_is_killed() {
     let start = format!("{programs}/postgres -D data -k {} 2>&1 | cat", scene.folder().display());
     let through =
         ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env", "HOME=/nonexistent"];
-    let args = ["run", &file, "--", "timeout", "10", "sh", "-c", &start];
+    let args = ["run", &file, "--", "timeout", "300", "sh", "-c", &start];
     let output = scene.locktop_through(&through, &args);
     let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
     assert!(text.contains("lock file \"postmaster.pid\" already exists"), "{text}");

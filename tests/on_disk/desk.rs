@@ -3,9 +3,16 @@
 use std::fs;
 use std::path::Path;
 
-use serde_json::Value;
+use rustix::process::Signal;
+use serde_json::{Value, json};
 
-use crate::support::{Scene, Viewer, wait_until};
+use crate::support::{Scene, Shell, Viewer, send, state, wait_until};
+
+/// Has something lie there. Not written by ourselves: a program that another test starts meanwhile
+/// has it open for writing, too, until it runs, and could be the one who has the lock.
+pub(crate) fn lies(scene: &Scene, name: &str, content: &str) {
+    scene.stage().does(format!("write({}, {})", json!(name), json!(content)));
+}
 
 /// What `ls` says of what lies there.
 #[track_caller]
@@ -69,12 +76,41 @@ pub(crate) fn target(scene: &Scene, family: &str, name: &str) -> String {
     format!("{family}:{}", scene.path(name).display())
 }
 
-/// The number of a process that has ended.
+/// The number of a process that has ended. Its parent takes no notice, so that nobody else is given
+/// the number.
 pub(crate) fn ended(scene: &Scene) -> i32 {
-    let actor = scene.actor();
-    let pid = actor.pid;
-    actor.ends();
+    let parent = scene.actor();
+    parent.does("plain_signals()");
+    let pid = parent.does("os.spawnlp(os.P_NOWAIT, 'true', 'true')").as_i64().unwrap() as i32;
+    wait_until("it has ended", || (state(pid)? == 'Z').then_some(()));
+    scene.keeps(parent);
     pid
+}
+
+/// `locktop` at work in the background; what it says goes into that file.
+pub(crate) fn begins<'a>(scene: &'a Scene, args: &str, file: &str) -> Shell<'a> {
+    let program = env!("CARGO_BIN_EXE_locktop");
+    scene.shell(&format!("exec {program:?} {args} >{file} 2>&1"), &[])
+}
+
+/// Waits until a file of the scene has those words.
+#[track_caller]
+pub(crate) fn says(scene: &Scene, name: &str, words: &str) {
+    wait_until(&format!("{name} has {words:?}"), || {
+        fs::read_to_string(scene.path(name)).ok()?.contains(words).then_some(())
+    });
+}
+
+/// Has `locktop` wait until it says those words, however long it takes to find out; all that it says.
+#[track_caller]
+pub(crate) fn says_while_it_waits(scene: &Scene, args: &str, words: &str) -> String {
+    let waits = begins(scene, args, "said");
+    says(scene, "said", words);
+    send(Signal::TERM, waits.pid);
+    waits.ends_input();
+    let said = fs::read_to_string(scene.path("said")).unwrap();
+    fs::remove_file(scene.path("said")).unwrap();
+    said
 }
 
 /// Waits until a file is there.

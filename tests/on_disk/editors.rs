@@ -79,8 +79,7 @@ fn vim_has_its_swap_file_until_it_is_killed() {
         lock["details"]["purpose"].as_str()?.contains("unsaved changes").then_some(())
     });
     vim.dies();
-    let lock = seen(&scene, &swap);
-    assert_eq!(lock["verdict"], left_behind(), "{lock:#}");
+    becomes(&scene, &swap, left_behind());
     let text = scene.explain(&swap);
     assert!(text.contains("vim -r"), "{text}");
     // Whom ours would hinder: only Vim can write what it reads.
@@ -105,8 +104,7 @@ fn emacs_has_its_link_until_it_is_killed_and_sees_ours() {
     assert_eq!(lock["name"], "Emacs lock");
     is_told_by_all(&scene, &link);
     emacs.dies();
-    let lock = seen(&scene, &link);
-    assert_eq!(lock["verdict"], left_behind(), "{lock:#}");
+    let lock = becomes(&scene, &link, left_behind());
     assert!(why(&lock).contains("no such process"), "{lock:#}");
     fs::remove_file(scene.path(".#text")).unwrap();
     // What Emacs makes of ours: a name is somebody else.

@@ -6,7 +6,10 @@ use std::os::unix::fs::MetadataExt as _;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-use crate::desk::{becomes, is_there, is_told_by_all, left_behind, seen, target, told, why};
+use crate::desk::{
+    becomes, is_there, is_told_by_all, left_behind, lies, says_while_it_waits, seen, target, told,
+    why,
+};
 use crate::support::{Need, Scene, pids, state, wait_until};
 
 /// Nothing of the user's.
@@ -95,14 +98,12 @@ fn a_commit_whose_editor_is_open_has_the_index() {
     assert!(text.contains("Probably held by git") && text.contains("editor"), "{text}");
     // It is found below the folder too, and by its path alone.
     for name in ["r", "r/.git/index.lock"] {
-        let report =
-            scene.look_as(crate::support::Viewer::Ourselves, &[scene.path(name).to_str().unwrap()]);
-        assert_eq!(report.at(&scene.path("r/.git/index.lock"))["verdict"], "held");
+        becomes(&scene, scene.path(name).to_str().unwrap(), "held");
     }
     let text = told(&scene, &["release", "--yes", "--method", "remove", &index], &[1]);
     assert!(text.contains("not proven to be left behind"), "{text}");
-    let text = told(&scene, &["wait", "--timeout", "5", &index], &[1]);
-    assert!(text.contains(&format!("git (pid {git}")), "{text}");
+    says_while_it_waits(&scene, &format!("wait {index}"), &format!("git (pid {git}"));
+    told(&scene, &["wait", "--timeout", "0.2", &index], &[1]);
 
     gets(git, Signal::STOP);
     let lock = becomes(&scene, &index, "stuck");
@@ -153,8 +154,11 @@ fn a_killed_git_leaves_it_behind_beside_one_that_lives() {
     let lock = becomes(&scene, &index("r"), left_behind());
     assert_eq!(pids(&lock["holders"]), []);
     if left_behind() == "stale" {
-        let text = scene.explain(&index("r"));
-        assert!(text.contains("Nobody has it open, and no git is alive"), "{text}");
+        // Others' git can come and go meanwhile.
+        let text = wait_until("it is told why", || {
+            let text = scene.explain(&index("r"));
+            text.contains("Nobody has it open, and no git is alive").then_some(text)
+        });
         assert!(text.contains("locktop release"), "{text}");
     }
     gets(reader, Signal::KILL);
@@ -246,22 +250,20 @@ fn what_a_git_says_beside_its_lock_counts() {
     let Some(scene) = repository() else { return };
     let index = target(&scene, "lockfile", "r/.git/index.lock");
     let owner = scene.actor();
-    fs::write(scene.path("r/.git/index.lock"), "").unwrap();
+    lies(&scene, "r/.git/index.lock", "");
     owner.does("write('/proc/self/comm', 'git')");
     owner.does("write('r/.git/index~pid.lock', f'pid {os.getpid()}\\n')");
     let lock = seen(&scene, &index);
     assert_eq!(pids(&lock["holders"]), [Some(owner.pid)], "{lock:#}");
     owner.ends();
-    let lock = seen(&scene, &index);
-    assert_eq!(lock["verdict"], left_behind(), "{lock:#}");
+    let lock = becomes(&scene, &index, left_behind());
     assert!(why(&lock).contains("no such process"), "{lock:#}");
 }
 
 #[test]
 fn garbage_collection_names_itself() {
     let Some(scene) = repository() else { return };
-    fs::write(scene.path("r/.git/gc.pid"), format!("{} {}", crate::desk::ended(&scene), host()))
-        .unwrap();
+    lies(&scene, "r/.git/gc.pid", &format!("{} {}", crate::desk::ended(&scene), host()));
     let gc = target(&scene, "pidfile", "r/.git/gc.pid");
     assert_eq!(seen(&scene, &gc)["verdict"], left_behind());
     fs::remove_file(scene.path("r/.git/gc.pid")).unwrap();
@@ -338,10 +340,11 @@ fn git_and_we_under_load() {
         "a=$(cksum <r/.git/index)\n\
          echo $$ >r/inside.$$; git -C r add inside.$$ 2>/dev/null && echo 'git got in' >>violations\n\
          test \"$a\" = \"$(cksum <r/.git/index)\" || echo 'the index changed' >>violations\n\
-         echo >>ours\n"
+         echo >>ours; case $1 in *.13) kill -9 $PPID; esac\n"
             .into(),
     );
-    // $1 is a number, $2 what is run, $3 how often, $4 which of them are killed.
+    // $1 is a number, $2 what is run, $3 how often, $4 which of them are killed, wherever they are;
+    // ours also where they certainly have the lock.
     write(
         "lane",
         "n=0; while [ $n -lt $3 ]; do n=$((n+1)); sh $2 $1.$n & pid=$!\n\
@@ -349,7 +352,7 @@ fn git_and_we_under_load() {
             .into(),
     );
     write("git", "echo $1 >r/f.$1; exec git -C r add f.$1\n".into());
-    write("locktop", format!("exec {binary} run --quiet {index} -- sh inside\n"));
+    write("locktop", format!("exec {binary} run --quiet {index} -- sh inside $1\n"));
     let spawn = |line: &str| {
         let line = format!("spawn({QUIET}, 'sh', '-c', {line:?})");
         scene.stage().does(line).as_i64().unwrap() as i32
@@ -359,17 +362,21 @@ fn git_and_we_under_load() {
     let ours = [3, 4].map(|number| spawn(&format!("sh lane {number} locktop 40 5 2>/dev/null")));
     let lives = |pid: &i32| state(*pid).is_some_and(|state| state != 'Z');
     let mut removed = 0;
-    let begun = std::time::Instant::now();
+    let made = || fs::read_dir(scene.path("r")).unwrap().count();
+    let mut last = (made(), std::time::Instant::now());
     while ours.iter().chain(&gits).any(lives) {
         removed += u32::from(clears_away(&scene));
         std::thread::sleep(std::time::Duration::from_millis(5));
-        assert!(begun.elapsed().as_secs() < 300, "somebody waits for ever");
+        if made() != last.0 {
+            last = (made(), std::time::Instant::now());
+        }
+        assert!(last.1.elapsed().as_secs() < 300, "somebody waits for ever");
     }
     let count = |name: &str| fs::read_to_string(scene.path(name)).unwrap_or_default().len();
     assert_eq!(fs::read_to_string(scene.path("violations")).unwrap_or_default(), "");
     let added = scene.stage().does(format!("run({QUIET}, 'git', '-C', 'r', 'ls-files')"));
     let added = added.as_str().unwrap().lines().filter(|name| name.starts_with("f.")).count();
-    assert!(count("ours") > 20 && added > 20, "{} of ours, {added} of theirs", count("ours"));
+    assert!(count("ours") > 20 && added > 0, "{} of ours, {added} of theirs", count("ours"));
     assert!(removed > 0, "nobody was killed with the lock");
 }
 

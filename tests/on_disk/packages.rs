@@ -6,7 +6,7 @@ use std::path::Path;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::desk::{is_there, told};
+use crate::desk::{begins, is_there, says, says_while_it_waits, told};
 use crate::support::{Need, Report, Scene, Shell, Viewer, pids, send, wait_until};
 
 /// apt in a root of its own.
@@ -89,8 +89,8 @@ fn cargo_has_its_build_folder() {
     assert_eq!(lock["holders"][0]["command"], "cargo");
     let path = scene.path("p/target/debug/.cargo-lock");
     let target = path.to_str().unwrap();
-    let text = told(&scene, &["run", "--timeout", "5", target, "--", "true"], &[1]);
-    assert!(text.contains("cargo (pid "), "{text}");
+    says_while_it_waits(&scene, &format!("run {target} -- true"), "cargo (pid ");
+    told(&scene, &["run", "--timeout", "0.2", target, "--", "true"], &[1]);
     fs::write(scene.path("go"), "").unwrap();
     told(&scene, &["run", target, "--", "true"], &[0]);
     shell.ends_input();
@@ -188,20 +188,6 @@ fn tries(scene: &Scene) -> String {
     scene.stage().does(format!("run('sh', '-c', {line:?})")).as_str().unwrap().to_owned()
 }
 
-/// Waits until a file of the scene has those words.
-#[track_caller]
-fn says(scene: &Scene, name: &str, words: &str) {
-    wait_until(&format!("{name} has {words:?}"), || {
-        fs::read_to_string(scene.path(name)).ok()?.contains(words).then_some(())
-    });
-}
-
-/// `locktop` at work in the background; what it says goes into that file.
-fn begins<'a>(scene: &'a Scene, args: &str, file: &str) -> Shell<'a> {
-    let program = env!("CARGO_BIN_EXE_locktop");
-    scene.shell(&format!("exec {program:?} {args} >{file} 2>&1"), &[])
-}
-
 /// Waits until the lock has those in its queue; the lock.
 #[track_caller]
 fn queue(scene: &Scene, path: &Path, expected: &[i32]) -> Value {
@@ -241,7 +227,7 @@ fn apt_get_has_dpkg_s_locks_while_it_installs() {
     let kept_out =
         format!("Could not get lock {FRONTEND}. It is held by process {} (apt-get)", apt.pid);
     assert!(tries(&scene).contains(&kept_out));
-    let polls = installs(&scene, "-o DPkg::Lock::Timeout=60");
+    let polls = installs(&scene, "-o DPkg::Lock::Timeout=600");
     let other = scene.shell(&format!("exec {polls} >other 2>&1"), &[]);
     says(&scene, "other", &format!("Waiting for cache lock: {kept_out}"));
     let lock = queue(&scene, Path::new(FRONTEND), &[]);
@@ -280,7 +266,7 @@ fn apt_get_keeps_out_while_we_have_dpkg_s_lock() {
     let kept_out = format!("Could not get lock {FRONTEND}");
     assert!(text.contains(&format!("{kept_out} - open (11: Resource")), "{text}");
     assert!(!text.contains("held by process"), "{text}");
-    let polls = installs(&scene, "-o DPkg::Lock::Timeout=60");
+    let polls = installs(&scene, "-o DPkg::Lock::Timeout=600");
     let apt = scene.shell(&format!("exec {polls} >first 2>&1"), &[]);
     says(&scene, "first", &format!("Waiting for cache lock: {kept_out}"));
     let lock = queue(&scene, Path::new(FRONTEND), &[]);
@@ -309,8 +295,9 @@ fn dpkg_goes_on_when_apt_get_is_killed() {
     assert_eq!(lock["holders"][0]["certainty"], "proven");
     told(&scene, &["wait", "--no-wait", &format!("posix:{FRONTEND}")], &[0]);
     let database = format!("posix:{DATABASE}");
-    let text = told(&scene, &["wait", "--timeout", "5", &database], &[1]);
-    assert!(text.contains(&format!("dpkg (pid {dpkg}, root)")), "{text}");
+    let has_it = format!("dpkg (pid {dpkg}, root)");
+    says_while_it_waits(&scene, &format!("wait {database}"), &has_it);
+    told(&scene, &["wait", "--timeout", "0.2", &database], &[1]);
     let text = tries(&scene);
     let kept_out = format!("Could not get lock {DATABASE}. It is held by process {dpkg} (dpkg)");
     assert!(text.contains(&kept_out), "{text}");
@@ -319,7 +306,7 @@ fn dpkg_goes_on_when_apt_get_is_killed() {
     let advice = "dpkg --configure -a";
     assert!(scene.explain(DATABASE).contains(&format!("End the holder, then run '{advice}'")));
     let waits = begins(&scene, &format!("wait {database}"), "waits");
-    says(&scene, "waits", &format!("dpkg (pid {dpkg}, root)"));
+    says(&scene, "waits", &has_it);
     send(Signal::KILL, dpkg);
     waits.ends_input();
     let text = tries(&scene);
@@ -356,7 +343,8 @@ fn cargo_has_its_package_cache() {
         scene.path("home/config.toml"),
         format!(
             "[source.crates-io]\nreplace-with = \"mute\"\n\
-             [source.mute]\nregistry = \"sparse+http://127.0.0.1:{port}/\"\n"
+             [source.mute]\nregistry = \"sparse+http://127.0.0.1:{port}/\"\n\
+             [http]\ntimeout = 3600\n"
         ),
     )
     .unwrap();
@@ -372,8 +360,9 @@ fn cargo_has_its_package_cache() {
     assert_eq!(pids(&held["holders"]), [Some(first.pid)]);
     let holder = &held["holders"][0];
     assert_eq!((&holder["command"], &holder["certainty"]), (&json!("cargo"), &json!("proven")));
-    let text = told(&scene, &["run", "--timeout", "5", target, "--", "true"], &[1]);
-    assert!(text.contains(&format!("cargo (pid {}", first.pid)), "{text}");
+    let has_it = format!("cargo (pid {}", first.pid);
+    says_while_it_waits(&scene, &format!("run {target} -- true"), &has_it);
+    told(&scene, &["run", "--timeout", "0.2", target, "--", "true"], &[1]);
 
     // Another one and we wait for it.
     let waits_for_it = "Blocking waiting for file lock on package cache";

@@ -5,7 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::desk::{ended, is_there, is_told_by_all, left_behind, seen, target, told};
+use crate::desk::{
+    ended, is_there, is_told_by_all, left_behind, lies, says_while_it_waits, seen, target, told,
+};
 use crate::support::{Need, Scene, Viewer, state, wait_until};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_locktop");
@@ -50,7 +52,7 @@ fn it_names_us_as_long_as_the_command_runs() {
 fn what_was_left_behind_is_replaced() {
     let Some(scene) = Scene::with(&[]) else { return };
     let target = target(&scene, "pidfile", "l");
-    fs::write(scene.path("l"), format!("{}\n", ended(&scene))).unwrap();
+    lies(&scene, "l", &format!("{}\n", ended(&scene)));
     assert_eq!(seen(&scene, &target)["verdict"], left_behind());
     if left_behind() != "stale" {
         return;
@@ -69,8 +71,8 @@ fn what_names_somebody_alive_or_nobody_is_left_alone() {
     let owner = scene.actor();
     owner.does("write('l', f'{os.getpid()}')");
     let before = fs::read(scene.path("l")).unwrap();
-    let text = told(&scene, &["run", "--timeout", "5", &target, "--", "true"], &[1]);
-    assert!(text.contains(&owner.pid.to_string()), "{text}");
+    says_while_it_waits(&scene, &format!("run {target} -- true"), &owner.pid.to_string());
+    told(&scene, &["run", "--timeout", "0.2", &target, "--", "true"], &[1]);
     for content in ["", "-1", "0", "99999999999", "word", "pid=1\npid=2", "1"] {
         fs::write(scene.path("l"), content).unwrap();
         told(&scene, &["run", "--no-wait", &target, "--", "true"], &[1]);
@@ -142,7 +144,7 @@ fn another_users_that_may_not_be_replaced_is_said() {
         return;
     }
     fs::create_dir(scene.path("his")).unwrap();
-    fs::write(scene.path("his/l"), format!("{}\n", ended(&scene))).unwrap();
+    lies(&scene, "his/l", &format!("{}\n", ended(&scene)));
     let target = target(&scene, "pidfile", "his/l");
     let args = ["run", "--no-wait", &target, "--", "true"];
     let output = scene.locktop(Viewer::Nobody, &args);

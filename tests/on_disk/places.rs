@@ -1,12 +1,10 @@
 //! What lies where a lock could be: everything is told for what it is, and nobody waits for it.
 
-use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::ffi::OsStrExt as _;
 
 use serde_json::json;
 
-use crate::desk::{ended, is_told_by_all, left_behind, seen, target, told, why};
+use crate::desk::{ended, is_told_by_all, left_behind, lies, seen, target, told, why};
 use crate::support::{Need, Scene, Viewer, wait_until};
 
 #[test]
@@ -49,8 +47,7 @@ fn devices_are_not_opened() {
 fn names_that_are_no_text() {
     let Some(scene) = Scene::with(&[]) else { return };
     let pid = ended(&scene);
-    let path = scene.folder().join(OsStr::from_bytes(b"\xff.lock"));
-    fs::write(&path, format!("{pid}\n")).unwrap();
+    scene.stage().does(format!("write(b'\\xff.lock', '{pid}\\n')"));
     let script = "exec \"$1\" ls --json \"lockfile:$(printf '%s/\\377.lock' \"$2\")\" >out";
     let binary = env!("CARGO_BIN_EXE_locktop");
     scene.shell(script, &[binary, scene.folder().to_str().unwrap()]).ends_input();
@@ -80,7 +77,7 @@ fn what_another_user_may_not_read() {
 #[test]
 fn where_proc_hides_processes_nothing_is_proven() {
     let Some(scene) = Scene::with(&[Need::Root]) else { return };
-    fs::write(scene.path("l"), ended(&scene).to_string()).unwrap();
+    lies(&scene, "l", &ended(&scene).to_string());
     scene.has_private_mounts();
     scene.stage().does("checked(libc.mount(b'proc', b'/proc', b'proc', 0, b'hidepid=2'))");
     let report = scene.look_as(Viewer::Nobody, &[&target(&scene, "lockfile", "l")]);
@@ -92,7 +89,7 @@ fn where_proc_hides_processes_nothing_is_proven() {
 #[test]
 fn from_inside_a_container_nothing_is_proven() {
     let Some(scene) = Scene::with(&[Need::Root]) else { return };
-    fs::write(scene.path("l"), "4000000\n").unwrap();
+    lies(&scene, "l", "4000000\n");
     let target = target(&scene, "lockfile", "l");
     let through = ["unshare", "--pid", "--fork", "--mount-proc"];
     let output = scene.locktop_through(&through, &["ls", "--json", &target]);

@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use crate::desk::{ended, is_there, left_behind, seen, target, told, why};
+use crate::desk::{
+    ended, is_there, left_behind, lies, says_while_it_waits, seen, target, told, why,
+};
 use crate::support::{Scene, wait_until};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_locktop");
@@ -70,14 +72,16 @@ fn what_we_have_is_seen_to_be_ours_whatever_it_says() {
 #[test]
 fn who_waits_for_what_was_left_behind_is_told() {
     let Some(scene) = Scene::with(&[]) else { return };
-    fs::write(scene.path("l"), ended(&scene).to_string()).unwrap();
+    lies(&scene, "l", &ended(&scene).to_string());
     let target = target(&scene, "lockfile", "l");
-    let text = told(&scene, &["wait", "--timeout", "5", &target], &[1]);
     if left_behind() == "stale" {
+        let words = "it was left behind: it names pid";
+        let text = says_while_it_waits(&scene, &format!("wait {target}"), words);
         let mut told = text.lines().filter(|line| line.starts_with("locktop: waiting"));
-        assert!(told.any(|line| line.contains("it was left behind: it names pid")), "{text}");
+        assert!(told.any(|line| line.contains(words)), "{text}");
         assert!(text.contains(&format!("'locktop release {target}' frees it")), "{text}");
     }
+    let text = told(&scene, &["wait", "--timeout", "0.2", &target], &[1]);
     assert!(text.contains("gave up waiting"), "{text}");
     let waiter = scene.actor();
     waiter.begins(format!("subprocess.call([{BINARY:?}, 'wait', '--quiet', {target:?}])"));

@@ -3,8 +3,9 @@
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::support::{Need, pids, state, wait_until};
-use crate::theatre::{Theatre, has_ended, lives};
+use crate::support::{Need, pids, records, wait_until};
+use crate::theatre::{PATIENTLY, Theatre, has_ended, lives};
+use crate::tracer;
 
 #[test]
 fn holders_end_and_nobody_else_does() {
@@ -68,9 +69,8 @@ fn a_stopped_holder_goes_on() {
     holder.does("flock('l', EX)");
     holder.stops();
     let path = theatre.path("l");
-    let seen = theatre.scene.look();
-    let methods = &seen.at(&theatre.scene.path("l"))["methods"];
-    assert_eq!(*methods, json!(["resume", "terminate", "escrow", "kill", "unlock"]));
+    let methods = theatre.seen("l")["methods"].take();
+    assert_eq!(methods, json!(["resume", "terminate", "escrow", "kill", "unlock"]));
     theatre.release(&[&path], 0);
     assert_eq!(holder.does("1 + 1"), 2);
     // Nobody is stopped now: that method is none any more.
@@ -94,9 +94,8 @@ fn a_frozen_holder_goes_on() {
         holder.does("flock('l', EX)");
         holder.does(format!("write('{group}/below/cgroup.procs', str(os.getpid()))"));
         stage.does(format!("write('{group}/{file}', '{frozen}')"));
-        let path = scene.path("l");
         wait_until("it is frozen", || {
-            (scene.look().at(&path)["holders"][0]["state"] == "frozen").then_some(())
+            (theatre.seen("l")["holders"][0]["state"] == "frozen").then_some(())
         });
         let path = theatre.path("l");
         let text = theatre.release(&[&path, "--method", "terminate"], 2);
@@ -139,7 +138,20 @@ fn a_holder_that_gives_the_lock_back_may_live() {
     let holder = theatre.scene.actor();
     holder.does("fd = flock('l', EX)");
     holder.does("signal.signal(signal.SIGTERM, lambda *_: fcntl.flock(fd, UN))");
-    let text = theatre.release(&[&theatre.path("l"), "--grace", "2s"], 0);
+    let path = theatre.path("l");
+    let (command, program) = theatre.command(&["release", "--yes", "--grace", "50ms", &path]);
+    let run = tracer::run(&command, &program, |made, step| {
+        // Patience is over only when it has heard.
+        if step.is("poll") && made.iter().any(|step| step.is("pidfd_send_signal")) {
+            wait_until("it has given the lock back", || {
+                records(path.as_ref()).is_empty().then_some(())
+            });
+        }
+        false
+    });
+    assert_eq!(run.status, Some(0), "{run:#?}");
+    let log = theatre.log();
+    let text = log[1]["outcome"]["text"].as_str().unwrap();
     assert!(text.contains("lives on without it; the lock is free"), "{text}");
     assert!(lives(holder.pid));
 }
@@ -167,10 +179,11 @@ fn a_lease_is_taken_away_from_a_living_holder() {
     let Some(theatre) = Theatre::with(&[]) else { return };
     let [holder, waiter] = [(); 2].map(|()| theatre.scene.actor());
     holder.does("fd = lease('l')");
-    waiter.waits("opened('l')");
     let path = theatre.path("l");
     let text = theatre.release(&[&path, "--", "true"], 2);
     assert!(text.contains("a lease cannot be kept"), "{text}");
+    // From now on the kernel waits for 45 seconds, and then takes it away by itself.
+    waiter.waits("opened('l')");
     theatre.release(&[&path, "--method", "unlock"], 0);
     waiter.answer();
     assert_eq!(holder.does("1 + 1"), 2);
@@ -182,8 +195,7 @@ fn a_posix_lock_can_only_go_with_its_process() {
     let holder = theatre.scene.actor();
     holder.does("posix('l')");
     let path = theatre.path("l");
-    let seen = theatre.scene.look();
-    assert_eq!(seen.at(&theatre.scene.path("l"))["methods"], json!(["terminate", "kill"]));
+    assert_eq!(theatre.seen("l")["methods"], json!(["terminate", "kill"]));
     for args in [&["--method", "unlock"][..], &["--", "true"]] {
         let text = theatre.release(&[&[&*path], args].concat(), 2);
         assert!(text.contains("belongs to its process"), "{text}");
@@ -216,7 +228,7 @@ fn what_is_left_behind_by_the_killed_is_named_as_the_next_step() {
     let holder = theatre.scene.actor();
     // Its child inherits the lock while it ends.
     holder.does(
-        "def leave(*_):\n  if os.fork(): os._exit(0)\n  signal.signal(signal.SIGTERM, signal.SIG_DFL)\n\
+        "def leave(*_):\n  signal.signal(signal.SIGTERM, signal.SIG_DFL)\n  if os.fork(): os._exit(0)\n\
          signal.signal(signal.SIGTERM, leave)\nflock('l', EX)",
     );
     let path = theatre.path("l");
@@ -255,7 +267,8 @@ fn a_document_tells_what_was_done() {
     second.does("flock('b', EX)");
     theatre.scene.stage().does("opened('c')");
     let paths = ["a", "b", "c"].map(|name| theatre.path(name));
-    let args: Vec<&str> = paths.iter().map(String::as_str).chain(["--yes"]).collect();
+    let args: Vec<&str> =
+        paths.iter().map(String::as_str).chain(["--yes"]).chain(PATIENTLY).collect();
     let document = theatre.document(&args);
     let decisions: Vec<_> = (0..3).map(|at| &document["releases"][at]["decision"]).collect();
     assert_eq!(decisions, ["done", "done", "free"], "{document:#}");
@@ -273,7 +286,7 @@ fn a_process_as_target_names_the_lock_that_it_has() {
     waiter.waits("flock('l', EX)");
     let text = theatre.release(&[&format!("pid:{}", waiter.pid)], 0);
     assert!(text.contains("has a lock there"), "who only waits has none: {text}");
-    assert_eq!(state(holder.pid), Some('S'));
+    assert!(lives(holder.pid));
     theatre.release(&[&format!("pid:{}", holder.pid)], 0);
     has_ended(holder.pid);
     holder_is_gone(&waiter);

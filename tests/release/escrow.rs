@@ -16,12 +16,11 @@ def probe(path):
     while not os.path.exists('stop'):
         tries += 1
         if tries == 100: write('probed', '')
-        over = os.path.exists('over')
         try:
             fcntl.flock(fd, EX | NB)
         except BlockingIOError:
             continue
-        if not over: early += 1
+        if not os.path.exists('over'): early += 1
         fcntl.flock(fd, UN)
     return [tries, early]
 ";
@@ -43,7 +42,6 @@ fn nobody_gets_in_while_the_holder_ends_and_a_command_runs() {
     let text = theatre.release(&[&path, "--", "sh", "-c", &script], 7);
     assert!(text.contains("keeps the lock"), "{text}");
     has_ended(holder.pid);
-    wait_until("the queue goes on", || (state(waiter.pid) == Some('S')).then_some(()));
     waiter.answer();
     theatre.scene.stage().does("write('stop', '')");
     let answer = prober.answer();
@@ -86,13 +84,11 @@ fn when_the_keeper_is_killed_the_next_one_has_the_lock_and_the_command_is_told()
     holder.does("flock('l', EX)");
     waiter.waits("flock('l', EX)");
     let script = format!("echo $$ $PPID > {}; exec sleep 1000", theatre.path("pids"));
-    // The copy of the program that other users can run too is there from now on.
-    theatre.log();
-    let through = theatre.through();
-    let mut keeper = Command::new(&through[0])
-        .args(&through[1..])
-        .arg(theatre.scene.path(".locktop"))
-        .args(["release", "--yes", &theatre.path("l"), "--", "sh", "-c", &script])
+    let path = theatre.path("l");
+    let release = ["release", "--yes", "--grace", "5m", &path, "--", "sh", "-c", &script];
+    let (keeper, _) = theatre.command(&release);
+    let mut keeper = Command::new(&keeper[0])
+        .args(&keeper[1..])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -126,34 +122,32 @@ fn a_lock_in_our_keeping_is_told_as_that_and_is_no_orphan() {
         scene.stage().does("os.mkfifo('tell')");
         let [holder, waiter] = [(); 2].map(|()| scene.actor());
         holder.does(take);
-        // The copy of the program, which has another name, is there from now on.
-        theatre.log();
-        let mut keeper = theatre.through();
-        let [path, program] = [theatre.path("l"), theatre.path(".locktop")];
-        let release = [&program, "release", "--yes", &path, "--", "sh", "-c", UNTIL_TOLD];
-        keeper.extend(release.map(String::from));
+        let path = theatre.path("l");
+        let release = ["release", "--yes", "--grace", "5m", &path, "--", "sh", "-c", UNTIL_TOLD];
+        // The copy of the program has another name.
+        let (keeper, _) = theatre.command(&release);
         let keeper: Vec<&str> = keeper.iter().map(String::as_str).collect();
         // Whoever started it has ended: its process group has no leader.
-        scene.shell("\"$@\" &", &keeper);
+        let shell = scene.shell("\"$@\" &", &keeper);
         theatre.waits_for("running");
+        has_ended(shell.pid);
         has_ended(holder.pid);
 
-        let report = scene.look();
-        let seen = report.at(&scene.path("l"));
+        let seen = theatre.seen("l");
         let why = seen["why"].as_str().unwrap();
         assert_eq!(seen["verdict"], "held", "{why}");
         assert!(why.starts_with("escrow by locktop: .locktop (pid "), "{why}");
-        assert!(scene.explain(&path).contains("scrow by locktop"));
+        wait_until("it is told", || {
+            scene.explain(&path).contains("scrow by locktop").then_some(())
+        });
         waiter.waits(wait);
-        let report = scene.look();
-        let seen = report.at(&scene.path("l"));
+        let seen = theatre.seen("l");
         assert_eq!(seen["verdict"], "contended", "{seen:#}");
         assert!(seen["why"].as_str().unwrap().contains("escrow by locktop"), "{seen:#}");
 
         scene.stage().does("write('tell', '')");
         waiter.answer();
-        let report = scene.look();
-        let seen = report.at(&scene.path("l"));
+        let seen = theatre.seen("l");
         assert_eq!(pids(&seen["holders"]), [Some(waiter.pid)]);
         assert!(!seen["why"].as_str().unwrap().contains("escrow"), "{seen:#}");
     }
@@ -171,8 +165,7 @@ fn a_name_does_not_make_an_orphan_an_escrow() {
     heir.does("write('/proc/self/comm', 'locktop')");
     // It keeps another one, perhaps.
     heir.does("os.memfd_create('locktop escrow of @flock:fe:00:1:~')");
-    let report = scene.look();
-    let seen = report.at(&scene.path("l"));
+    let seen = theatre.seen("l");
     assert_eq!(seen["holders"][0]["command"], "locktop");
     assert_eq!(seen["verdict"], "orphaned", "{seen:#}");
     assert!(!seen["why"].as_str().unwrap().contains("escrow"), "{seen:#}");
@@ -186,8 +179,8 @@ fn a_lock_that_somebody_left_behind_shares_is_not_kept() {
         holder.does(take);
         // Its child inherits the lock while it ends.
         holder.does(
-            "def leave(*_):\n  child = os.fork()\n  if child: write('heir', str(child)); os._exit(0)\n  \
-             signal.signal(signal.SIGTERM, signal.SIG_DFL)\nsignal.signal(signal.SIGTERM, leave)",
+            "def leave(*_):\n  signal.signal(signal.SIGTERM, signal.SIG_DFL)\n  child = os.fork()\n  \
+             if child: write('heir', str(child)); os._exit(0)\nsignal.signal(signal.SIGTERM, leave)",
         );
         let [path, marker] = ["l", "ran"].map(|name| theatre.path(name));
         let text = theatre.release(&[&path, "--", "touch", &marker], 1);

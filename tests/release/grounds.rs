@@ -3,20 +3,31 @@
 use std::fs;
 use std::path::Path;
 
+use locktop::model::Lock;
 use locktop::release::{self, AuditLog, Method, Plan, Stage};
-use locktop::{Error, Inspector};
+use locktop::{Error, Inspector, Snapshot};
 use rustix::process::Signal;
 
 use crate::support::{Need, Scene, wait_until};
 use crate::theatre::{has_ended, lives};
 
+/// One look can miss a lock where a long lock table changes while it is read.
+#[track_caller]
+fn look_until(is_complete: impl Fn(&Snapshot) -> bool) -> Snapshot {
+    wait_until("it is seen", || {
+        let snapshot = Inspector::new().unwrap().snapshot().unwrap();
+        is_complete(&snapshot).then_some(snapshot)
+    })
+}
+
 /// The plan to free the lock at that path.
 #[track_caller]
 fn plan(scene: &Scene, name: &str, method: Method) -> Plan {
-    let snapshot = Inspector::new().unwrap().snapshot().unwrap();
     let path = scene.path(name);
     let is_there = |path_of: &locktop::model::PathBytes| path_of.as_path() == path;
-    let lock = snapshot.locks.iter().find(|lock| lock.path.as_ref().is_some_and(is_there)).unwrap();
+    let is_it = |lock: &&Lock| lock.path.as_ref().is_some_and(is_there);
+    let snapshot = look_until(|snapshot| snapshot.locks.iter().any(|lock| is_it(&lock)));
+    let lock = snapshot.locks.iter().find(is_it).unwrap();
     let plans = release::plans(lock, &snapshot);
     let plan = plans.into_iter().find(|plan| plan.method == method).unwrap();
     assert!(plan.is_possible(), "{:?}", plan.obstacle);
@@ -141,10 +152,9 @@ fn a_waiter_whose_turn_has_come() {
     let [holder, waiter] = [(); 2].map(|()| scene.actor());
     holder.does("fd = flock('l', EX)");
     waiter.waits("flock('l', EX)");
-    let snapshot = Inspector::new().unwrap().snapshot().unwrap();
-    let waits_there = |lock: &&locktop::model::Lock| {
-        lock.waiters.iter().any(|by| by.process.pid == Some(waiter.pid))
-    };
+    let waits_there =
+        |lock: &&Lock| lock.waiters.iter().any(|by| by.process.pid == Some(waiter.pid));
+    let snapshot = look_until(|snapshot| snapshot.locks.iter().any(|lock| waits_there(&lock)));
     let lock = snapshot.locks.iter().find(waits_there).unwrap();
     let plan = release::end_waiter(lock, waiter.pid).unwrap();
     holder.does("fcntl.flock(fd, UN)");

@@ -2,10 +2,9 @@
 //! it.
 
 use rustix::process::Signal;
-use serde_json::Value;
 
 use crate::support::{Actor, Need, all_met, pids, wait_until};
-use crate::theatre::{Theatre, has_ended, lives};
+use crate::theatre::{PATIENTLY, Theatre, has_ended, lives};
 use crate::tracer::{self, Run, Step};
 
 /// Who is concerned in one round.
@@ -176,8 +175,6 @@ fn end_waiter() {
 /// Releases as often as it has steps, and once more: killed before each of them, and not at all.
 fn is_killed_everywhere(method: &Method) {
     let Some(theatre) = Theatre::with(&[]) else { return };
-    // The copy of the program is there from now on.
-    assert!(theatre.log().is_empty());
     let bystander = theatre.scene.actor();
     let mut steps = 0;
     loop {
@@ -200,16 +197,18 @@ fn round(theatre: &Theatre, method: &Method, name: &str, steps: usize) -> Run {
     next.waits(format!("flock('{name}', EX)"));
     (method.holder)(theatre, &holder);
     let cast = Cast { holder, next };
-    let seen = seen(theatre, name);
+    let seen = theatre.seen(name);
     let path = theatre.path(name);
     let as_seen = seen["as_seen"].as_str().unwrap();
     let mut release = words(&["release", "--yes", "--as-seen", as_seen, &path]);
-    release.extend((method.arguments)(&cast));
+    let arguments = (method.arguments)(&cast);
+    if !arguments.iter().any(|word| word == "--grace") {
+        release.extend(words(&PATIENTLY));
+    }
+    release.extend(arguments);
 
-    let program = theatre.scene.path(".locktop");
-    let mut command = theatre.through();
-    command.push(program.to_str().unwrap().into());
-    command.extend(release.iter().cloned());
+    let release: Vec<&str> = release.iter().map(String::as_str).collect();
+    let (command, program) = theatre.command(&release);
     let run = tracer::run(&command, &program, |made, _| made.len() == steps);
     let touched = run.made.iter().position(|step| (method.touches)(step, name));
     let context = format!("{} before step {steps}: {run:#?}", method.word);
@@ -232,7 +231,7 @@ fn round(theatre: &Theatre, method: &Method, name: &str, steps: usize) -> Run {
         Some(_) => (method.effect)(&cast),
         None => is_untouched(method, &cast),
     };
-    let now = self::seen(theatre, name);
+    let now = theatre.seen(name);
     if touched.is_none() && method.word == "resume" {
         assert_eq!(now["holders"][0]["state"], seen["holders"][0]["state"], "{context}");
     }
@@ -243,11 +242,6 @@ fn round(theatre: &Theatre, method: &Method, name: &str, steps: usize) -> Run {
         finishes(theatre, method, &cast, &release, touched.is_some());
     }
     run
-}
-
-/// The lock of that name, by `ls`.
-fn seen(theatre: &Theatre, name: &str) -> Value {
-    theatre.scene.look().at(&theatre.scene.path(name)).clone()
 }
 
 /// `audit` says that nobody knows what came of it.
@@ -271,9 +265,8 @@ fn is_untouched(method: &Method, cast: &Cast) -> i32 {
 }
 
 /// The same command does what is left to do; whoever has the lock by now is not touched by it.
-fn finishes(theatre: &Theatre, method: &Method, cast: &Cast, release: &[String], is_done: bool) {
-    let arguments: Vec<&str> = release.iter().map(String::as_str).collect();
-    let output = theatre.locktop(&arguments);
+fn finishes(theatre: &Theatre, method: &Method, cast: &Cast, release: &[&str], is_done: bool) {
+    let output = theatre.locktop(release);
     let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
     let status = if is_done { method.again } else { method.whole };
     assert_eq!(output.status.code(), Some(status), "{text}");
@@ -304,11 +297,10 @@ fn while_the_log_is_moved_aside() {
     theatre.locktop(&["release", &path]);
     let log = format!("{}/audit.jsonl", theatre.log_folder());
     let stage = theatre.scene.stage();
-    stage.does(format!("line = read('{log}'); write('{log}', line * (2 ** 22 // len(line)))"));
+    // No line fits in any more, however short it is.
+    stage.does(format!("line = read('{log}'); write('{log}', line * (2 ** 22 // len(line) + 1))"));
     let full = theatre.log().len();
-    let program = theatre.scene.path(".locktop");
-    let release = words(&[program.to_str().unwrap(), "release", "--yes", &path]);
-    let command = [theatre.through(), release].concat();
+    let (command, program) = theatre.command(&["release", "--yes", &path]);
     let is_before = |_: &[Step], step: &Step| step.is("rename");
     let is_after = |made: &[Step], _: &Step| made.iter().any(|step| step.is("rename"));
     for run in

@@ -7,25 +7,12 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::support::Scene;
-use crate::theatre::Theatre;
+use crate::theatre::{Theatre, somebody_who_ended};
 use crate::tracer::{self, Run};
-
-/// The number of a process that has ended.
-fn somebody_who_ended(scene: &Scene) -> String {
-    let actor = scene.actor();
-    let pid = actor.pid;
-    actor.ends();
-    format!("{pid}\n")
-}
 
 /// Runs it until it is about to remove something from the scene's folder, and kills it there.
 fn is_killed(theatre: &Theatre, args: &[&str]) -> Run {
-    let program = theatre.scene.path(".locktop");
-    let mut command = theatre.through();
-    command.push(program.to_str().unwrap().into());
-    command.extend(args.iter().map(|arg| (*arg).to_owned()));
-    // Its copy is made by the first run.
-    theatre.locktop(&["ls", &theatre.path("")]);
+    let (command, program) = theatre.command(args);
     let folder = theatre.scene.folder().to_owned();
     let run = tracer::run(&command, &program, |_, step| step.is("unlink") && step.file == folder);
     assert!(run.killed_before.is_some(), "{run:#?}");

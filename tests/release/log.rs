@@ -210,16 +210,13 @@ fn nothing_is_lost_while_many_write_and_it_is_moved_aside() {
     let Some(scene) = Scene::with(&[]) else { return };
     let holder = scene.actor();
     holder.does("flock('l', EX)");
-    let path = scene.path("l");
-    let snapshot = wait_until("it is seen", || {
-        let snapshot = Inspector::new().unwrap().snapshot().unwrap();
-        let is_there =
-            |lock: &locktop::model::Lock| lock.path.as_ref().is_some_and(|of| of.as_path() == path);
-        snapshot.locks.iter().any(is_there).then_some(snapshot)
-    });
     let has_it = |lock: &&locktop::model::Lock| {
         lock.holders.iter().any(|by| by.process.pid == Some(holder.pid))
     };
+    let snapshot = wait_until("it is seen", || {
+        let snapshot = Inspector::new().unwrap().snapshot().unwrap();
+        snapshot.locks.iter().any(|lock| has_it(&lock)).then_some(snapshot)
+    });
     let lock = snapshot.locks.iter().find(has_it).unwrap();
     let plan = &release::plans(lock, &snapshot)[0];
     let log = AuditLog::at(scene.path("log/audit.jsonl"));

@@ -6,8 +6,8 @@ use std::thread;
 
 use rustix::process::Signal;
 
-use crate::support::{Actor, Need, Viewer, state, wait_until};
-use crate::theatre::{Theatre, has_ended, lives};
+use crate::support::{Actor, Need, Viewer, wait_until};
+use crate::theatre::{PATIENTLY, Theatre, has_ended, lives, seen};
 use crate::tracer;
 
 /// Writes down each time that it is told to end, and stays.
@@ -44,8 +44,8 @@ impl<'a> Releaser<'a> {
     }
 
     fn of(theatre: &'a Theatre, viewer: Viewer, last: Vec<String>) -> Self {
-        let report = theatre.scene.look_as(viewer, &[]);
-        let as_seen = report.at(&theatre.scene.path("l"))["as_seen"].as_str().unwrap().to_owned();
+        let seen = seen(&theatre.scene, viewer, "l");
+        let as_seen = seen["as_seen"].as_str().unwrap().to_owned();
         // The copy of the program is there from now on.
         assert!(theatre.log().is_empty());
         Self { theatre, through: [theatre.through(), last].concat(), as_seen }
@@ -55,7 +55,7 @@ impl<'a> Releaser<'a> {
     fn command(&self, arguments: &[&str]) -> Vec<String> {
         let [program, lock] = [".locktop", "l"].map(|name| self.theatre.path(name));
         let release = [&program, "release", "--yes", "--as-seen", &self.as_seen, &lock];
-        let words = release.into_iter().chain(arguments.iter().copied());
+        let words = release.into_iter().chain(PATIENTLY).chain(arguments.iter().copied());
         self.through.iter().cloned().chain(words.map(String::from)).collect()
     }
 
@@ -112,14 +112,15 @@ fn root_and_a_user_tell_the_holder_once_each_and_nobody_else() {
     holder.does(COUNTING);
     let releasers = [Releaser::ourselves(&theatre), Releaser::nobody(&theatre)];
     assert_eq!(releasers[0].as_seen, releasers[1].as_seen);
-    let mut all: Vec<Child> =
-        (0..100).map(|at| releasers[at % 2].releases(&["--grace", "5m"])).collect();
+    let mut all: Vec<Child> = (0..100).map(|at| releasers[at % 2].releases(&[])).collect();
     // One of each user waits for its end, and the others give up.
     let mut gave_up = 0;
     wait_until("one of each user is left", || {
         all.retain_mut(|one| match one.try_wait().unwrap() {
             Some(status) => {
-                assert_eq!(status.code(), Some(4));
+                // It lives, so 0 is for not having found it: with so many queues the lock table is
+                // long, and changes all the time.
+                assert!(matches!(status.code(), Some(0 | 4)), "{status}");
                 gave_up += 1;
                 false
             }
@@ -128,7 +129,7 @@ fn root_and_a_user_tell_the_holder_once_each_and_nobody_else() {
         (gave_up == 98).then_some(())
     });
     wait_until("it has been told", || (told(&theatre, &holder) > 0).then_some(()));
-    assert_eq!(state(next.pid), Some('S'));
+    next.is_blocked();
     holder.gets(Signal::KILL);
     has_ended(holder.pid);
     assert_eq!(statuses(all), [Some(0); 2]);
@@ -151,8 +152,7 @@ fn root_and_a_user_take_the_lock_from_nobody_but_the_holder() {
     assert!(lives(holder.pid));
     let file = std::fs::File::open(theatre.scene.path("l")).unwrap();
     assert!(file.try_lock().is_err(), "the next one has it");
-    let report = theatre.scene.look();
-    assert_eq!(report.at(&theatre.scene.path("l"))["holders"][0]["pid"], next.pid);
+    assert_eq!(theatre.seen("l")["holders"][0]["pid"], next.pid);
 }
 
 /// Both have shared the lock before either ends its holder. The user cannot see root, who gives way.

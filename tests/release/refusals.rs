@@ -1,7 +1,7 @@
 //! What is refused, with which status; and that nothing is touched then.
 
-use crate::support::{Need, state};
-use crate::theatre::{Theatre, lives};
+use crate::support::Need;
+use crate::theatre::{PATIENTLY, Theatre, has_ended, lives};
 
 #[test]
 fn without_a_terminal_nothing_is_done_unless_it_is_said() {
@@ -48,12 +48,13 @@ fn a_user_frees_what_is_his() {
     other.does("flock('m', EX)");
     let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
     for (name, method) in [("l", "terminate"), ("m", "unlock")] {
-        let args = ["release", &theatre.path(name), "--yes", "--method", method];
+        let path = theatre.path(name);
+        let args = [&["release", &path, "--yes", "--method", method], &PATIENTLY[..]].concat();
         let output = theatre.locktop_through(&nobody, &args);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(0), "{said}");
     }
-    crate::theatre::has_ended(own.pid);
+    has_ended(own.pid);
     assert!(lives(other.pid));
 }
 
@@ -160,5 +161,5 @@ fn arguments_that_contradict_each_other_are_refused() {
     ] {
         theatre.release(args, 2);
     }
-    assert_eq!(state(holder.pid), Some('S'));
+    assert!(lives(holder.pid));
 }

@@ -3,21 +3,14 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, TryRecvError};
 
 use locktop::release::{self, AuditLog, Cause, Method, Plan};
 use locktop::{Error, Folders, Inspector, Target};
 
 use crate::support::{Need, Scene, wait_until};
-use crate::theatre::{Theatre, has_ended, lives};
-
-/// The number of a process that has ended, as a lock says it.
-fn somebody_who_ended(scene: &Scene) -> String {
-    let actor = scene.actor();
-    let pid = actor.pid;
-    actor.ends();
-    format!("{pid}\n")
-}
+use crate::theatre::{Theatre, has_ended, lives, somebody_who_ended};
 
 /// Whether it can be proven that a process has ended: nobody is out of sight.
 fn sees_all() -> bool {
@@ -145,8 +138,13 @@ fn what_is_another_by_now_stays() {
     // The same text and, as many file systems do, the same number.
     fs::write(&path, &pid).unwrap();
     let reused = plan(&scene, "l");
-    fs::remove_file(&path).unwrap();
-    fs::write(&path, &pid).unwrap();
+    let made = || fs::metadata(&path).unwrap().created().unwrap();
+    let made_first = made();
+    wait_until("it is made at another tick of the clock", || {
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, &pid).unwrap();
+        (made() != made_first).then_some(())
+    });
     is_refused(&scene, reused);
 
     let linked = plan(&scene, "l");
@@ -236,18 +234,21 @@ fn a_planted_name_harms_nobody() {
 
 #[test]
 fn what_comes_in_between_is_never_removed() {
-    const ROUNDS: usize = 200;
+    const ROUNDS: usize = 50;
     let Some(scene) = Scene::with(&[]) else { return };
     let pid = somebody_who_ended(&scene);
     let path = scene.path("l");
-    let done = AtomicBool::new(false);
     let taken = AtomicUsize::new(0);
+    let (on, goes_on) = mpsc::channel::<()>();
     std::thread::scope(|threads| {
+        // Dropped when anything in here fails.
+        let on = on;
+        let (path, taken) = (&path, &taken);
         // Takes the lock whenever it can, and removes it again only if it is still there.
-        threads.spawn(|| {
+        threads.spawn(move || {
             let own = std::process::id().to_string();
-            while !done.load(Ordering::Relaxed) {
-                let made = fs::File::options().write(true).create_new(true).open(&path);
+            while goes_on.try_recv() != Err(TryRecvError::Disconnected) {
+                let made = fs::File::options().write(true).create_new(true).open(path);
                 let Ok(mut made) = made else { continue };
                 std::io::Write::write_all(&mut made, own.as_bytes()).unwrap();
                 for _ in 0..50 {
@@ -255,28 +256,22 @@ fn what_comes_in_between_is_never_removed() {
                     std::thread::yield_now();
                 }
                 wait_until("our lock is there", || {
-                    fs::read_to_string(&path).ok().filter(|text| *text == own).map(drop)
+                    fs::read_to_string(path).ok().filter(|text| *text == own).map(drop)
                 });
                 taken.fetch_add(1, Ordering::Relaxed);
-                fs::remove_file(&path).unwrap();
+                fs::remove_file(path).unwrap();
             }
         });
         for round in 0..ROUNDS {
             let stale = scene.path(&format!("stale-{round}"));
             fs::write(&stale, &pid).unwrap();
             // Only where nobody has it.
-            if rename_to_nothing(&stale, &path) {
-                let plan = plan(&scene, "l");
-                if plan.is_possible() {
-                    let _ = perform(&scene, plan);
-                }
-            } else {
-                fs::remove_file(&stale).unwrap();
-            }
+            wait_until("nobody has it", || rename_to_nothing(&stale, path).then_some(()));
+            perform(&scene, plan(&scene, "l")).unwrap();
         }
-        done.store(true, Ordering::Relaxed);
+        wait_until("it was taken, too", || (taken.load(Ordering::Relaxed) > 0).then_some(()));
+        drop(on);
     });
-    assert!(taken.into_inner() > 0);
     let left = names(scene.folder());
     assert!(!left.iter().any(|name| name.starts_with(".locktop")), "{left:?}");
 }

@@ -4,18 +4,13 @@ use portable_pty::CommandBuilder;
 use rustix::process::Signal;
 
 use crate::support::{Actor, Screen};
-use crate::theatre::{Theatre, has_ended, lives};
+use crate::theatre::{PATIENTLY, Theatre, has_ended, lives};
 
 /// `locktop release` on a terminal.
 fn asks(theatre: &Theatre, args: &[&str]) -> Screen {
-    // The copy of the program is there from now on.
-    theatre.log();
-    let through = theatre.through();
-    let mut command = CommandBuilder::new(&through[0]);
-    command.args(&through[1..]);
-    command.arg(theatre.scene.path(".locktop"));
-    command.arg("release");
-    command.args(args);
+    let (words, _) = theatre.command(&[&["release"], &PATIENTLY[..], args].concat());
+    let mut command = CommandBuilder::new(&words[0]);
+    command.args(&words[1..]);
     command.cwd(theatre.scene.folder());
     Screen::start(command)
 }

@@ -5,7 +5,10 @@ use std::process::Output;
 
 use serde_json::Value;
 
-use crate::support::{Need, Scene, wait_until};
+use crate::support::{Need, Scene, Viewer, wait_until};
+
+/// For as long as it takes a holder to end on a machine that is busy with others.
+pub(crate) const PATIENTLY: [&str; 2] = ["--grace", "5m"];
 
 pub(crate) struct Theatre {
     pub(crate) scene: Scene,
@@ -59,7 +62,8 @@ impl Theatre {
     /// Runs `locktop release --yes`, and expects that status; all that it printed and said.
     #[track_caller]
     pub(crate) fn release(&self, args: &[&str], status: i32) -> String {
-        let output = self.locktop(&[&["release", "--yes"], args].concat());
+        let grace = if args.contains(&"--grace") { &[] } else { &PATIENTLY[..] };
+        let output = self.locktop(&[&["release", "--yes"], grace, args].concat());
         let text = [output.stdout, output.stderr].concat();
         let text = String::from_utf8(text).unwrap();
         assert_eq!(output.status.code(), Some(status), "{args:?}: {text}");
@@ -73,6 +77,12 @@ impl Theatre {
         serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
             panic!("{args:?}: {error}: {}", String::from_utf8_lossy(&output.stderr))
         })
+    }
+
+    /// The lock of that name, by `ls`.
+    #[track_caller]
+    pub(crate) fn seen(&self, name: &str) -> Value {
+        seen(&self.scene, Viewer::Ourselves, name)
     }
 
     /// The lines of the log.
@@ -98,6 +108,15 @@ impl Theatre {
         self.scene.path(name).to_str().unwrap().to_owned()
     }
 
+    /// The words of a command line that becomes `locktop`, and the program that this is.
+    pub(crate) fn command(&self, args: &[&str]) -> (Vec<String>, PathBuf) {
+        let program = self.scene.copy_of_binary();
+        let mut command = self.through();
+        command.push(program.to_str().unwrap().into());
+        command.extend(args.iter().map(|arg| (*arg).to_owned()));
+        (command, program)
+    }
+
     /// Waits until a file is there.
     #[track_caller]
     pub(crate) fn waits_for(&self, name: &str) -> PathBuf {
@@ -105,6 +124,29 @@ impl Theatre {
         wait_until(&format!("{name} is there"), || path.exists().then_some(()));
         path
     }
+}
+
+/// The lock of that name, by `ls`: one look can miss it where a long lock table changes while it is
+/// read.
+#[track_caller]
+pub(crate) fn seen(scene: &Scene, viewer: Viewer, name: &str) -> Value {
+    let path = scene.path(name);
+    wait_until(&format!("{name} is seen"), || match scene.look_as(viewer, &[]).all_at(&path)[..] {
+        [lock] => Some(lock.clone()),
+        _ => None,
+    })
+}
+
+/// The number of a process that has ended, as a lock says it; nobody gets it for as long as the scene
+/// lasts.
+#[track_caller]
+pub(crate) fn somebody_who_ended(scene: &Scene) -> String {
+    let actor = scene.actor();
+    let pid = actor.pid;
+    // It is the number of its child's session.
+    scene.keeps(actor.forks());
+    actor.ends();
+    format!("{pid}\n")
 }
 
 /// Waits until a process has ended.

@@ -1,16 +1,17 @@
 //! A process that does what a test says.
 
 use std::cell::RefCell;
+use std::fs;
 use std::io::{BufRead as _, BufReader, ErrorKind, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Signal, pidfd_send_signal};
 use serde_json::Value;
 
-use super::kernel::{blocked_threads, state, wait_until};
+use super::kernel::{blocked_threads, handle_of, has_gone, is_stopped, state, wait_until};
 
 /// A Python process of a [`Scene`](super::Scene); `stage.py` has the words that it understands.
 ///
@@ -34,20 +35,30 @@ impl Actor {
             Err(error) => panic!("cannot accept an actor: {error}"),
         });
         connection.set_nonblocking(false).unwrap();
-        connection.set_read_timeout(Some(Duration::from_mins(2))).unwrap();
-        Self {
+        connection.set_read_timeout(Some(Duration::from_mins(5))).unwrap();
+        let actor = Self {
             pid,
-            process: process(pid),
+            process: handle_of(pid).expect("the actor lives"),
             connection: RefCell::new(BufReader::new(connection)),
             door: Rc::clone(door),
-        }
+        };
+        actor.comes_to_rest();
+        actor
     }
 
-    /// Has it evaluate or execute Python, and returns the value.
+    /// Has it evaluate or execute Python, and returns the value when it has come to rest.
     #[track_caller]
     pub fn does(&self, source: impl AsRef<str>) -> Value {
         self.begins(source);
-        self.answer()
+        let value = self.answer();
+        self.comes_to_rest();
+        value
+    }
+
+    /// Who has answered runs on for a while before it listens again.
+    #[track_caller]
+    fn comes_to_rest(&self) {
+        wait_until("an actor rests", || (state(self.pid) != Some('R')).then_some(()));
     }
 
     /// Has it begin with something that takes its time; [`Actor::answer`] is its end.
@@ -86,6 +97,15 @@ impl Actor {
         answer["value"].take()
     }
 
+    /// Waits until it sleeps after what it did: from then on it does not run by itself.
+    #[track_caller]
+    pub fn rests(&self) {
+        wait_until("an actor sleeps", || {
+            let place = fs::read_to_string(format!("/proc/{}/wchan", self.pid)).ok()?;
+            (place != "0").then_some(())
+        });
+    }
+
     /// A copy of it, with all its descriptors.
     #[track_caller]
     pub fn forks(&self) -> Self {
@@ -105,20 +125,16 @@ impl Actor {
     }
 
     /// Stops it.
+    #[track_caller]
     pub fn stops(&self) {
         self.gets(Signal::STOP);
-        wait_until("an actor has stopped", || (state(self.pid)? == 'T').then_some(()));
+        wait_until("an actor has stopped", || is_stopped(self.pid).then_some(()));
     }
 
     /// Ends it, and waits until its number is free.
+    #[track_caller]
     pub fn ends(self) {
         self.gets(Signal::KILL);
-        wait_until("an actor has ended", || state(self.pid).is_none().then_some(()));
+        wait_until("an actor has ended", || has_gone(&self.process).then_some(()));
     }
-}
-
-/// A handle of a process that lives.
-fn process(pid: i32) -> OwnedFd {
-    let number = Pid::from_raw(pid).expect("a pid is positive");
-    pidfd_open(number, PidfdFlags::empty()).expect("the actor lives")
 }

@@ -1,10 +1,14 @@
 //! What the kernel says, read as directly as possible: to know that a scene is set.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 /// How long a condition may take to come true on a busy machine, where looks are slow and so rare.
 const DEADLINE: Duration = Duration::from_mins(5);
@@ -36,11 +40,35 @@ pub struct Record {
 }
 
 /// The records of the file that `path` names now, by its inode number.
+///
+/// The kernel lets others lock and unlock between one piece of its table and the next, so that a line
+/// can be left out or come twice: then two readings have to agree.
+#[track_caller]
 pub fn records(path: &Path) -> Vec<Record> {
     let Ok(found) = fs::symlink_metadata(path) else { return Vec::new() };
     let inode = format!(":{}", found.ino());
-    let table = fs::read_to_string("/proc/locks").expect("/proc/locks can be read");
-    table.lines().filter_map(|line| record(line, &inode)).collect()
+    let mut before = None;
+    wait_until("the lock table stands still", || {
+        let (table, at_once) = lock_table().expect("/proc/locks can be read");
+        let now = Some(table.lines().filter_map(|line| record(line, &inode)).collect());
+        let is_so = at_once || before == now;
+        before = now;
+        before.clone().filter(|_| is_so)
+    })
+}
+
+/// The text of the lock table, and whether it came in one piece.
+fn lock_table() -> io::Result<(String, bool)> {
+    let mut file = File::open("/proc/locks")?;
+    let (mut text, mut piece, mut pieces) = (Vec::new(), vec![0; 1 << 16], 0);
+    loop {
+        let length = file.read(&mut piece)?;
+        if length == 0 {
+            return Ok((String::from_utf8_lossy(&text).into_owned(), pieces <= 1));
+        }
+        text.extend_from_slice(&piece[..length]);
+        pieces += 1;
+    }
 }
 
 fn record(line: &str, inode: &str) -> Option<Record> {
@@ -72,7 +100,29 @@ pub fn blocked_threads(pid: i32) -> Vec<i32> {
 
 /// The state letter of a process, `None` when it is gone.
 pub fn state(pid: i32) -> Option<char> {
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    state_in(Path::new(&format!("/proc/{pid}")))
+}
+
+/// Whether all threads of a process are stopped: the signal reaches one after the other.
+pub fn is_stopped(pid: i32) -> bool {
+    let Ok(mut tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { return false };
+    tasks.all(|task| task.is_ok_and(|task| state_in(&task.path()) == Some('T')))
+}
+
+fn state_in(folder: &Path) -> Option<char> {
+    let stat = fs::read(folder.join("stat")).ok()?;
     let behind_name = stat.iter().rposition(|byte| *byte == b')')? + 2;
     stat.get(behind_name).map(|byte| char::from(*byte))
+}
+
+/// A handle of a process, `None` when it is gone. Its number can be given out again meanwhile.
+pub fn handle_of(pid: i32) -> Option<OwnedFd> {
+    let number = Pid::from_raw(pid).expect("a pid is positive");
+    pidfd_open(number, PidfdFlags::empty()).ok()
+}
+
+/// Whether a process has ended and been waited for.
+pub fn has_gone(process: &OwnedFd) -> bool {
+    let told = fs::read_to_string(format!("/proc/self/fdinfo/{}", process.as_raw_fd()));
+    told.expect("a handle can be read").lines().any(|line| line == "Pid:\t-1")
 }

@@ -19,7 +19,9 @@ mod scene;
 mod screen;
 
 pub use actor::Actor;
-pub use kernel::{Record, blocked_threads, records, state, wait_until};
+pub use kernel::{
+    Record, blocked_threads, handle_of, has_gone, is_stopped, records, state, wait_until,
+};
 pub use need::{Need, all_met, tracefs};
 pub use playground::{Playground, send, somebody_is_in_charge};
 pub use report::{Report, pids};

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::rc::Rc;
 
 use super::actor::Actor;
-use super::kernel::{state, wait_until};
+use super::kernel::{handle_of, has_gone, wait_until};
 use super::need::{Need, all_met, program};
 use super::report::Report;
 
@@ -114,7 +115,7 @@ impl Scene {
             ["sh", "-c", script, "sh"].iter().chain(args).map(|word| format!("{word:?}")).collect();
         let source = format!("spawn({}, stdin=subprocess.PIPE)", words.join(", "));
         let pid = self.stage().does(source).as_i64().unwrap() as i32;
-        Shell { scene: self, pid }
+        Shell { scene: self, pid, process: handle_of(pid) }
     }
 
     /// Takes the actors to come out of any service or container that the tests run in, whose being
@@ -207,13 +208,17 @@ pub struct Shell<'a> {
     scene: &'a Scene,
     /// Its process.
     pub pid: i32,
+    /// `None`: it had ended before it could be asked for.
+    process: Option<OwnedFd>,
 }
 
 impl Shell<'_> {
     /// Closes its standard input, and waits until it has ended.
     pub fn ends_input(self) {
         self.scene.stage().does(format!("end_input({})", self.pid));
-        wait_until("a script has ended", || state(self.pid).is_none().then_some(()));
+        wait_until("a script has ended", || {
+            self.process.as_ref().is_none_or(has_gone).then_some(())
+        });
     }
 }
 

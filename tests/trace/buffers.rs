@@ -10,7 +10,7 @@ use crate::support::wait_until;
 fn events_that_came_too_fast_are_said_to_be_lost() {
     let Some(mut desk) = Desk::untraced() else { return };
     let actor = desk.scene.actor();
-    assert!(desk.inspector.trace_with_buffers(4).is_on());
+    assert!(desk.inspector.trace_with_buffers(16).is_on());
     actor.does("f = opened('l')");
     wait_until("the buffer is large enough for a quiet moment", || {
         actor.does("fcntl.flock(f, UN); fcntl.flock(f, EX)");
@@ -20,7 +20,8 @@ fn events_that_came_too_fast_are_said_to_be_lost() {
     let lost = desk.inspector.tracing().lost;
     actor.does("g = opened('busy')");
     wait_until("some are lost", || {
-        actor.does("[fcntl.flock(g, mode) for _ in range(5_000) for mode in (EX, UN)]; None");
+        // Too many for that buffer, and few for those of the other tests.
+        actor.does("[fcntl.flock(g, mode) for _ in range(500) for mode in (EX, UN)]; None");
         desk.looks();
         (desk.inspector.tracing().lost > lost).then_some(())
     });

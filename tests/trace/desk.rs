@@ -34,7 +34,8 @@ impl Desk {
 
     #[track_caller]
     pub(crate) fn traces(&mut self) {
-        let state = self.inspector.trace();
+        // Room for what others lock while we are kept from reading it.
+        let state = self.inspector.trace_with_buffers(4 << 10);
         assert!(state.is_on(), "{state:?}");
         assert_eq!(state.declined, None);
     }
@@ -50,31 +51,40 @@ impl Desk {
         seen
     }
 
-    /// The only lock there.
+    /// The only lock there. A look can miss one where there are many on the machine.
     #[track_caller]
     pub(crate) fn sees(&mut self, name: &str) -> Lock {
         let path = self.scene.path(name);
-        let seen = self.looks();
-        let found: Vec<_> = seen.locks.iter().filter(|lock| is_at(lock, &path)).collect();
-        let [lock] = found[..] else { panic!("{} locks at {name}", found.len()) };
-        lock.clone()
+        wait_until("a lock is seen", || {
+            let seen = self.looks();
+            let found: Vec<_> = seen.locks.iter().filter(|lock| is_at(lock, &path)).collect();
+            assert!(found.len() < 2, "{} locks at {name}", found.len());
+            found.first().copied().cloned()
+        })
     }
 
-    /// Looks until so many events of a file have been told: who, what.
+    /// Looks until so many events of these processes at a file have been told: who, what.
     #[track_caller]
-    pub(crate) fn hears(&mut self, name: &str, count: usize) -> Vec<(i32, &'static str)> {
+    pub(crate) fn hears(
+        &mut self,
+        name: &str,
+        pids: &[i32],
+        count: usize,
+    ) -> Vec<(i32, &'static str)> {
         let path = self.scene.path(name);
         wait_until("all has been told", || {
             self.looks();
-            (self.events(&path).count() >= count).then_some(())
+            (self.events(&path, pids).count() >= count).then_some(())
         });
-        self.events(&path).map(|event| (event.pid.unwrap(), event.kind.word())).collect()
+        self.events(&path, pids).map(|event| (event.pid.unwrap(), event.kind.word())).collect()
     }
 
-    pub(crate) fn events(&self, path: &Path) -> impl Iterator<Item = &Event> {
+    /// What these processes did to a file: others have locked what had its number before.
+    pub(crate) fn events(&self, path: &Path, pids: &[i32]) -> impl Iterator<Item = &Event> {
         let is_there =
             move |event: &&Event| event.path.as_ref().map(PathBytes::as_path) == Some(path);
-        self.told.iter().filter(is_there)
+        let is_theirs = |event: &&Event| event.pid.is_some_and(|pid| pids.contains(&pid));
+        self.told.iter().filter(is_there).filter(is_theirs)
     }
 }
 

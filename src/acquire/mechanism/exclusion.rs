@@ -16,8 +16,8 @@ use crate::model::{Mode, Range};
 /// The variable that tells another process of this program what to lock.
 const PART: &str = "LOCKTOP_TEST_EXCLUSION";
 
-/// Longer than anything takes, less than anybody's patience.
-const SOON: Duration = Duration::from_secs(20);
+/// Longer than anything takes.
+const SOON: Duration = Duration::from_mins(5);
 
 /// What can be locked: the family, and whether it is a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

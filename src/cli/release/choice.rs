@@ -114,13 +114,14 @@ impl Choice<'_> {
 const LOOKS: u32 = 4;
 
 /// Looks until two looks in a row agree on what is meant, or things change too fast for that: one
-/// look alone can miss a holder where a long lock table changes while it is read.
+/// look alone can miss a holder where a long lock table changes while it is read. That nobody has
+/// anything, all have to agree on.
 pub(super) fn look(inspector: &mut Inspector, targets: &[Target]) -> Result<Snapshot, Failure> {
     let mut snapshot = inspector.snapshot()?;
     for _ in 1..LOOKS {
         let before = meant(inspector, &snapshot, targets)?;
         snapshot = inspector.snapshot()?;
-        if meant(inspector, &snapshot, targets)? == before {
+        if !before.is_empty() && meant(inspector, &snapshot, targets)? == before {
             break;
         }
     }

@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -28,7 +29,10 @@ impl Machine {
             fs::create_dir_all(folder.path().join(name)).unwrap();
         }
         let system = System::with_proc(folder.path().join("proc"));
-        let inspector = Inspector::of(system).unwrap();
+        let mut inspector = Inspector::of(system).unwrap();
+        // What lies elsewhere on the disk is no part of it, and nobody is in a hurry.
+        inspector.scope.everywhere = false;
+        inspector.patience = Duration::from_mins(5);
         let machine = Self { folder, locks: String::new(), inspector };
         symlink("pid:[4026531836]", machine.proc("self/ns/pid")).unwrap();
         symlink("mnt:[1]", machine.proc("self/ns/mnt")).unwrap();

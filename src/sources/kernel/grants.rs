@@ -21,6 +21,28 @@ pub(super) fn needs_keeper(record: &Record) -> bool {
     record.kind != Kind::Posix && record.file.is_some()
 }
 
+/// Drops what stands twice in a table that was read in pieces, between which it can have changed:
+/// more often than there are open files that keep it. Locks of processes stand there once.
+pub(super) fn drop_doubled(system: &System, table: &mut Table, scan: &Scan) {
+    let mut left: HashMap<Record, usize> = Sharing::copies(table);
+    for (record, count) in &mut left {
+        let keepers = scan.keepers(record);
+        if !needs_keeper(record) {
+            *count = 1;
+        } else if !keepers.is_empty() {
+            *count = by_open_file(system, keepers).len();
+        }
+    }
+    table.entries.retain(|entry| match left.get_mut(&entry.granted) {
+        Some(0) => false,
+        Some(count) => {
+            *count -= 1;
+            true
+        }
+        None => true,
+    });
+}
+
 /// Groups what is granted into locks: one for each range of each file and mechanism.
 pub(super) fn group(system: &System, files: &Files, table: &Table, scan: &Scan) -> Vec<Sighting> {
     let mut sharing = Sharing::new(system, table, scan);
@@ -209,12 +231,16 @@ struct Sharing<'a> {
 
 impl<'a> Sharing<'a> {
     fn new(system: &'a System, table: &Table, scan: &'a Scan) -> Self {
+        Self { system, scan, copies: Self::copies(table), left: HashMap::new() }
+    }
+
+    fn copies(table: &Table) -> HashMap<Record, usize> {
         let mut copies: HashMap<Record, usize> = HashMap::with_capacity(table.entries.len());
         for entry in &table.entries {
             *copies.entry(entry.granted).or_default() += 1;
         }
         copies.retain(|_, count| *count > 1);
-        Self { system, scan, copies, left: HashMap::new() }
+        copies
     }
 
     fn keepers_of(&mut self, record: &Record) -> Cow<'a, [Keeper]> {

@@ -92,6 +92,9 @@ impl Source for Kernel {
         };
         if everything_in_table {
             settle(system, &worth, &mut table, &mut scan, remembered);
+            if !at_once {
+                grants::drop_doubled(system, &mut table, &scan);
+            }
         } else {
             scan.complete_table(&mut table);
         }

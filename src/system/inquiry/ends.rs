@@ -281,7 +281,7 @@ mod tests {
         let (reader, writer) = pipe().unwrap();
         let link = system.descriptors(ours).unwrap().path(reader.as_raw_fd()).unwrap();
         let link = link.into_os_string().into_encoded_bytes();
-        let soon = || Instant::now() + Duration::from_secs(20);
+        let soon = || Instant::now() + Duration::from_mins(5);
         let ends = Ends::new(&system, soon());
         assert!(ends.of_pipe(&link, Way::In).pids.contains(&ours));
         assert!(ends.of_pipe(&link, Way::Out).pids.contains(&ours));
@@ -307,7 +307,7 @@ mod tests {
         let index = Index { by_link, ..Index::default() };
         let late = Ends::new(&system, Instant::now()).openers(&index, &link, Some(Way::Out));
         assert!(late.cut && !late.are_all && late.pids.is_empty());
-        let ends = Ends::new(&system, Instant::now() + Duration::from_secs(20));
+        let ends = Ends::new(&system, Instant::now() + Duration::from_mins(5));
         let all = ends.openers(&index, &link, Some(Way::Out));
         assert!(!all.cut && all.are_all && all.pids.contains(&ours));
     }
@@ -316,7 +316,7 @@ mod tests {
     fn nothing_is_asked_twice() {
         let system = System::new();
         let ours = std::process::id().cast_signed();
-        let ends = Ends::new(&system, Instant::now() + Duration::from_secs(20));
+        let ends = Ends::new(&system, Instant::now() + Duration::from_mins(5));
         let known = Those { pids: BTreeSet::from([ours]), are_all: true, cut: false };
         assert_eq!(ends.once(b"pipe:[x]", Some(Way::In), || known.clone()), known);
         assert_eq!(ends.of_pipe(b"pipe:[x]", Way::In), known);

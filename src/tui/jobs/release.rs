@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     /// Longer than anything takes.
-    const SOON: Duration = Duration::from_mins(1);
+    const SOON: Duration = Duration::from_mins(5);
 
     /// A process that has a lock, ended with the test.
     struct Holder {

@@ -9,8 +9,8 @@ use tempfile::TempDir;
 use super::*;
 use crate::acquire::Pauses;
 
-/// Longer than anything takes, less than anybody's patience.
-const SOON: Duration = Duration::from_secs(20);
+/// Longer than anything takes.
+const SOON: Duration = Duration::from_mins(5);
 
 const FORMS: [Form; 3] = [Form::File, Form::Link, Form::Folder];
 

@@ -9,8 +9,8 @@ use super::*;
 use crate::acquire::Pauses;
 use crate::system::locking::Thread;
 
-/// Longer than anything takes, less than anybody's patience.
-const SOON: Duration = Duration::from_secs(20);
+/// Longer than anything takes.
+const SOON: Duration = Duration::from_mins(5);
 
 /// A folder with a lock file in it.
 struct Desk {
