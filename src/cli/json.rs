@@ -149,9 +149,7 @@ impl Formatter for Lines {
 /// Escapes everything that a terminal would act on or that deceives the eye. JSON itself asks for
 /// that only below U+0020, and those never get here.
 fn escape<W: Write + ?Sized>(writer: &mut W, text: &str) -> io::Result<()> {
-    // Names of fields, mostly: too short for what stops at the first odd byte to be the faster.
-    let is_plain = text.bytes().fold(true, |plain, byte| plain & (byte < 0x7f));
-    if is_plain || harmless(text) == text {
+    if text.bytes().all(|byte| byte < 0x7f) || harmless(text) == text {
         return writer.write_all(text.as_bytes());
     }
     let mut buffer = [0; 4];
