@@ -1,6 +1,6 @@
 //! What the judgement says of a lock, without what is said of every lock.
 
-use crate::model::{Clause, Lock, harmless};
+use crate::model::{self, Clause, Lock, harmless};
 
 use super::People;
 
@@ -16,7 +16,7 @@ pub(super) struct Reason {
 impl Reason {
     pub(super) fn of(lock: &Lock) -> Self {
         let (mut more, mut activity) = (Vec::new(), None);
-        for clause in lock.why.iter().flat_map(|why| why.clauses()) {
+        for clause in lock.why.iter().flat_map(model::Reason::clauses) {
             match clause {
                 Clause::Waiting(_) => {}
                 Clause::Keeping { doing, .. } => {

@@ -53,9 +53,9 @@ impl Judge<'_> {
                 vec![Clause::More(ended), who(told)]
             }
             (Taker::HoldsNot, Some(pid)) => {
-                let named =
+                let other =
                     format!("the kernel names pid {pid}, but that process does not keep it");
-                vec![Clause::More(named), who(told)]
+                vec![Clause::More(other), who(told)]
             }
             _ if lock.mechanism == Mechanism::Exists
                 && sharers.iter().all(|by| by.certainty == Certainty::Likely) =>
