@@ -3,6 +3,7 @@
 mod awaited;
 mod declared;
 mod inquiry;
+mod meter;
 mod select;
 mod tracing;
 
@@ -24,6 +25,7 @@ use crate::system::discovery::Bell;
 use crate::system::on_disk::Found;
 use crate::system::{Resolved, System};
 use inquiry::{About, Inquiry};
+pub(crate) use meter::Meter;
 pub use select::Selection;
 pub use tracing::Traced;
 use tracing::Tracks;

@@ -9,7 +9,7 @@ use super::handshake::Stop;
 use super::manners;
 use super::pending::{Place, Want};
 use crate::error::Error;
-use crate::inspect::{Folders, Inspector};
+use crate::inspect::{Folders, Inspector, Meter};
 use crate::ledger::Memory;
 use crate::model::{Lock, Pid, Target};
 use crate::system::locking;
@@ -20,7 +20,8 @@ const BEAT: Duration = Duration::from_secs(1);
 /// When our request cannot be seen in its queue yet, the next look is so soon.
 const SOON: Duration = Duration::from_millis(100);
 
-/// The pause between looks grows to this.
+/// The pause between looks grows to this; after the slowest look, too, it is worth something to know
+/// where we stand.
 const LONGEST: Duration = Duration::from_secs(30);
 
 /// Looks may take one part in so many of the time: reading the lock table slows all locks.
@@ -100,9 +101,10 @@ impl Watcher {
     fn run(mut self, over: &Stop) {
         while !over.is_set() {
             if self.next.is_some_and(|next| next <= Instant::now()) {
-                let begun = Instant::now();
+                let (meter, before) = (Meter::start(), self.stalled());
                 let sight = self.look();
-                self.next = self.next_look(&sight, begun.elapsed());
+                let cost = meter.cost(self.stalled().saturating_sub(before));
+                self.next = self.next_look(&sight, cost);
                 if !(self.watch.tell)(sight) {
                     return;
                 }
@@ -141,9 +143,14 @@ impl Watcher {
         }
         // Once, whatever it costs: else a busy machine would not tell our place for long.
         let is_early = sight.position.is_none() && sight.blind.is_none() && self.pause == BEAT;
-        let pause = if is_early { SOON } else { self.pause.max(cost * SHARE) };
+        let pause = if is_early { SOON } else { self.pause.max(cost * SHARE).min(LONGEST) };
         self.pause = (self.pause * 2).min(LONGEST);
         Some(Instant::now() + pause)
+    }
+
+    /// For how long looking has held up lockers so far.
+    fn stalled(&self) -> Duration {
+        self.inspector.as_ref().map_or(Duration::ZERO, Inspector::stalled)
     }
 
     fn look(&mut self) -> Sight {

@@ -39,10 +39,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
-use crate::inspect::{Folders, Inspector, Selection};
+use crate::inspect::{Folders, Inspector, Meter, Selection};
 use crate::model::{Event, LockId, Note, Snapshot, Target, Tracing};
 use crate::sources::trace::Silencer;
-use crate::system::{cpu_time, give_memory_back};
+use crate::system::give_memory_back;
 use acts::Acts;
 use events::Chronicle;
 use files::{Files, Trouble};
@@ -319,14 +319,13 @@ fn run(
     let mut pace = Pace::new(Instant::now());
     let mut fingerprint = None;
     while let Some(asked) = wakes.wait(&pace) {
-        let (begun, before) = (Instant::now(), cpu_time());
+        let (begun, meter) = (Instant::now(), Meter::start());
         let (outcome, events) = match look(asked) {
             Ok((seen, events)) => (Ok(seen), events),
             Err(error) => (Err(error), Vec::new()),
         };
-        let (at, after) = (Instant::now(), cpu_time());
         let stalled = outcome.as_ref().map_or(Duration::ZERO, |seen| seen.stalled);
-        let cost = cost(at - begun, before.zip(after), stalled);
+        let (at, cost) = (Instant::now(), meter.cost(stalled));
         let seen = outcome.as_ref().ok().map(|seen| fingerprint_of(&seen.snapshot));
         let changed = fingerprint.is_some_and(|before| seen.is_some_and(|seen| seen != before));
         fingerprint = seen.or(fingerprint);
@@ -337,13 +336,6 @@ fn run(
         let (interval, note) = (pace.interval(), files.note());
         deliver(Report { outcome, at, cost, interval, note, events });
     }
-}
-
-/// What a look cost. On a busy machine it waits for most of its time; that costs nobody anything,
-/// but where it holds up others meanwhile.
-fn cost(time: Duration, cpu: Option<(Duration, Duration)>, stalled: Duration) -> Duration {
-    let worked = cpu.map_or(time, |(before, after)| after.saturating_sub(before));
-    worked.max(stalled).min(time)
 }
 
 /// Tells looks apart by who has and wants which lock, whatever their order.

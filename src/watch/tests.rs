@@ -173,17 +173,6 @@ fn a_pause_lasts_until_it_is_over() {
 }
 
 #[test]
-fn waiting_costs_nothing_but_where_it_holds_up_others() {
-    let ms = Duration::from_millis;
-    let cpu = Some((ms(100), ms(104)));
-    assert_eq!(cost(ms(243), cpu, ms(1)), ms(4));
-    assert_eq!(cost(ms(243), cpu, ms(60)), ms(60));
-    // Several threads at once.
-    assert_eq!(cost(ms(3), cpu, ms(1)), ms(3));
-    assert_eq!(cost(ms(243), None, ms(1)), ms(243));
-}
-
-#[test]
 fn many_touches_are_one() {
     let wakes = Wakes::default();
     wakes.touch(true);
