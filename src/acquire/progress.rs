@@ -123,8 +123,8 @@ fn having(lock: &Lock) -> String {
 /// What is known of a lock on disk that nobody is seen to have: that, and what can be done, is all
 /// that there is to tell.
 fn left_behind(lock: &Lock) -> Option<String> {
-    let why = lock.why.as_deref().filter(|_| lock.mechanism == Mechanism::Exists)?;
-    let why = harmless(why);
+    let why = lock.why.as_ref().filter(|_| lock.mechanism == Mechanism::Exists)?.text();
+    let why = harmless(&why);
     if lock.verdict != Verdict::Stale {
         return Some(format!("who has it cannot be told: {why}"));
     }
@@ -159,7 +159,7 @@ fn subject(lock: &Lock) -> Option<(String, &'static str)> {
 /// What is wrong with the lock; else what its holder does.
 fn circumstance(lock: &Lock) -> String {
     if lock.verdict.is_problem() {
-        let why = lock.why.as_deref().map(|why| format!(": {}", harmless(why)));
+        let why = lock.why.as_ref().map(|why| format!(": {}", harmless(&why.text())));
         return format!(", {}{}", lock.verdict.word(), why.unwrap_or_default());
     }
     if let Some(Detail::Text(doing)) = lock.details.get("doing") {

@@ -123,7 +123,7 @@ impl Column {
             Self::Recorded => known(lock.recorded_pid.map(|pid| pid.to_string())),
             Self::Waiters => count_of(lock).into(),
             Self::Wait => known(lock.longest_wait().map(|wait| wait.short(glyphs.ascii))),
-            Self::Why => known(lock.why.as_deref().map(|why| harmless(why).into())),
+            Self::Why => known(lock.why.as_ref().map(|why| harmless(&why.text()).into_owned())),
         }
     }
 }

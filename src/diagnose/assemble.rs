@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::model::{
     Behind, Blocker, Certainty, Deadlock, Facts, Grant, Holder, Lock, LockFacts, Mechanism, Method,
-    Naming, PathBytes, Pid, Process, Record, Request, Snapshot, Verdict, Waiter,
+    Naming, PathBytes, Pid, Process, Reason, Record, Request, Snapshot, Verdict, Waiter,
 };
 
 use super::graph::Graph;
@@ -13,7 +13,7 @@ use super::graph::Graph;
 /// What was found of a lock.
 pub(super) struct Judged {
     pub(super) verdict: Verdict,
-    pub(super) why: String,
+    pub(super) why: Reason,
     pub(super) behind: Option<Behind>,
 }
 
@@ -81,7 +81,7 @@ impl People {
             range: has_range.then_some(lock.range),
             verdict,
             normal: lock.normal,
-            why: Some(why.into()),
+            why: Some(why),
             age: lock.age,
             recorded_pid,
             methods: Method::fitting(lock.mechanism, &holders),

@@ -1,8 +1,8 @@
 //! A process told by its locks: what it holds and what it waits for.
 
 use crate::model::{
-    Certainty, Deadlock, Holder, Lock, Moment, Pid, Process, Snapshot, Verdict, Waiter, harmless,
-    short,
+    Certainty, Deadlock, Holder, Lock, Moment, Pid, Process, Reason, Snapshot, Verdict, Waiter,
+    harmless, short,
 };
 
 use super::advice::{self, Advice};
@@ -111,17 +111,18 @@ fn holds(lock: &Lock, holder: &Holder) -> String {
 
 /// What keeps its locks from moving, each reason once. Circles are told on their own.
 fn troubles(held: &[(&Lock, &Holder)]) -> Vec<String> {
-    let mut told: Vec<(&str, String)> = Vec::new();
+    let mut told: Vec<(&Reason, String)> = Vec::new();
     let in_trouble = held
         .iter()
         .map(|(lock, _)| lock)
         .take(LOCKS)
         .filter(|lock| lock.verdict.is_problem() && lock.verdict != Verdict::Deadlock);
     for lock in in_trouble {
-        let why = lock.why.as_deref().unwrap_or_default();
-        if !why.is_empty() && told.iter().all(|(other, _)| *other != why) {
+        let Some(why) = &lock.why else { continue };
+        if told.iter().all(|(other, _)| *other != why) {
+            let text = why.text();
             let sentence =
-                format!("{} is {}: {}.", lock.label(), lock.verdict.word(), harmless(why));
+                format!("{} is {}: {}.", lock.label(), lock.verdict.word(), harmless(&text));
             told.push((why, sentence));
         }
     }

@@ -9,7 +9,9 @@ mod rules;
 use std::collections::HashMap;
 use std::path::Path;
 
-use crate::model::{Deadlock, Facts, LockFacts, LockId, Naming, PathBytes, Pid, Verdict};
+use crate::model::{
+    Clause, Deadlock, Facts, LockFacts, LockId, Naming, PathBytes, Pid, Reason, Verdict,
+};
 
 use super::stuck::Stuck;
 
@@ -19,16 +21,16 @@ const NAMED: usize = 3;
 /// A circle of at most so many is told step by step.
 pub(super) const STEPS: usize = 4;
 
-/// Says something of a lock if it applies: a clause without its full stop.
-type Tells<'a> = fn(&Judge<'a>, &LockFacts) -> Option<String>;
+/// Says something of a lock if it applies.
+type Tells<'a, T> = fn(&Judge<'a>, &LockFacts) -> Option<T>;
 
 /// One line of the table.
 #[derive(Debug, Clone, Copy)]
 enum Rule<'a> {
     /// The first of these that applies gives the verdict, and its words are the reason.
-    Decides(Verdict, Tells<'a>),
-    /// Each of these that applies adds its words to the reason.
-    Adds(Tells<'a>),
+    Decides(Verdict, Tells<'a, Vec<Clause>>),
+    /// Each of these that applies adds a clause to the reason.
+    Adds(Tells<'a, String>),
 }
 
 /// What judging needs to know beyond the lock.
@@ -116,20 +118,21 @@ impl<'a> Judge<'a> {
     }
 
     /// The verdict and why.
-    pub(super) fn judge(&self, lock: &LockFacts) -> (Verdict, String) {
+    pub(super) fn judge(&self, lock: &LockFacts) -> (Verdict, Reason) {
         let decided = Self::RULES.iter().find_map(|rule| match rule {
             Rule::Decides(verdict, tells) => Some((*verdict, tells(self, lock)?)),
             Rule::Adds(_) => None,
         });
-        let (verdict, mut why) = decided.unwrap_or_else(|| (Verdict::Held, self.keeping(lock)));
+        let (verdict, mut clauses) = decided.unwrap_or_else(|| (Verdict::Held, self.keeping(lock)));
         for rule in &Self::RULES {
             let Rule::Adds(tells) = rule else { continue };
-            if let Some(more) = tells(self, lock).filter(|more| !why.contains(more.as_str())) {
-                why.push_str("; ");
-                why.push_str(&more);
-            }
+            let is_new = |more: &String| {
+                let is_told = |told: &Clause| matches!(told, Clause::More(told) if told.contains(more.as_str()));
+                !clauses.iter().any(is_told)
+            };
+            clauses.extend(tells(self, lock).filter(is_new).map(Clause::More));
         }
-        (verdict, why)
+        (verdict, clauses.into())
     }
 }
 

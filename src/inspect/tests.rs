@@ -408,7 +408,7 @@ fn a_stranger_that_gets_the_number_of_the_taker_is_told_from_it() {
     machine.process(10, 1, 10);
     machine.keeps(10, 3, "a", 8);
     machine.locks(8, "a");
-    let why = |seen: &Snapshot| seen.locks[0].why.as_deref().unwrap().to_owned();
+    let why = |seen: &Snapshot| seen.locks[0].why.as_ref().unwrap().to_string();
     let before = why(&machine.settles());
     machine.process(8, 1, 8);
     assert_ne!(why(&machine.looks_anew()), before);

@@ -15,6 +15,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use foldhash::HashMapExt as _;
+
 use crate::model::{
     AsSeen, Evidence, Facts, FileId, Host, How, Kept, Lock, LockFacts, LockId, Look, Mechanism,
     Mode, Moment, Pid, Process, ProcessId, Snapshot, Span,
@@ -30,7 +32,7 @@ pub(crate) use testimony::{Since, Testimony};
 pub(crate) struct Ledger {
     host: Host,
     last: Option<LastLook>,
-    held: HashMap<LockId, Tenure>,
+    held: foldhash::HashMap<LockId, Tenure>,
     waiting: HashMap<WaitKey, Tenure>,
     readers: Readers,
     /// Whether of any lock a gap could not be ruled out.
@@ -75,7 +77,7 @@ impl Ledger {
         Self {
             host,
             last: None,
-            held: HashMap::new(),
+            held: foldhash::HashMap::default(),
             waiting: HashMap::new(),
             readers: Readers::default(),
             any_interrupted: false,
@@ -181,7 +183,7 @@ impl Ledger {
         facts.retaken = certainly.map(|(lock, _)| lock.id.clone()).collect();
 
         let taken_before = self.spots_before(facts);
-        let mut held = HashMap::with_capacity(facts.locks.len() + kept.len());
+        let mut held = foldhash::HashMap::with_capacity(facts.locks.len() + kept.len());
         for Kept { id, place } in kept {
             if let Some((id, mut tenure)) = self.held.remove_entry(id) {
                 tenure.pass(facts.complete);

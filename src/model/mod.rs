@@ -9,14 +9,19 @@ mod facts;
 mod file;
 mod form;
 mod harmless;
+mod identity;
 mod lock;
+mod mechanism;
 mod method;
 mod on_disk;
+mod parties;
 mod process;
+mod reason;
 mod snapshot;
 mod span;
 mod target;
 mod tracing;
+mod verdict;
 mod waiting;
 mod words;
 
@@ -30,17 +35,19 @@ pub use facts::{
 pub use file::{Device, FileId, PathBytes, Range};
 pub use form::Form;
 pub use harmless::{harmless, harmless_bytes};
-pub use lock::{
-    AsSeen, Blocker, Certainty, Holder, How, Lease, Lock, LockId, Mechanism, Mode, Record, Verdict,
-    Waiter,
-};
+pub use identity::{AsSeen, LockId};
+pub use lock::{Lease, Lock};
+pub use mechanism::{Mechanism, Mode};
 pub use method::Method;
 pub(crate) use method::is_halted;
 pub use on_disk::{Content, Excerpt, OnDisk, Owner};
+pub use parties::{Blocker, Certainty, Holder, How, Record, Waiter};
 pub use process::{Parent, Pid, Process, ProcessId, State};
+pub use reason::{Clause, Reason};
 pub use snapshot::{Deadlock, Host, Member, Moment, Note, Snapshot};
 pub use span::{Evidence, Span};
 pub use target::{FAMILIES, SCHEMES, Target, TargetError};
 pub use tracing::Tracing;
+pub use verdict::Verdict;
 pub use waiting::{Mounted, Peer, Progress, Sample, Wait, Wake, What};
 pub use words::short;

@@ -3,7 +3,7 @@
 use super::plan::{Cause, Obstacle, Plan};
 use crate::diagnose::phrase;
 use crate::model::{
-    Certainty, Content, Holder, Lock, Mechanism, Method, Snapshot, State, Verdict, harmless,
+    Certainty, Content, Holder, Lock, Mechanism, Method, Reason, Snapshot, State, Verdict, harmless,
 };
 use crate::system::on_disk::may_remove;
 use crate::system::rights::{Rights, Tracing};
@@ -15,7 +15,7 @@ pub(super) fn unseen(lock: &Lock, snapshot: &Snapshot, holders: &[&Holder]) -> O
     if !holders.is_empty() {
         return None;
     }
-    let why = lock.why.as_deref().map_or_else(String::new, |why| format!(": {why}"));
+    let why = lock.why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
     // What the look was blind to is where the holder is.
     let help = snapshot.notes.iter().find_map(|note| note.would_help.clone());
     Some(Obstacle {
@@ -180,8 +180,8 @@ pub(super) fn not_stale(lock: &Lock) -> Option<String> {
     if lock.verdict == Verdict::Stale {
         return None;
     }
-    let why = lock.why.as_deref().unwrap_or("who has it cannot be told");
-    Some(harmless(why).into_owned())
+    let why = lock.why.as_ref().map_or("who has it cannot be told".into(), Reason::text);
+    Some(harmless(&why).into_owned())
 }
 
 pub(super) fn unproven_removal(why: &str) -> Obstacle {

@@ -15,8 +15,8 @@ use crate::diagnose::phrase;
 use crate::error::Error;
 use crate::inspect::Inspector;
 use crate::model::{
-    Lock, Mechanism, Method, Mode, Pid, ProcessId, Range, Snapshot, State, Verdict, harmless,
-    harmless_bytes, is_halted,
+    Lock, Mechanism, Method, Mode, Pid, ProcessId, Range, Reason, Snapshot, State, Verdict,
+    harmless, harmless_bytes, is_halted,
 };
 use crate::system::escrow_mark::Mark;
 use crate::system::grip::{Grip, Told};
@@ -217,10 +217,11 @@ impl<'a> Act<'a> {
             && plan.unproven.is_none()
             && lock.verdict != Verdict::Stale
         {
-            let why = lock.why.as_deref().map(harmless).unwrap_or_default();
-            return Err(
-                self.changed(&format!("it is not proven to be left behind any more: {why}"))
-            );
+            let why = lock.why.as_ref().map(Reason::text).unwrap_or_default();
+            return Err(self.changed(&format!(
+                "it is not proven to be left behind any more: {}",
+                harmless(&why)
+            )));
         }
         plan.victims.iter().try_for_each(|victim| self.check_holder(lock, victim))
     }

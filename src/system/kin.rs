@@ -27,6 +27,14 @@ impl System {
         Ok(numbers.filter_map(|word| word.parse().ok()).collect())
     }
 
+    /// The children of all threads of a process, which may wait for each other's; `None` where not all
+    /// are told.
+    pub(crate) fn children_of_all(&self, pid: Pid) -> Option<Vec<Pid>> {
+        let tids = self.tids(pid).ok()?;
+        let children = tids.into_iter().map(|tid| self.children(pid, tid).ok());
+        children.collect::<Option<Vec<_>>>().map(|children| children.concat())
+    }
+
     /// Whether a thread that sleeps there can wait for the end of a child.
     pub(crate) fn waits_for_somebody(wchan: &str) -> bool {
         matches!(function(wchan), FOR_CHILDREN | FOR_SIGNALS)
@@ -49,10 +57,7 @@ impl System {
         if !waits() {
             return None;
         }
-        let mut children = Vec::new();
-        for tid in self.tids(pid).ok()? {
-            children.extend(self.children(pid, tid).ok()?);
-        }
+        let mut children = self.children_of_all(pid)?;
         // Which of several it waits for, cannot be told.
         children.retain(|&child| self.may_live(child));
         // One that ended while we looked is not among them: whoever waited for it has woken up.

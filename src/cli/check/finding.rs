@@ -110,7 +110,7 @@ fn of_verdict(lock: &Lock) -> Option<Finding<'_>> {
     if lock.normal || !lock.verdict.is_problem() {
         return None;
     }
-    let text = lock.why.as_deref().unwrap_or("it needs a person").to_owned();
+    let text = lock.why.as_ref().map_or_else(|| "it needs a person".into(), ToString::to_string);
     Some(Finding { kind: Kind::Verdict(lock.verdict), lock, text })
 }
 

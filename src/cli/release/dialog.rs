@@ -63,7 +63,7 @@ fn show_one(text: &mut String, lock: &Lock, plan: &Plan, choice: &Choice<'_>, pa
     };
     line("", &format!("{} ({}, {}): {head}", lock.label(), lock.family, plan.method), BOLD);
     if let Some(why) = &lock.why {
-        line("  ", why, "");
+        line("  ", &why.text(), "");
     }
     for step in &plan.steps {
         line("    ", step, "");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use locktop::Snapshot;
 use locktop::acquire::Waiting;
-use locktop::model::{Holder, LockId, Span, Verdict};
+use locktop::model::{Holder, LockId, Reason, Span, Verdict};
 use serde::Serialize;
 
 /// One thing that happened to a wait.
@@ -24,7 +24,7 @@ pub(super) struct Message<'a> {
     id: Option<&'a LockId>,
     age: Option<&'a Span>,
     verdict: Option<Verdict>,
-    why: Option<&'a str>,
+    why: Option<&'a Reason>,
     /// `null` where nobody has looked, or could.
     holders: Option<&'a [Holder]>,
 }
@@ -37,7 +37,7 @@ impl<'a> Message<'a> {
             ahead: waiting.ahead(),
             age: lock.map(|lock| &lock.age),
             verdict: lock.map(|lock| lock.verdict),
-            why: lock.and_then(|lock| lock.why.as_deref()),
+            why: lock.and_then(|lock| lock.why.as_ref()),
             holders: lock.map(|lock| &lock.holders[..]),
             ..Self::of("waiting", target, Some(waiting.waited), Some(waiting))
         }

@@ -60,7 +60,7 @@ fn who_waits_for_what_it_inherited_waits_for_itself() {
     let snapshot = judged([flock("/a").held_by(&[7]).wanted_by(7)]);
     assert_eq!(members(only(&snapshot)), [7]);
     assert_eq!(
-        snapshot.locks[0].why.as_deref().unwrap(),
+        snapshot.locks[0].why.as_ref().unwrap().text(),
         "p7 (pid 7) waits for /a, which it keeps itself"
     );
 }
@@ -159,7 +159,14 @@ fn those_behind_a_circle_are_not_in_it() {
     ]);
     assert_eq!(members(only(&snapshot)), [1, 2]);
     assert_eq!(verdict(&snapshot, "/c"), Verdict::Stuck);
-    let why = snapshot.locks.iter().find(|lock| lock.label() == "/c").unwrap().why.as_deref();
+    let why = snapshot
+        .locks
+        .iter()
+        .find(|lock| lock.label() == "/c")
+        .unwrap()
+        .why
+        .as_ref()
+        .map(ToString::to_string);
     assert_eq!(
         why.unwrap(),
         "p5 (pid 5) itself waits for /a, held by p1 (pid 1), which is in a deadlock"
@@ -301,7 +308,14 @@ fn who_waits_for_the_end_of_a_child_lets_go_of_nothing() {
     let askers: Vec<_> = circle.members.iter().map(|member| member.through).collect();
     assert_eq!(askers, [Some(3), None]);
     assert_eq!(circle.members[0].keepers, [3], "when that ends, the others go on");
-    let why = snapshot.locks.iter().find(|lock| lock.label() == "/a").unwrap().why.as_deref();
+    let why = snapshot
+        .locks
+        .iter()
+        .find(|lock| lock.label() == "/a")
+        .unwrap()
+        .why
+        .as_ref()
+        .map(ToString::to_string);
     assert_eq!(
         why.unwrap(),
         "p1 (pid 1) has /a and waits for the end of p3 (pid 3), which waits for /b; \
@@ -343,7 +357,7 @@ fn a_command_that_wants_what_its_own_shell_has_never_gets_it() {
     let snapshot = Sketch::new().lock(flock("/a").held_by(&[1]).wanted_by(2)).awaits(1, 2).judged();
     assert_eq!(members(only(&snapshot)), [1]);
     assert_eq!(
-        snapshot.locks[0].why.as_deref().unwrap(),
+        snapshot.locks[0].why.as_ref().unwrap().text(),
         "p1 (pid 1) waits for the end of p2 (pid 2), which waits for /a, which p1 (pid 1) keeps \
          itself"
     );

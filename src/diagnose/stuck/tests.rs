@@ -30,7 +30,7 @@ fn held(alter: impl FnOnce(&mut Process)) -> Sketch {
 fn verdict(sketch: Sketch) -> (Verdict, String) {
     let snapshot = sketch.judged();
     let lock = snapshot.locks.iter().find(|lock| lock.label() == "/a").unwrap();
-    (lock.verdict, lock.why.as_deref().unwrap().to_owned())
+    (lock.verdict, lock.why.as_ref().unwrap().to_string())
 }
 
 fn is_stuck(alter: impl FnOnce(&mut Process)) -> bool {

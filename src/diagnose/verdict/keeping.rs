@@ -1,6 +1,8 @@
-//! Who keeps a lock, in a clause: what most reasons have in common.
+//! Who keeps a lock: what most reasons have in common.
 
-use crate::model::{Certainty, Grant, LockFacts, Mechanism, Pid, Process, Sharer, Taker, harmless};
+use crate::model::{
+    Certainty, Clause, Grant, LockFacts, Mechanism, Pid, Process, Sharer, Taker, harmless,
+};
 
 use super::super::phrase;
 use super::{Judge, NAMED};
@@ -10,9 +12,9 @@ pub(super) const ESCROW: &str = "escrow by locktop";
 
 impl Judge<'_> {
     /// Who keeps the lock, and what became of the one who took it.
-    pub(super) fn keeping(&self, lock: &LockFacts) -> String {
+    pub(super) fn keeping(&self, lock: &LockFacts) -> Vec<Clause> {
         match &*lock.grants {
-            [] => "nobody was seen to keep it".into(),
+            [] => vec![nobody()],
             [grant] => self.keeping_grant(lock, grant),
             grants => {
                 let mut sharers: Vec<&Sharer> =
@@ -20,45 +22,47 @@ impl Judge<'_> {
                 sharers.sort_by_key(|sharer| sharer.pid);
                 sharers.dedup_by_key(|sharer| sharer.pid);
                 match sharers.len() {
-                    0 => "nobody was seen to keep it".into(),
-                    1 => format!("{} keeps it", self.names(sharers)),
-                    _ => format!("{} keep it together", self.names(sharers)),
+                    0 => vec![nobody()],
+                    1 => vec![who(format!("{} keeps it", self.names(sharers)))],
+                    _ => vec![who(format!("{} keep it together", self.names(sharers)))],
                 }
             }
         }
     }
 
-    fn keeping_grant(&self, lock: &LockFacts, grant: &Grant) -> String {
+    fn keeping_grant(&self, lock: &LockFacts, grant: &Grant) -> Vec<Clause> {
         let sharers = &grant.sharers;
         let (names, keeps) = (self.names(sharers), keeps(sharers));
         if sharers.is_empty() {
-            return "nobody was seen to keep it".into();
+            return vec![nobody()];
         }
         if sharers.iter().all(|sharer| sharer.is_escrow) {
-            let taken = match grant.taker {
-                Taker::Gone => format!("; {} has ended", taker(grant)),
-                _ => String::new(),
-            };
-            return format!("{ESCROW}: {names} {keeps} for whoever is next{taken}");
+            let kept = format!("{ESCROW}: {names} {keeps} for whoever is next");
+            let taken = (grant.taker == Taker::Gone).then(|| format!("{} has ended", taker(grant)));
+            return [kept].into_iter().chain(taken).map(Clause::More).collect();
         }
         if sharers.iter().all(|sharer| sharer.certainty == Certainty::Recorded) {
-            return format!("the kernel names {names}, whose descriptors could not be read");
+            let recorded = format!("the kernel names {names}, whose descriptors could not be read");
+            return vec![Clause::More(recorded)];
         }
+        let told = format!("{names} {keeps}");
         match (grant.taker, grant.recorded_pid) {
             (Taker::Gone, _) => {
-                let taker = taker(grant);
                 let reason = self.in_charge(lock, sharers).unwrap_or_default();
-                format!("{taker} has ended{reason}; {names} {keeps}")
+                let ended = format!("{} has ended{reason}", taker(grant));
+                vec![Clause::More(ended), who(told)]
             }
-            (Taker::HoldsNot, Some(pid)) => format!(
-                "the kernel names pid {pid}, but that process does not keep it; {names} {keeps}"
-            ),
+            (Taker::HoldsNot, Some(pid)) => {
+                let other =
+                    format!("the kernel names pid {pid}, but that process does not keep it");
+                vec![Clause::More(other), who(told)]
+            }
             _ if lock.mechanism == Mechanism::Exists
                 && sharers.iter().all(|by| by.certainty == Certainty::Likely) =>
             {
-                format!("probably {names} {keeps}")
+                vec![who(format!("probably {told}"))]
             }
-            _ => format!("{names} {keeps}"),
+            _ => vec![who(told)],
         }
     }
 
@@ -88,6 +92,14 @@ impl Judge<'_> {
     ) -> String {
         phrase::list(sharers.into_iter().map(|by| phrase::who(self.facts, by.pid)), NAMED)
     }
+}
+
+fn nobody() -> Clause {
+    Clause::More("nobody was seen to keep it".into())
+}
+
+fn who(who: String) -> Clause {
+    Clause::Keeping { who, doing: None }
 }
 
 /// `keeps it through descriptor 9`.

@@ -1,9 +1,8 @@
-//! The rules that decide, each in the words of its reason: a sentence without its full stop if the
-//! verdict applies.
+//! The rules that decide, each in the words of its reason: clauses, if the verdict applies.
 
 use crate::model::{
-    Certainty, Deadlock, Grant, LockFacts, LockId, Mechanism, Member, Naming, Pid, Process, Sharer,
-    Taker, harmless,
+    Certainty, Clause, Deadlock, Grant, LockFacts, LockId, Mechanism, Member, Naming, Pid, Process,
+    Sharer, Taker, harmless,
 };
 
 use super::super::{phrase, waits};
@@ -11,19 +10,20 @@ use super::keeping::{in_service, keeps, taker};
 use super::{Judge, NAMED, STEPS};
 
 impl Judge<'_> {
-    pub(super) fn deadlock(&self, lock: &LockFacts) -> Option<String> {
+    pub(super) fn deadlock(&self, lock: &LockFacts) -> Option<Vec<Clause>> {
         let (circle, others) = self.circles.get(&lock.id)?.split_first()?;
         let more = match others.len() {
-            0 => String::new(),
-            1 => "; it is part of 1 more circle".into(),
-            count => format!("; it is part of {count} more circles"),
+            0 => None,
+            1 => Some("it is part of 1 more circle".into()),
+            count => Some(format!("it is part of {count} more circles")),
         };
-        let unsure = if circle.certain {
-            ""
-        } else {
-            "; not certain: a time limit, or a thread or process that was not seen waiting, could open the circle"
-        };
-        Some(format!("{}{more}{unsure}", self.circle(circle)))
+        let unsure = (!circle.certain).then(|| {
+            "not certain: a time limit, or a thread or process that was not seen waiting, could \
+             open the circle"
+                .into()
+        });
+        let told = [self.circle(circle)].into_iter().chain(more).chain(unsure);
+        Some(told.map(Clause::More).collect())
     }
 
     fn circle(&self, circle: &Deadlock) -> String {
@@ -55,21 +55,19 @@ impl Judge<'_> {
         }
     }
 
-    pub(super) fn split(&self, lock: &LockFacts) -> Option<String> {
-        (lock.naming == Naming::Another).then(|| {
-            format!(
-                "the path names another file by now, so whoever opens it does not see this lock; {}",
-                self.keeping(lock)
-            )
-        })
+    pub(super) fn split(&self, lock: &LockFacts) -> Option<Vec<Clause>> {
+        let moved =
+            "the path names another file by now, so whoever opens it does not see this lock";
+        (lock.naming == Naming::Another)
+            .then(|| [vec![Clause::More(moved.into())], self.keeping(lock)].concat())
     }
 
     #[expect(clippy::unused_self, reason = "as all rules")]
-    pub(super) fn stale(&self, lock: &LockFacts) -> Option<String> {
-        lock.abandoned.as_deref().map(|proof| harmless(proof).into_owned())
+    pub(super) fn stale(&self, lock: &LockFacts) -> Option<Vec<Clause>> {
+        lock.abandoned.as_deref().map(|proof| vec![Clause::More(harmless(proof).into_owned())])
     }
 
-    pub(super) fn orphaned(&self, lock: &LockFacts) -> Option<String> {
+    pub(super) fn orphaned(&self, lock: &LockFacts) -> Option<Vec<Clause>> {
         let abandoned = |process: &Process| {
             process.group_leader_alive == Some(false)
                 && process.container.is_none()
@@ -86,11 +84,12 @@ impl Judge<'_> {
                 return None;
             }
             let (taker, names, keep) = (taker(grant), self.names(&heirs), keeps(&heirs));
-            Some(format!("{taker} has ended; {names}, left behind, {keep}"))
+            let told = [format!("{taker} has ended"), format!("{names}, left behind, {keep}")];
+            Some(told.map(Clause::More).into())
         })
     }
 
-    pub(super) fn stuck(&self, lock: &LockFacts) -> Option<String> {
+    pub(super) fn stuck(&self, lock: &LockFacts) -> Option<Vec<Clause>> {
         let grant = lock.grants.iter().find(|grant| {
             !grant.sharers.is_empty() && grant.sharers.iter().all(|by| self.stuck.has(by.pid))
         })?;
@@ -101,42 +100,40 @@ impl Judge<'_> {
         let reasons: Vec<_> = grant.sharers.iter().take(NAMED).filter_map(reason).collect();
         let more = grant.sharers.len() - reasons.len();
         let is_recorded = grant.sharers.iter().all(|by| by.certainty == Certainty::Recorded);
-        let unsure = if is_recorded {
-            "; not certain: it is named by the kernel only, and who else keeps it could not be seen"
-        } else {
-            ""
-        };
-        Some(match (reasons.len(), more) {
-            (1, 0) => reasons.concat() + unsure,
-            (_, 0) => {
-                format!("none of those who keep it can go on: {}{unsure}", reasons.join("; "))
-            }
+        let unsure = is_recorded.then(|| {
+            "not certain: it is named by the kernel only, and who else keeps it could not be seen"
+                .into()
+        });
+        let told = match (reasons.len(), more) {
+            (1, 0) => reasons.concat(),
+            (_, 0) => format!("none of those who keep it can go on: {}", reasons.join("; ")),
             _ => format!(
-                "none of those who keep it can go on: {}; and {more} more{unsure}",
+                "none of those who keep it can go on: {}; and {more} more",
                 reasons.join("; ")
             ),
-        })
+        };
+        Some([told].into_iter().chain(unsure).map(Clause::More).collect())
     }
 
-    pub(super) fn unknown(&self, lock: &LockFacts) -> Option<String> {
+    pub(super) fn unknown(&self, lock: &LockFacts) -> Option<Vec<Clause>> {
         let grant = lock.grants.iter().find(|grant| grant.sharers.is_empty())?;
         let reason =
             grant.remark.as_deref().map_or("who keeps it could not be seen".into(), harmless);
-        let told = match (grant.taker, grant.recorded_pid) {
-            (Taker::Gone, _) => format!("{} has ended; {reason}", taker(grant)),
-            (Taker::HoldsNot, Some(pid)) => {
-                format!("the kernel names pid {pid}, but that process does not keep it; {reason}")
-            }
-            _ => reason.into_owned(),
-        };
         let others: Vec<_> = lock.grants.iter().flat_map(|grant| &grant.sharers).collect();
-        Some(match others.len() {
-            0 => told,
-            _ => format!("{} and somebody else keep it together; {told}", self.names(others)),
-        })
+        let others = (!others.is_empty())
+            .then(|| format!("{} and somebody else keep it together", self.names(others)));
+        let named = match (grant.taker, grant.recorded_pid) {
+            (Taker::Gone, _) => Some(format!("{} has ended", taker(grant))),
+            (Taker::HoldsNot, Some(pid)) => {
+                Some(format!("the kernel names pid {pid}, but that process does not keep it"))
+            }
+            _ => None,
+        };
+        let told = others.into_iter().chain(named).chain([reason.into_owned()]);
+        Some(told.map(Clause::More).collect())
     }
 
-    pub(super) fn contended(&self, lock: &LockFacts) -> Option<String> {
+    pub(super) fn contended(&self, lock: &LockFacts) -> Option<Vec<Clause>> {
         let (count, cut) = (lock.requests.len(), lock.queue_cut);
         let waiting = match (count, cut) {
             (0, _) => return None,
@@ -146,11 +143,15 @@ impl Judge<'_> {
         };
         let mut sharers = lock.grants.iter().flat_map(|grant| &grant.sharers);
         let only = sharers.next().filter(|_| sharers.next().is_none());
-        let doing = only
+        let activity = only
             .filter(|only| only.certainty != Certainty::Recorded && !only.is_escrow)
-            .and_then(|only| self.activity(only.pid))
-            .map_or_else(String::new, |doing| format!(" and {doing}"));
-        Some(format!("{waiting}; {}{doing}", self.keeping(lock)))
+            .and_then(|only| self.activity(only.pid));
+        let mut clauses = vec![Clause::Waiting(waiting)];
+        clauses.extend(self.keeping(lock));
+        if let Some(Clause::Keeping { doing, .. }) = clauses.last_mut() {
+            *doing = activity;
+        }
+        Some(clauses)
     }
 
     /// What a process is up to: at work; or idle for how long, and what it waits for.

@@ -12,8 +12,8 @@ fn judged(sketch: Sketch) -> Lock {
     snapshot.locks.into_iter().find(|lock| lock.label() == "/a").unwrap()
 }
 
-fn why(lock: &Lock) -> &str {
-    lock.why.as_deref().unwrap()
+fn why(lock: &Lock) -> String {
+    lock.why.as_ref().unwrap().to_string()
 }
 
 /// A lock whose taker 3246 has ended, kept by 3244.
@@ -89,7 +89,7 @@ fn somebody_in_charge_is_no_orphan() {
     let verdict = |alter: fn(&mut Process)| {
         let lock =
             judged(Sketch::new().lock(left_behind()).process(3244, rsync).process(3244, alter));
-        (lock.verdict, why(&lock).to_owned())
+        (lock.verdict, why(&lock))
     };
     let (held, why) = verdict(|process| process.group_leader_alive = Some(true));
     assert_eq!(held, Verdict::Held);
@@ -220,7 +220,7 @@ fn nobody_seen_is_unknown_even_beside_others() {
 fn stuck(alter: impl FnOnce(&mut Process)) -> Option<String> {
     let sketch = Sketch::new().lock(flock("/a").held_by(&[5])).process(5, alter);
     let lock = judged(sketch);
-    (lock.verdict == Verdict::Stuck).then(|| why(&lock).to_owned())
+    (lock.verdict == Verdict::Stuck).then(|| why(&lock))
 }
 
 #[test]
@@ -312,7 +312,7 @@ fn what_a_deadlocked_process_holds_besides_is_stuck_unless_a_thread_is_free() {
             .lock(flock("/c").held_by(&[2]).wanted_by(1))
     };
     let lock = judged(sketch());
-    assert_eq!((lock.verdict, why(&lock)), (Verdict::Stuck, "p1 (pid 1) is in a deadlock"));
+    assert_eq!((lock.verdict, &*why(&lock)), (Verdict::Stuck, "p1 (pid 1) is in a deadlock"));
     let free = judged(sketch().process(1, |process| process.threads = Some(2)));
     assert_eq!(free.verdict, Verdict::Held);
 }

@@ -26,7 +26,7 @@ fn on(filesystem: &str, options: &str) -> String {
     let snapshot = machine.look();
     let [lock] = &snapshot.locks[..] else { panic!("{snapshot:#?}") };
     assert_eq!(lock.verdict, Verdict::Held);
-    lock.why.as_deref().unwrap().to_owned()
+    lock.why.as_ref().unwrap().to_string()
 }
 
 #[test]

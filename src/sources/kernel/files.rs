@@ -1,9 +1,10 @@
 //! Where locked files are, and what their paths name by now.
 
-use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use foldhash::{HashMap, HashMapExt as _};
 
 use super::Sighting;
 use crate::model::{Detail, Device, FileId, Naming, PathBytes, Pid};
@@ -167,10 +168,13 @@ pub(super) fn name(system: &System, files: &Files, locks: &mut [Sighting]) -> Lo
         };
         let folder = path.parent().unwrap_or(&path);
         let folders = folders.entry(owner).or_default();
-        if !folders.contains_key(folder) {
-            folders.insert(folder.to_path_buf(), Lies::of(mounts, &path, root.as_deref()));
-        }
-        let Some(lies) = folders.get(folder).and_then(Option::as_ref) else {
+        let lies = match folders.get(folder) {
+            Some(lies) => lies,
+            None => folders
+                .entry(folder.to_path_buf())
+                .or_insert_with(|| Lies::of(mounts, &path, root.as_deref())),
+        };
+        let Some(lies) = lies else {
             lock.facts.naming = Naming::Unknown("its file system is not mounted here".into());
             continue;
         };

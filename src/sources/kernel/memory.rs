@@ -42,7 +42,7 @@ pub(super) struct Memory {
     /// What can be kept of the locks.
     resting: Option<Resting>,
     /// The locks of which a glance has found other names.
-    renamed: HashSet<Record>,
+    renamed: foldhash::HashSet<Record>,
     turn: Turn,
 }
 
@@ -54,7 +54,7 @@ pub(super) struct Refreshed {
     /// Who has not run since the last look began.
     pub(super) asleep: HashSet<Pid>,
     /// The locks whose files have other names.
-    pub(super) renamed: HashSet<Record>,
+    pub(super) renamed: foldhash::HashSet<Record>,
 }
 
 /// After so many looks that kept something of the last, one is made in full all the same: of what
@@ -93,7 +93,7 @@ impl Memory {
             slept,
             still: None,
             resting: None,
-            renamed: HashSet::new(),
+            renamed: foldhash::HashSet::default(),
             turn,
         }
     }

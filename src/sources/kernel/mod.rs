@@ -233,7 +233,7 @@ fn drop_released(system: &System, table: &mut Table, scan: &Scan) -> bool {
         return false;
     }
     let Ok(again) = system.lock_table() else { return true };
-    let still: HashSet<Record> =
+    let still: foldhash::HashSet<Record> =
         Table::parse(&again.text).entries.into_iter().map(|entry| entry.granted).collect();
     table.entries.retain(|entry| scan.keeps(&entry.granted) || still.contains(&entry.granted));
     without_keeper(table, scan).next().is_some()

@@ -84,7 +84,7 @@ impl Resting {
         scan: &Scan,
         mounts: &[Mount],
         asleep: &HashSet<Pid>,
-        renamed: &HashSet<Record>,
+        renamed: &foldhash::HashSet<Record>,
     ) -> Keeping {
         if self.mounts != mounts {
             return Keeping::default();

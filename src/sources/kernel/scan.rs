@@ -1,10 +1,11 @@
 //! Who keeps which lock: the descriptors of all processes.
 
-use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::Builder;
+
+use foldhash::{HashMap, HashSet};
 
 use super::files::Files;
 use crate::model::{Device, Pid};

@@ -5,6 +5,7 @@
 //! owner's locks, and each thread's wait, is followed by itself.
 
 mod asking;
+mod lately;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use super::ranges;
 use crate::model::{EventKind, FileId, Mechanism, Mode, Pid, Range};
 use crate::system::trace::{Answer, Asked, Loss, Record, What};
+use lately::Lately;
 
 /// Something that happened to a lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,10 +50,9 @@ pub(super) struct Held {
 
 /// Bytes that were held, and until when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Ended {
-    pub(super) held: Held,
-    pub(super) file: FileId,
-    pub(super) at: Duration,
+struct Ended {
+    held: Held,
+    at: Duration,
 }
 
 /// A thread that waits.
@@ -73,8 +74,6 @@ pub(super) struct Waiting {
 /// Whoever unlocked something that nobody was known to have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Unlock {
-    pub(super) file: FileId,
-    pub(super) is_flock: bool,
     pub(super) at: Duration,
     pub(super) tid: Pid,
     pub(super) pid: Option<Pid>,
@@ -127,8 +126,9 @@ pub(super) struct Machine {
     held: BTreeMap<Owner, Vec<Held>>,
     waiting: HashMap<Pid, Waiting>,
     /// Since the last look: what was given back,
-    ended: Vec<Ended>,
-    unlocks: Vec<Unlock>,
+    ended: Lately<(FileId, Mechanism, Range), Ended>,
+    /// what was unlocked that nobody was known to have: of a file, a flock or bytes,
+    unlocks: Lately<(FileId, bool), Unlock>,
     /// and when who holds something of a file changed last.
     changed: HashMap<FileId, Duration>,
     /// Whatever is not in there may have changed until then.
@@ -144,8 +144,8 @@ impl Machine {
             since,
             held: BTreeMap::new(),
             waiting: HashMap::new(),
-            ended: Vec::new(),
-            unlocks: Vec::new(),
+            ended: Lately::new(limits.states),
+            unlocks: Lately::new(limits.states),
             changed: HashMap::new(),
             unknown_until: since,
             dropped: 0,
@@ -310,11 +310,8 @@ impl Machine {
         let gone = held.map(|held| ranges::cut(held, told.asked.range)).unwrap_or_default();
         if gone.is_empty() {
             // It never had any, or had it before we listened.
-            if self.unlocks.len() < self.limits.states {
-                let Telling { at, tid, asked, .. } = *told;
-                let (file, is_flock) = (owner.file, owner.is_flock);
-                self.unlocks.push(Unlock { file, is_flock, at, tid, pid: asked.pid });
-            }
+            let Telling { at, tid, asked, .. } = *told;
+            self.unlocks.note((owner.file, owner.is_flock), Unlock { at, tid, pid: asked.pid });
             self.touch(owner.file, told.at);
         }
         for part in gone {
@@ -347,9 +344,8 @@ impl Machine {
             lasted: Some((at_least, at_most)),
             ..told.transition(EventKind::Released, part.range)
         });
-        if self.ended.len() < self.limits.states {
-            self.ended.push(Ended { held: part, file: owner.file, at: told.at });
-        }
+        let key = (owner.file, part.mechanism, part.range);
+        self.ended.note(key, Ended { held: part, at: told.at });
         self.touch(owner.file, told.at);
     }
 

@@ -52,16 +52,12 @@ impl Untraced {
         })
     }
 
-    /// Its end, between two moments; sharper where the trace knows of unlocking.
+    /// Its end, between two moments; sharper where the trace knows of unlocking, by whomever, in its
+    /// file.
     fn released(&self, unlocks: &[Unlock], began: Duration, at: Duration) -> Told {
         let is_it = |unlock: &&Unlock| {
-            let is_flock = self.mechanism == Mechanism::Flock;
             let by = unlock.pid.unwrap_or(unlock.tid);
-            let by_holder = self.pids.is_empty() || self.pids.contains(&by);
-            unlock.file == self.file
-                && unlock.is_flock == is_flock
-                && unlock.at >= began
-                && by_holder
+            unlock.at >= began && (self.pids.is_empty() || self.pids.contains(&by))
         };
         let mut fitting: Vec<&Unlock> = unlocks.iter().filter(is_it).collect();
         fitting.sort_by_key(|unlock| unlock.at);
@@ -148,16 +144,24 @@ impl Shared {
 
 impl Past {
     fn find_released(&mut self, shared: &mut Shared, snapshot: &Snapshot, shown: &Index<'_>) {
-        let gone: Vec<Untraced> = self
-            .untraced
-            .values()
-            .filter(|was| !shown.has(was.file, was.mechanism, was.range))
-            .filter(|was| !is_other_part(was, snapshot))
-            .cloned()
-            .collect();
+        let is_gone = |was: &&Untraced| !shown.has(was.file, was.mechanism, was.range);
+        let gone: Vec<&Untraced> = self.untraced.values().filter(is_gone).collect();
+        if gone.is_empty() {
+            return;
+        }
+        let mut of_file: HashMap<FileId, Vec<&Lock>> = HashMap::new();
+        for lock in &snapshot.locks {
+            if let Some(file) = lock.table_file {
+                of_file.entry(file).or_default().push(lock);
+            }
+        }
         for was in gone {
-            let unlocks = shared.machine.unlocks_seen();
-            shared.told.push(was.released(unlocks, self.began, snapshot.at.uptime));
+            let there = of_file.get(&was.file).map_or(&[][..], Vec::as_slice);
+            if !is_other_part(was, there) {
+                let unlocks =
+                    shared.machine.unlocks_seen(was.file, was.mechanism == Mechanism::Flock);
+                shared.told.push(was.released(unlocks, self.began, snapshot.at.uptime));
+            }
         }
     }
 
@@ -182,13 +186,12 @@ impl Past {
     }
 }
 
-/// Whether some of its bytes are still held: then it was not released, but is another one by now.
-fn is_other_part(was: &Untraced, snapshot: &Snapshot) -> bool {
+/// Whether some of its bytes are still held, by what is locked in its file: then it was not released, but is another one by now.
+fn is_other_part(was: &Untraced, there: &[&Lock]) -> bool {
     let is_of_bytes = matches!(was.mechanism, Mechanism::Posix | Mechanism::Ofd);
     is_of_bytes
-        && snapshot.locks.iter().any(|lock| {
-            lock.table_file == Some(was.file)
-                && lock.mechanism == was.mechanism
+        && there.iter().any(|lock| {
+            lock.mechanism == was.mechanism
                 && lock.range.is_some_and(|range| range.overlaps(&was.range))
                 && lock
                     .holders

@@ -87,13 +87,13 @@ impl Shared {
 
 /// A lock is as old as the oldest of its grants: known if the taking of each was traced.
 fn of_grants(machine: &Machine, facts: &LockFacts, file: FileId, began: Duration) -> Option<Since> {
-    let is_it = |held: &&Held| (held.mechanism, held.range) == (facts.mechanism, facts.range);
-    let mut held: Vec<&Held> = machine.held_at(file, began).filter(is_it).collect();
+    let (mechanism, range) = (facts.mechanism, facts.range);
+    let mut held: Vec<&Held> = machine.held_at(began, file, mechanism, range).collect();
     // Somebody whose going has not been told yet could be taken for his successor, who has no name.
     let is_anonymous = facts.grants.iter().any(|grant| grant.recorded_pid.is_none());
     // So could, while a look is made, whoever gives it back and takes it again.
     let anytime = if is_anonymous { Duration::ZERO } else { began };
-    if machine.has_ended_since(anytime, file, facts.mechanism, facts.range) {
+    if machine.has_ended_since(anytime, file, mechanism, range) {
         return None;
     }
     let mut known = Vec::new();

@@ -56,8 +56,7 @@ impl Desk {
 
     /// Of what is held: the range, and since when in milliseconds, at the earliest and the latest.
     fn held(&self) -> Vec<String> {
-        // What ended just now is over.
-        let held = self.machine.held_at(FILE, self.now + Duration::from_nanos(1));
+        let held = self.machine.held_of(FILE);
         let ms = |time: Duration| time.as_millis();
         let mut held: Vec<_> = held
             .map(|of| {
@@ -135,7 +134,7 @@ fn whoever_never_had_it_gives_nothing_back() {
     desk.flock(10, 1, EX, Answer::Yes);
     assert_eq!(desk.flock(11, 2, EX, Answer::No), ["11 tried"]);
     assert_eq!(desk.flock(11, 2, None, Answer::Yes), [""; 0]);
-    assert_eq!(desk.machine.unlocks_seen().len(), 1);
+    assert_eq!(desk.machine.unlocks_seen(FILE, true).len(), 1);
     assert_eq!(desk.held(), ["exclusive ~ 1-1"]);
 }
 
@@ -196,11 +195,15 @@ fn what_was_held_at_a_look_can_be_over() {
     let look = desk.now;
     desk.flock(10, 1, None, Answer::Yes);
     desk.flock(11, 2, EX, Answer::Yes);
-    let held: Vec<_> = desk.machine.held_at(FILE, look).map(|held| held.tid).collect();
+    let held: Vec<_> = desk
+        .machine
+        .held_at(look, FILE, Mechanism::Flock, Range::WHOLE)
+        .map(|held| held.tid)
+        .collect();
     assert_eq!(held, [10]);
     assert!(desk.machine.quiet_since(FILE) > look);
     desk.machine.looked(desk.now + MS);
-    assert_eq!(desk.machine.held_at(FILE, look).count(), 0);
+    assert_eq!(desk.machine.held_at(look, FILE, Mechanism::Flock, Range::WHOLE).count(), 0);
 }
 
 #[test]

@@ -80,13 +80,13 @@ impl<'a> Asking<'a> {
                 Wait { timed, ..self.watched(tid, fd) }
             }
             Call::EpollUntil => Wait { timed: args[3] != 0, ..self.watched(tid, fd) },
-            Call::WaitForChild => one(self.child(tid, args[0] as i32)),
+            Call::WaitForChild => one(self.child(args[0] as i32)),
             Call::WaitForId => match args[0] {
-                1 => one(self.child(tid, args[1] as i32)),
+                1 => one(self.child(args[1] as i32)),
                 3 => one(self.file(tid, args[1] as i32, Way::In)),
-                _ => one(self.child(tid, -1)),
+                _ => one(self.child(-1)),
             },
-            Call::Vfork => one(Wake { what: What::Vfork, ..self.child(tid, -1) }),
+            Call::Vfork => one(Wake { what: What::Vfork, ..self.child(-1) }),
             Call::Futex => {
                 const PRIVATE: u64 = 128;
                 // Memory that is shared can be another process's, too.
@@ -225,26 +225,15 @@ impl<'a> Asking<'a> {
     }
 
     /// The child of that number, or any of all.
-    fn child(&self, tid: Pid, number: Pid) -> Wake {
+    fn child(&self, number: Pid) -> Wake {
         let thing = Wake::of(What::Child);
         // Numbers of another pid namespace are not ours.
         if number > 0 && self.system.inner_number(self.pid).is_none() {
             return Wake { by: vec![Peer::unknown(number)], by_all: true, ..thing };
         }
-        let tids = if self.stat.threads == 1 { vec![tid] } else { self.threads() };
-        let children: Option<Vec<Vec<Pid>>> =
-            tids.into_iter().map(|tid| self.system.children(self.pid, tid).ok()).collect();
-        let by_all = children.is_some();
-        let by: Vec<Pid> = children.unwrap_or_default().concat();
-        Wake {
-            by_all: by_all && !by.is_empty(),
-            by: by.into_iter().map(Peer::unknown).collect(),
-            ..thing
-        }
-    }
-
-    fn threads(&self) -> Vec<Pid> {
-        self.system.tids(self.pid).unwrap_or_default()
+        // Where they are not told, nobody is named.
+        let by = self.system.children_of_all(self.pid).unwrap_or_default();
+        Wake { by_all: !by.is_empty(), by: by.into_iter().map(Peer::unknown).collect(), ..thing }
     }
 
     fn on_file(&self, tid: Pid, fd: i32) -> Wake {

@@ -13,7 +13,8 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 
-use super::super::{parse_stat, read_record};
+use super::super::processes::parse_stat;
+use super::super::read_record;
 use crate::model::{Pid, State};
 
 pub(super) const HAS_COMMAND_LINES: bool = true;

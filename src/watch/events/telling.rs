@@ -414,7 +414,7 @@ impl<'a, 'w> Telling<'a, 'w> {
             self.told.push(Event {
                 duration,
                 verdicts: Some((before.lock.verdict, lock.verdict)),
-                remark: lock.why.as_deref().map(str::to_owned),
+                remark: lock.why.as_ref().map(ToString::to_string),
                 ..event
             });
         }

@@ -11,7 +11,7 @@ use crate::model::{
 fn judged(sketch: Sketch) -> (Verdict, String) {
     let snapshot = sketch.judged();
     let lock = snapshot.locks.into_iter().find(|lock| lock.label() == "/a").unwrap();
-    (lock.verdict, lock.why.as_deref().unwrap().to_owned())
+    (lock.verdict, lock.why.as_ref().unwrap().to_string())
 }
 
 fn why(sketch: Sketch) -> String {

@@ -2,18 +2,22 @@
 
 use std::time::Duration;
 
-use super::{Ended, Held, Machine, Owner, Transition, Unlock, Waiting};
+use super::{Held, Machine, Owner, Transition, Unlock, Waiting};
 use crate::model::{FileId, Mechanism, Pid, Range};
 
 impl Machine {
-    /// What was held of a file at `then`, which is not long ago.
+    /// Who held these bytes of a file at `then`, which is not long ago.
     pub(in super::super) fn held_at(
         &self,
-        file: FileId,
         then: Duration,
+        file: FileId,
+        mechanism: Mechanism,
+        range: Range,
     ) -> impl Iterator<Item = &Held> {
-        let ended = self.ended.iter().filter(move |ended| ended.file == file && ended.at >= then);
-        let all = self.held_of(file).chain(ended.map(|ended| &ended.held));
+        let ended = self.ended.of(&(file, mechanism, range)).iter();
+        let ended = ended.filter(move |ended| ended.at >= then).map(|ended| &ended.held);
+        let is_it = move |held: &&Held| (held.mechanism, held.range) == (mechanism, range);
+        let all = self.held_of(file).filter(is_it).chain(ended);
         all.filter(move |held| held.all_since <= then)
     }
 
@@ -32,8 +36,9 @@ impl Machine {
         [held, waiting, self.ended.len(), self.unlocks.len(), self.changed.len()]
     }
 
-    pub(in super::super) fn unlocks_seen(&self) -> &[Unlock] {
-        &self.unlocks
+    /// Who unlocked something of a file, a flock or bytes, that nobody was known to have.
+    pub(in super::super) fn unlocks_seen(&self, file: FileId, is_flock: bool) -> &[Unlock] {
+        self.unlocks.of(&(file, is_flock))
     }
 
     /// Whether the taking of a lock of these bytes was traced, of one that is held or was lately.
@@ -43,7 +48,7 @@ impl Machine {
             || self.has_ended_since(Duration::ZERO, file, mechanism, range)
     }
 
-    fn held_of(&self, file: FileId) -> impl Iterator<Item = &Held> {
+    pub(in super::super) fn held_of(&self, file: FileId) -> impl Iterator<Item = &Held> {
         let first = Owner { file, is_flock: false, address: 0 };
         let last = Owner { file, is_flock: true, address: u64::MAX };
         self.held.range(first..=last).flat_map(|(_, held)| held)
@@ -56,11 +61,7 @@ impl Machine {
         mechanism: Mechanism,
         range: Range,
     ) -> bool {
-        let is_it = |ended: &Ended| {
-            let Held { mechanism: of, range: bytes, .. } = ended.held;
-            ended.at >= then && ended.file == file && (of, bytes) == (mechanism, range)
-        };
-        self.ended.iter().any(is_it)
+        self.ended.of(&(file, mechanism, range)).iter().any(|ended| ended.at >= then)
     }
 
     /// A look that began at `began` showed all who wait: these threads. Those who waited before and are
