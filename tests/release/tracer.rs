@@ -108,6 +108,14 @@ fn trace(command: &[String], program: &Path, is_due: impl Fn(&[Step], &Step) -> 
                 }
                 (thread, None)
             }
+            // A process of its own that reads for it changes nothing.
+            WaitStatus::Stopped(other, _) | WaitStatus::PtraceEvent(other, ..)
+                if !is_thread(other, leader) =>
+            {
+                // It may have ended meanwhile.
+                let _ = ptrace::detach(other, None);
+                continue;
+            }
             WaitStatus::PtraceEvent(thread, _, event) => {
                 if event == libc::PTRACE_EVENT_EXEC {
                     has_begun = fs::read_link(format!("/proc/{thread}/exe")).unwrap() == program;
@@ -121,6 +129,10 @@ fn trace(command: &[String], program: &Path, is_due: impl Fn(&[Step], &Step) -> 
         let _ = ptrace::syscall(thread, signal);
     }
     run
+}
+
+fn is_thread(thread: Pid, leader: Pid) -> bool {
+    Path::new(&format!("/proc/{leader}/task/{thread}")).exists()
 }
 
 fn is_entry(thread: Pid) -> bool {
@@ -157,16 +169,20 @@ fn step(thread: Pid) -> Option<Step> {
         libc::SYS_pidfd_send_signal => "pidfd_send_signal",
         // Else it only asks for the right to.
         libc::SYS_kill if arguments[1] != 0 => "kill",
-        // A hold of a process is one descriptor; three are looked at when a program starts.
         #[cfg(target_arch = "x86_64")]
-        libc::SYS_poll if arguments[1] == 1 => "poll",
-        libc::SYS_ppoll if arguments[1] == 1 => "poll",
+        libc::SYS_poll => "poll",
+        libc::SYS_ppoll => "poll",
         libc::SYS_exit_group => "exit_group",
         _ => return None,
     };
-    let link = format!("/proc/{thread}/fd/{}", arguments[0] as i32);
-    let file = fs::read_link(link).unwrap_or_default();
-    Some(Step { call, file, argument: arguments[1] })
+    let descriptor = match call {
+        "poll" => ptrace::read(thread, arguments[0] as ptrace::AddressType).ok()? as i32,
+        _ => arguments[0] as i32,
+    };
+    let file = fs::read_link(format!("/proc/{thread}/fd/{descriptor}")).unwrap_or_default();
+    // What else it waits for, those answer who read for it.
+    let is_step = call != "poll" || file == Path::new("anon_inode:[pidfd]");
+    is_step.then_some(Step { call, file, argument: arguments[1] })
 }
 
 /// The number of the system call, and its first arguments.
