@@ -126,7 +126,8 @@ impl Terminal {
     }
 
     pub(crate) fn resize(&mut self, width: u16, height: u16) {
-        self.seen().catch_up().parser.screen_mut().set_size(height, width);
+        // vt100 cannot put a wide character of the picture before into a single column.
+        self.seen().catch_up().parser.screen_mut().set_size(height, width.max(2));
         self.master.resize(size(width, height)).unwrap();
     }
 
