@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::{self, BufReader, Read as _};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
@@ -31,7 +31,7 @@ const HEAD: usize = 8;
 #[derive(Debug)]
 pub(super) struct Reader {
     pid: Pid,
-    answers: File,
+    answers: BufReader<File>,
 }
 
 /// A piece, in words that need no memory to be made.
@@ -49,7 +49,8 @@ impl Reader {
             Ok(Order { path: CString::new(path.as_os_str().as_bytes())?, at, most })
         };
         let orders: Vec<Order> = pieces.map(order).collect::<io::Result<_>>()?;
-        let mut room = vec![0; orders.iter().map(|order| order.most).max().unwrap_or_default()];
+        let most = orders.iter().map(|order| order.most).max().unwrap_or_default();
+        let mut room = vec![0; HEAD + most];
         let (answers, say) = pipe_with(PipeFlags::CLOEXEC)?;
         let pid = fork(|| {
             close_all_but(&say);
@@ -59,7 +60,7 @@ impl Reader {
                 }
             }
         })?;
-        Ok(Self { pid, answers: answers.into() })
+        Ok(Self { pid, answers: BufReader::new(answers.into()) })
     }
 
     /// The next answer. `None`: it sleeps over it, or has ended.
@@ -77,7 +78,7 @@ impl Reader {
         let mut heard = vec![0; length];
         let mut done = 0;
         while done < length {
-            if !self.speaks() {
+            if self.answers.buffer().is_empty() && !self.speaks() {
                 return None;
             }
             match self.answers.read(&mut heard[done..]) {
@@ -106,7 +107,7 @@ impl Reader {
 
     fn has_spoken(&self, wait: Duration) -> bool {
         let limit = Timespec::try_from(wait).ok();
-        let mut fds = [PollFd::new(&self.answers, PollFlags::IN)];
+        let mut fds = [PollFd::new(self.answers.get_ref(), PollFlags::IN)];
         // A signal cuts it short, which is no harm.
         poll(&mut fds, limit.as_ref()).is_ok_and(|ready| ready > 0)
     }
@@ -193,16 +194,17 @@ fn close_all_but(kept: &OwnedFd) {
     }
 }
 
+/// Says in one go what was read; there is room for the head and for all that is asked for.
 fn tell(say: &OwnedFd, order: &Order, room: &mut [u8]) -> Result<(), Errno> {
-    let read = read(order, room);
-    let bytes = read.as_ref().ok().and_then(|&length| room.get(..length)).unwrap_or_default();
-    let error = read.err().map_or(0, Errno::raw_os_error);
-    let mut head = [0; HEAD];
+    let Some((head, body)) = room.split_at_mut_checked(HEAD) else { return Err(Errno::INVAL) };
+    let (error, length) = match read(order, body) {
+        Ok(length) => (0, length),
+        Err(error) => (error.raw_os_error(), 0),
+    };
     let (first, second) = head.split_at_mut(HEAD / 2);
     first.copy_from_slice(&error.to_ne_bytes());
-    second.copy_from_slice(&(bytes.len() as u32).to_ne_bytes());
-    write(say, &head)?;
-    write(say, bytes)
+    second.copy_from_slice(&(length as u32).to_ne_bytes());
+    write(say, room.get(..HEAD + length).unwrap_or_default())
 }
 
 /// How much could be read: what comes before an error counts.
