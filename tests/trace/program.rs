@@ -23,9 +23,9 @@ struct Listener {
 
 impl Listener {
     /// It is traced by now.
-    fn start(scene: &Scene) -> Self {
+    fn start(scene: &Scene, target: &str) -> Self {
         let mut program = Command::new(env!("CARGO_BIN_EXE_locktop"))
-            .args(["watch", "--trace", "--json", "."])
+            .args(["watch", "--trace", "--json", target])
             .current_dir(scene.folder())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -60,10 +60,12 @@ impl Drop for Listener {
 #[test]
 fn watch_tells_each_event_once_with_its_instant() {
     let Some(scene) = Scene::with(&[Need::Tracing]) else { return };
-    let mut listener = Listener::start(&scene);
     let (holder, waiter) = (scene.actor(), scene.actor());
-    // Where the file is can be found out for as long as somebody has it open.
-    holder.does("k = opened('l'); f = flock('l', EX)");
+    holder.does("f = opened('l')");
+    // Below a folder, events of files whose names cannot be found out in time are left out: others
+    // lock, too.
+    let mut listener = Listener::start(&scene, "l");
+    holder.does("fcntl.flock(f, EX)");
     waiter.waits("g = flock('l', EX)");
     holder.does("os.close(f)");
     waiter.answer();
@@ -89,7 +91,7 @@ fn watch_tells_each_event_once_with_its_instant() {
 fn a_signal_leaves_nothing_behind() {
     let Some(scene) = Scene::with(&[Need::Tracing]) else { return };
     for signal in [Signal::TERM, Signal::INT] {
-        let mut listener = Listener::start(&scene);
+        let mut listener = Listener::start(&scene, ".");
         let pid = listener.program.id();
         assert_eq!(instances(pid).len(), 1);
         send(signal, pid as i32);

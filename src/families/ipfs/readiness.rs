@@ -118,8 +118,10 @@ impl Pending for Readiness {
 
     fn linger(&mut self, stop: &Arc<Stop>) -> Result<(), Error> {
         let folder = self.folder().to_owned();
-        let number = locking::number_of(&folder);
-        let number = number.map_err(|error| Error::io("look at the repository", &folder, error))?;
+        let number = locking::number_of(&folder).or_else(|error| {
+            is_still_there(&self.lock)?;
+            Err(Error::io("look at the repository", &folder, error))
+        })?;
         self.lingering.linger(&folder, &api_of(&folder), Some(number), stop);
         Ok(())
     }
