@@ -24,15 +24,12 @@ pub(crate) fn run(watch: &Watch, global: Global) -> Result<Status, Failure> {
     let failed: Arc<Mutex<Option<Failure>>> = Arc::default();
     let failure = Arc::clone(&failed);
     let mut teller = Teller::new(watch.json, global);
-    let watcher = Watcher::await_events(targets, Folders::Below, move |report| {
+    let watcher = Watcher::await_events(targets, Folders::Below, watch.trace, move |report| {
         if let Err(error) = teller.hear(report) {
             failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
             command::nudge();
         }
     })?;
-    if watch.trace {
-        watcher.trace(true);
-    }
     let ended = wait(&signals, &failed);
     drop(watcher);
     ended

@@ -112,27 +112,29 @@ impl Watcher {
         folders: Folders,
         deliver: impl FnMut(Report) + Send + 'static,
     ) -> Result<Self, Error> {
-        Self::begin(targets, folders, Absent::Refused, deliver)
+        Self::begin(targets, folders, Absent::Refused, false, deliver)
     }
 
     /// The same for whoever wants to hear of what comes: a path at which there is nothing yet is one
     /// at which something may come to be, and a target that cannot be looked up does not keep the
-    /// others from being told of.
+    /// others from being told of. `traced`: from the first look on, as by [`trace`](Self::trace).
     ///
     /// # Errors
     /// As [`start`](Self::start).
     pub fn await_events(
         targets: Vec<Target>,
         folders: Folders,
+        traced: bool,
         deliver: impl FnMut(Report) + Send + 'static,
     ) -> Result<Self, Error> {
-        Self::begin(targets, folders, Absent::Awaited, deliver)
+        Self::begin(targets, folders, Absent::Awaited, traced, deliver)
     }
 
     fn begin(
         targets: Vec<Target>,
         folders: Folders,
         absent: Absent,
+        traced: bool,
         deliver: impl FnMut(Report) + Send + 'static,
     ) -> Result<Self, Error> {
         let mut inspector = Inspector::new()?;
@@ -140,6 +142,7 @@ impl Watcher {
             inspector.await_absent();
         }
         let wakes = Arc::new(Wakes::default());
+        wakes.change(|wishes| wishes.trace = traced);
         let rung = Arc::clone(&wakes);
         inspector.ring_at_news(move || rung.touch(false));
         let mut nests = Nests::new(Arc::clone(&wakes), inspector.habitat());

@@ -44,9 +44,10 @@ impl Listener {
         Self { program, lines }
     }
 
-    /// The next event.
-    fn hears(&mut self) -> Value {
-        serde_json::from_str(&self.lines.recv_timeout(SOON).unwrap()).unwrap()
+    /// The next event; `None`: it says nothing any more.
+    fn hears(&mut self) -> Option<Value> {
+        let line = self.lines.recv_timeout(SOON).ok()?;
+        Some(serde_json::from_str(&line).unwrap())
     }
 }
 
@@ -72,7 +73,7 @@ fn watch_tells_each_event_once_with_its_instant() {
     waiter.does("os.close(g)");
     let mut heard: Vec<Value> = Vec::new();
     while heard.iter().filter(|event| event["event"] == "released").count() < 2 {
-        let event = listener.hears();
+        let event = listener.hears().unwrap_or_else(|| panic!("no more than {heard:#?}"));
         if event["event"] != "verdict-changed" {
             assert_eq!(event["evidence"], serde_json::json!(["traced"]), "{event:#}");
             assert_eq!(event["at"], event["not_before"]);
