@@ -1,7 +1,9 @@
 use std::time::Duration;
 
 use crate::diagnose::sketch::{LockSketch, Sketch, flock, ofd, posix};
-use crate::model::{Certainty, Deadlock, How, LockId, Mechanism, Mode, Pid, Snapshot, Verdict};
+use crate::model::{
+    Certainty, Deadlock, How, Lock, LockId, Mechanism, Mode, Pid, Snapshot, Verdict,
+};
 
 fn judged(locks: impl IntoIterator<Item = LockSketch>) -> Snapshot {
     locks.into_iter().fold(Sketch::new(), Sketch::lock).judged()
@@ -11,8 +13,16 @@ fn members(deadlock: &Deadlock) -> Vec<Pid> {
     deadlock.members.iter().map(|member| member.pid).collect()
 }
 
+fn lock<'a>(snapshot: &'a Snapshot, path: &str) -> &'a Lock {
+    snapshot.locks.iter().find(|lock| lock.label() == path).unwrap()
+}
+
 fn verdict(snapshot: &Snapshot, path: &str) -> Verdict {
-    snapshot.locks.iter().find(|lock| lock.label() == path).unwrap().verdict
+    lock(snapshot, path).verdict
+}
+
+fn why(snapshot: &Snapshot, path: &str) -> String {
+    lock(snapshot, path).why.as_ref().unwrap().to_string()
 }
 
 /// The only circle.
@@ -159,16 +169,8 @@ fn those_behind_a_circle_are_not_in_it() {
     ]);
     assert_eq!(members(only(&snapshot)), [1, 2]);
     assert_eq!(verdict(&snapshot, "/c"), Verdict::Stuck);
-    let why = snapshot
-        .locks
-        .iter()
-        .find(|lock| lock.label() == "/c")
-        .unwrap()
-        .why
-        .as_ref()
-        .map(ToString::to_string);
     assert_eq!(
-        why.unwrap(),
+        why(&snapshot, "/c"),
         "p5 (pid 5) itself waits for /a, held by p1 (pid 1), which is in a deadlock"
     );
 }
@@ -308,16 +310,8 @@ fn who_waits_for_the_end_of_a_child_lets_go_of_nothing() {
     let askers: Vec<_> = circle.members.iter().map(|member| member.through).collect();
     assert_eq!(askers, [Some(3), None]);
     assert_eq!(circle.members[0].keepers, [3], "when that ends, the others go on");
-    let why = snapshot
-        .locks
-        .iter()
-        .find(|lock| lock.label() == "/a")
-        .unwrap()
-        .why
-        .as_ref()
-        .map(ToString::to_string);
     assert_eq!(
-        why.unwrap(),
+        why(&snapshot, "/a"),
         "p1 (pid 1) has /a and waits for the end of p3 (pid 3), which waits for /b; \
          p4 (pid 4) has /b and waits for /a"
     );
