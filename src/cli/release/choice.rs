@@ -114,14 +114,15 @@ impl Choice<'_> {
 const LOOKS: u32 = 4;
 
 /// Looks until two looks in a row agree on what is meant, or things change too fast for that: one
-/// look alone can miss a holder where a long lock table changes while it is read. That nobody has
-/// anything, all have to agree on.
+/// look alone can miss a holder where a long lock table changes while it is read in pieces. That
+/// nobody has anything, all such looks have to agree on.
 pub(super) fn look(inspector: &mut Inspector, targets: &[Target]) -> Result<Snapshot, Failure> {
     let mut snapshot = inspector.snapshot()?;
     for _ in 1..LOOKS {
         let before = meant(inspector, &snapshot, targets)?;
         snapshot = inspector.snapshot()?;
-        if !before.is_empty() && meant(inspector, &snapshot, targets)? == before {
+        let can_tell = !before.is_empty() || snapshot.at_once;
+        if can_tell && meant(inspector, &snapshot, targets)? == before {
             break;
         }
     }
